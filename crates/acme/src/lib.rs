@@ -1,0 +1,1 @@
+//! The client of certificate authorities: orders, challenges, problems.

@@ -1,0 +1,2 @@
+//! TLS certificates for white-label platforms.
+fn main() {}

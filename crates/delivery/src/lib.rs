@@ -1,0 +1,1 @@
+//! Certificates and configuration to load balancers: rsync, test, activate, prove.

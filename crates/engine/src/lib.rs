@@ -1,0 +1,1 @@
+//! Planner and workers: one step at a time.

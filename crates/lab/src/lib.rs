@@ -1,0 +1,1 @@
+//! Not shipped: the real parts on one machine, for demo, tests and benchmarks.

@@ -1,0 +1,2 @@
+//! The laboratory on its own.
+fn main() {}

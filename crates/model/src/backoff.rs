@@ -1,0 +1,39 @@
+//! How long to wait after a failure.
+
+use time::Duration;
+
+/// The steps that Let's Encrypt's integration guide asks for: 1, 10 and 100 minutes, then a day.
+const STEPS: [Duration; 4] = [
+    Duration::minutes(1),
+    Duration::minutes(10),
+    Duration::minutes(100),
+    Duration::days(1),
+];
+
+/// How much later than its step an attempt may start, as a part of the step.
+const JITTER: f64 = 0.1;
+
+/// The wait after the failure number `failures` in a row (the first is 1). `chance` in `0.0..1.0` spreads attempts
+/// that failed together over a tenth of the step.
+pub fn backoff(failures: u32, chance: f64) -> Duration {
+    let step = STEPS[(failures.saturating_sub(1) as usize).min(STEPS.len() - 1)];
+    step + step * (JITTER * chance.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_wait_1_10_100_minutes_and_then_a_day() {
+        let waits: Vec<_> = (1..=6).map(|failures| backoff(failures, 0.0)).collect();
+        assert_eq!(waits[..3], STEPS[..3]);
+        assert!(waits[3..].iter().all(|wait| *wait == Duration::days(1)));
+    }
+
+    #[test]
+    fn jitter_only_makes_later_and_by_a_tenth_at_most() {
+        assert_eq!(backoff(2, 1.0), Duration::minutes(11));
+        assert_eq!(backoff(2, 99.0), Duration::minutes(11));
+    }
+}

@@ -1,0 +1,38 @@
+//! What certmill knows about its field: names that parse, ids, states, decisions.
+//!
+//! Pure: no I/O, no clock, no SQL. Time and chance are values that come in ([`Clock`], [`Chance`]).
+
+mod address;
+mod backoff;
+mod chance;
+mod clock;
+mod hostname;
+mod ids;
+mod name_policy;
+mod problem;
+mod renewal;
+mod status;
+mod step;
+mod template_ref;
+mod text;
+mod token;
+
+pub use address::{InvalidUpstream, UpstreamAddress};
+pub use backoff::backoff;
+pub use chance::Chance;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use hostname::{Hostname, InvalidHostname};
+pub use ids::{
+    AccountId, CertificateId, DomainId, EventId, Id, IdKind, InvalidId, OrderId, ReleaseId, TargetId,
+    TenantId, TokenId,
+};
+pub use name_policy::{NamePolicy, NameRefused};
+pub use problem::{Health, Problem, ProblemCode, Severity};
+pub use renewal::renew_after;
+pub use status::{
+    CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, UnknownStatus,
+};
+pub use step::{DomainSituation, NextStep, next_step};
+pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
+pub use text::{InvalidText, Label};
+pub use token::{ChallengeToken, InvalidChallengeToken};

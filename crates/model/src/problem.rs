@@ -1,0 +1,158 @@
+//! What is wrong with a domain, and what exactly mends it.
+
+use time::OffsetDateTime;
+
+use crate::status::{UnknownStatus, closed_set};
+
+closed_set! {
+    /// How a domain fares, beside its status.
+    Health {
+        /// Nothing is wrong.
+        Ok = "ok",
+        /// Something needs attention; shoppers notice nothing yet.
+        Warning = "warning",
+        /// Shoppers notice, or will soon.
+        Critical = "critical",
+    }
+}
+
+closed_set! {
+    /// How much a problem matters.
+    Severity {
+        /// Nothing is broken yet.
+        Warning = "warning",
+        /// The domain is not served, or will soon not be.
+        Critical = "critical",
+    }
+}
+
+closed_set! {
+    /// The kinds of problem, a closed set with one documentation page each.
+    ProblemCode {
+        /// The name has no address.
+        DnsNotFound = "dns_not_found",
+        /// The name points elsewhere.
+        DnsWrongTarget = "dns_wrong_target",
+        /// The name has addresses beside ours.
+        DnsExtraAddresses = "dns_extra_addresses",
+        /// The name servers fail.
+        DnsServfail = "dns_servfail",
+        /// The CA could not fetch the challenge response.
+        HttpUnreachable = "http_unreachable",
+        /// The CA fetched something else than the challenge response.
+        HttpWrongResponse = "http_wrong_response",
+        /// A CAA record forbids our CA.
+        CaaForbids = "caa_forbids",
+        /// The CA's rate limit is reached.
+        CaRateLimited = "ca_rate_limited",
+        /// The CA refuses the name.
+        CaRejectedName = "ca_rejected_name",
+        /// The CA does not answer, or answers with errors of its own.
+        CaUnavailable = "ca_unavailable",
+        /// The CA refuses our account.
+        CaAccount = "ca_account",
+        /// The CA sent a certificate that is not what was ordered.
+        CaWrongCertificate = "ca_wrong_certificate",
+        /// A load balancer cannot be reached.
+        TargetUnreachable = "target_unreachable",
+        /// nginx refused the configuration.
+        ConfigTestFailed = "config_test_failed",
+        /// nginx did not take up the configuration.
+        ReloadFailed = "reload_failed",
+        /// A load balancer serves another certificate than it should.
+        ServedWrongCertificate = "served_wrong_certificate",
+        /// The template that the domain names does not exist or does not render.
+        TemplateUnusable = "template_unusable",
+        /// Our own fault.
+        Internal = "internal",
+    }
+}
+
+impl ProblemCode {
+    /// One line for people, without the particulars.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::DnsNotFound => "The domain has no DNS record yet",
+            Self::DnsWrongTarget => "The domain points somewhere else",
+            Self::DnsExtraAddresses => "The domain also points somewhere else",
+            Self::DnsServfail => "The domain's name servers do not answer properly",
+            Self::HttpUnreachable => "The certificate authority could not reach the domain",
+            Self::HttpWrongResponse => "The certificate authority reached a different server",
+            Self::CaaForbids => "A CAA record forbids our certificate authority",
+            Self::CaRateLimited => "The certificate authority asks us to wait",
+            Self::CaRejectedName => "The certificate authority refuses this name",
+            Self::CaUnavailable => "The certificate authority is not available",
+            Self::CaAccount => "The certificate authority refuses our account",
+            Self::CaWrongCertificate => "The certificate authority sent a wrong certificate",
+            Self::TargetUnreachable => "A load balancer cannot be reached",
+            Self::ConfigTestFailed => "A load balancer refused the configuration",
+            Self::ReloadFailed => "A load balancer did not take up the configuration",
+            Self::ServedWrongCertificate => "A load balancer serves a different certificate",
+            Self::TemplateUnusable => "The configuration template cannot be used",
+            Self::Internal => "Something went wrong on our side",
+        }
+    }
+
+    /// What to do, without the particulars.
+    pub fn fix(self) -> &'static str {
+        match self {
+            Self::DnsNotFound => "Add an A record (or CNAME) that points the domain at the load balancers.",
+            Self::DnsWrongTarget => {
+                "Change the domain's A and AAAA records to the load balancers' addresses."
+            }
+            Self::DnsExtraAddresses => {
+                "Remove the A and AAAA records that are not the load balancers' addresses."
+            }
+            Self::DnsServfail => {
+                "Ask the domain's DNS provider; a broken DNSSEC signature is a common cause."
+            }
+            Self::HttpUnreachable => {
+                "Make sure that port 80 of the domain reaches the load balancers from everywhere."
+            }
+            Self::HttpWrongResponse => {
+                "Remove old A and AAAA records, proxies or CDNs in front of the domain."
+            }
+            Self::CaaForbids => "Add a CAA record for our certificate authority, or remove the CAA records.",
+            Self::CaRateLimited => "Nothing to do: the order goes on by itself at the time shown.",
+            Self::CaRejectedName => "Ask support: this certificate authority will not certify the name.",
+            Self::CaUnavailable => "Nothing to do: the order goes on by itself when the authority is back.",
+            Self::CaAccount => "An operator must look at the account at the certificate authority.",
+            Self::CaWrongCertificate => "An operator must report this to the certificate authority.",
+            Self::TargetUnreachable => {
+                "An operator must bring the load balancer back; delivery goes on by itself then."
+            }
+            Self::ConfigTestFailed => "An operator must mend the template; the message of nginx says where.",
+            Self::ReloadFailed => "An operator must look at nginx on the load balancer.",
+            Self::ServedWrongCertificate => "An operator must look at what else serves this name there.",
+            Self::TemplateUnusable => "An operator must add or mend the template, or name another one.",
+            Self::Internal => {
+                "Nothing to do: it is tried again at the time shown. Operators find details in the log."
+            }
+        }
+    }
+
+    /// How much it matters by itself.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::CaRateLimited | Self::CaUnavailable | Self::DnsExtraAddresses | Self::Internal => {
+                Severity::Warning
+            }
+            _ => Severity::Critical,
+        }
+    }
+}
+
+/// An open problem of a domain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// The kind.
+    pub code: ProblemCode,
+    /// The particulars, with the words of the CA or nginx where they are the source.
+    pub detail: String,
+    /// When it was first seen.
+    pub since: OffsetDateTime,
+    /// The last attempt that showed it.
+    pub last_attempt_at: OffsetDateTime,
+    /// The next attempt, if one is planned.
+    pub next_attempt_at: Option<OffsetDateTime>,
+}

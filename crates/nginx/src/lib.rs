@@ -1,0 +1,1 @@
+//! Templates in, release tree out: pure rendering.

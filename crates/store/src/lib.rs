@@ -1,0 +1,1 @@
+//! All SQL: rows, leases, tenancy, migrations.
