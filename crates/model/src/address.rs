@@ -18,17 +18,8 @@ impl UpstreamAddress {
     /// Parses `host:port`, where `host` is an IPv4 address, an IPv6 address in brackets, or a host name.
     pub fn parse(input: &str) -> Result<Self, InvalidUpstream> {
         let (host, port) = input.rsplit_once(':').ok_or(InvalidUpstream)?;
-        let port = port
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or(InvalidUpstream)?;
-        is_host(host)
-            .then(|| Self {
-                host: host.to_ascii_lowercase(),
-                port,
-            })
-            .ok_or(InvalidUpstream)
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or(InvalidUpstream)?;
+        is_host(host).then(|| Self { host: host.to_ascii_lowercase(), port }).ok_or(InvalidUpstream)
     }
 }
 
@@ -46,9 +37,7 @@ fn is_host(host: &str) -> bool {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     host.len() <= 253 && host.split('.').all(is_label)
 }

@@ -3,12 +3,8 @@
 use time::Duration;
 
 /// The steps that Let's Encrypt's integration guide asks for: 1, 10 and 100 minutes, then a day.
-const STEPS: [Duration; 4] = [
-    Duration::minutes(1),
-    Duration::minutes(10),
-    Duration::minutes(100),
-    Duration::days(1),
-];
+const STEPS: [Duration; 4] =
+    [Duration::minutes(1), Duration::minutes(10), Duration::minutes(100), Duration::days(1)];
 
 /// How much later than its step an attempt may start, as a part of the step.
 const JITTER: f64 = 0.1;

@@ -89,11 +89,7 @@ impl Hostname {
             return Err(InvalidHostname::MisplacedWildcard);
         }
         let base = to_ascii(base)?;
-        let name = if wildcard {
-            format!("*.{base}")
-        } else {
-            base.clone()
-        };
+        let name = if wildcard { format!("*.{base}") } else { base.clone() };
         check_lengths(&name)?;
         check_suffix(&base)?;
         Ok(Self(name))
@@ -107,11 +103,7 @@ impl Hostname {
     /// The name as people write it.
     pub fn to_unicode(&self) -> String {
         let (unicode, _) = idna::domain_to_unicode(self.base());
-        if self.is_wildcard() {
-            format!("*.{unicode}")
-        } else {
-            unicode
-        }
+        if self.is_wildcard() { format!("*.{unicode}") } else { unicode }
     }
 
     /// Whether the name begins with `*.`.
@@ -135,11 +127,7 @@ impl Hostname {
             Some(apex) => apex.to_owned(),
             None => format!("www.{}", self.0),
         };
-        if self.is_wildcard() {
-            None
-        } else {
-            Self::parse(&counterpart).ok()
-        }
+        if self.is_wildcard() { None } else { Self::parse(&counterpart).ok() }
     }
 }
 
@@ -205,11 +193,7 @@ fn check_characters(input: &str) -> Result<(), InvalidHostname> {
         }
         if c.is_ascii() && !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '*')) {
             // The one punctuation that comes with a familiar mistake: an IPv6 address.
-            let address = input
-                .trim_matches(['[', ']'])
-                .split('%')
-                .next()
-                .unwrap_or_default();
+            let address = input.trim_matches(['[', ']']).split('%').next().unwrap_or_default();
             return Err(match address.parse::<IpAddr>() {
                 Ok(_) => InvalidHostname::IpAddress,
                 Err(_) => InvalidHostname::ForbiddenCharacter(c),
@@ -228,12 +212,7 @@ fn to_ascii(name: &str) -> Result<String, InvalidHostname> {
         check_label(label)?;
     }
     let ascii = Uts46::new()
-        .to_ascii(
-            name.as_bytes(),
-            AsciiDenyList::STD3,
-            Hyphens::CheckFirstLast,
-            DnsLength::Ignore,
-        )
+        .to_ascii(name.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Ignore)
         .map_err(|_| InvalidHostname::InvalidInternational)?;
     if !name.is_ascii() && ascii.split('.').all(|label| !label.starts_with("xn--")) {
         return Err(InvalidHostname::LookAlike(ascii.into_owned()));

@@ -8,9 +8,7 @@ const REFUSED: &str = include_str!("../../../tests/corpus/names-refused.txt");
 const CONVERTED: &str = include_str!("../../../tests/corpus/names-converted.txt");
 
 fn lines(corpus: &str) -> impl Iterator<Item = &str> {
-    corpus
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    corpus.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 #[test]
@@ -27,15 +25,9 @@ fn every_name_of_the_refused_corpus_is_refused() {
 fn every_name_of_the_converted_corpus_has_its_one_canonical_form() {
     for line in lines(CONVERTED) {
         let (input, wanted) = line.split_once('\t').expect("two columns");
-        let (input, wanted): (String, String) = (
-            serde_json::from_str(input).unwrap(),
-            serde_json::from_str(wanted).unwrap(),
-        );
-        assert_eq!(
-            Hostname::parse(&input).map(|name| name.0),
-            Ok(wanted),
-            "{input:?}"
-        );
+        let (input, wanted): (String, String) =
+            (serde_json::from_str(input).unwrap(), serde_json::from_str(wanted).unwrap());
+        assert_eq!(Hostname::parse(&input).map(|name| name.0), Ok(wanted), "{input:?}");
     }
 }
 
@@ -51,14 +43,8 @@ fn an_error_says_what_is_wrong() {
         ("127.0.0.1", InvalidHostname::IpAddress),
         ("[::1]", InvalidHostname::IpAddress),
         ("a\u{202e}b.com", InvalidHostname::InvisibleCharacter(0x202e)),
-        (
-            "\u{212a}elvin.com",
-            InvalidHostname::LookAlike("kelvin.com".into()),
-        ),
-        (
-            "\u{440}\u{430}ypal.com",
-            InvalidHostname::MixedScripts("\u{440}\u{430}ypal".into()),
-        ),
+        ("\u{212a}elvin.com", InvalidHostname::LookAlike("kelvin.com".into())),
+        ("\u{440}\u{430}ypal.com", InvalidHostname::MixedScripts("\u{440}\u{430}ypal".into())),
         ("a.163", InvalidHostname::NumericTopLevel),
     ];
     for (input, wanted) in cases {
@@ -78,10 +64,7 @@ fn www_and_apex_are_each_others_counterpart() {
 #[test]
 fn the_registered_domain_is_one_label_below_the_public_suffix() {
     let name = Hostname::parse("*.a.b.shop.co.uk").unwrap();
-    assert_eq!(
-        (name.registered_domain(), name.base()),
-        ("shop.co.uk", "a.b.shop.co.uk")
-    );
+    assert_eq!((name.registered_domain(), name.base()), ("shop.co.uk", "a.b.shop.co.uk"));
 }
 
 proptest! {

@@ -54,9 +54,7 @@ impl<K> Id<K> {
 impl<K: IdKind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.0.as_u128();
-        let digits = (0..TEXT_LENGTH)
-            .rev()
-            .map(|digit| ALPHABET[(value >> (digit * 5)) as usize & 31]);
+        let digits = (0..TEXT_LENGTH).rev().map(|digit| ALPHABET[(value >> (digit * 5)) as usize & 31]);
         write!(f, "{}_{}", K::PREFIX, digits.map(char::from).collect::<String>())
     }
 }
@@ -66,19 +64,13 @@ impl<K: IdKind> FromStr for Id<K> {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = InvalidId { expected: K::PREFIX };
-        let digits = text
-            .strip_prefix(K::PREFIX)
-            .and_then(|rest| rest.strip_prefix('_'));
-        let digits = digits
-            .filter(|digits| digits.len() == TEXT_LENGTH)
-            .ok_or(invalid.clone())?;
+        let digits = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_'));
+        let digits = digits.filter(|digits| digits.len() == TEXT_LENGTH).ok_or(invalid.clone())?;
         let value = digits.bytes().try_fold(0_u128, |value, digit| {
             let digit = ALPHABET.iter().position(|known| *known == digit)? as u128;
             value.checked_mul(32).map(|shifted| shifted | digit)
         });
-        value
-            .map(|value| Self::from_uuid(Uuid::from_u128(value)))
-            .ok_or(invalid)
+        value.map(|value| Self::from_uuid(Uuid::from_u128(value))).ok_or(invalid)
     }
 }
 
@@ -96,9 +88,7 @@ impl<K: IdKind> Serialize for Id<K> {
 
 impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -160,10 +150,7 @@ mod tests {
 
     #[test]
     fn an_id_comes_back_from_its_text() {
-        let id = DomainId::new(
-            &Chance::seeded(3),
-            OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000),
-        );
+        let id = DomainId::new(&Chance::seeded(3), OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000));
         let text = id.to_string();
         assert!(text.starts_with("dom_01"), "{text}");
         assert_eq!(text.len(), 4 + TEXT_LENGTH);
@@ -174,13 +161,7 @@ mod tests {
     fn text_of_another_kind_or_shape_is_refused() {
         let text = DomainId::from_uuid(Uuid::from_u128(1)).to_string();
         assert!(text.parse::<OrderId>().is_err());
-        for bad in [
-            "",
-            "dom_",
-            "dom_0",
-            "dom_zzzzzzzzzzzzzzzzzzzzzzzzzz",
-            "dom_0000000000000000000000000u",
-        ] {
+        for bad in ["", "dom_", "dom_0", "dom_zzzzzzzzzzzzzzzzzzzzzzzzzz", "dom_0000000000000000000000000u"] {
             assert!(bad.parse::<DomainId>().is_err(), "{bad}");
         }
     }

@@ -6,6 +6,7 @@ mod address;
 mod backoff;
 mod chance;
 mod clock;
+mod event;
 mod hostname;
 mod ids;
 mod name_policy;
@@ -21,6 +22,7 @@ pub use address::{InvalidUpstream, UpstreamAddress};
 pub use backoff::backoff;
 pub use chance::Chance;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use event::EventKind;
 pub use hostname::{Hostname, InvalidHostname};
 pub use ids::{
     AccountId, CertificateId, DomainId, EventId, Id, IdKind, InvalidId, OrderId, ReleaseId, TargetId,

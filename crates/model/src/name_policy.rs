@@ -35,17 +35,13 @@ pub enum NameRefused {
 impl NamePolicy {
     /// A policy that takes names below the given special-use names all the same, for a CA of one's own.
     pub fn allowing_special_use(names: impl IntoIterator<Item = String>) -> Self {
-        Self {
-            allowed_special_use: names.into_iter().map(|name| name.to_ascii_lowercase()).collect(),
-        }
+        Self { allowed_special_use: names.into_iter().map(|name| name.to_ascii_lowercase()).collect() }
     }
 
     /// Whether `name` is taken.
     pub fn check(&self, name: &Hostname) -> Result<(), NameRefused> {
         let below = |suffix: &str| {
-            name.base()
-                .strip_suffix(suffix)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            name.base().strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
         match SPECIAL_USE.into_iter().find(|suffix| below(suffix)) {
             Some(suffix) if !self.allowed_special_use.iter().any(|allowed| allowed == suffix) => {
@@ -72,14 +68,8 @@ mod tests {
     #[test]
     fn special_use_names_are_taken_only_where_the_operator_allows_them() {
         let name = Hostname::parse("shop1.example-shops.test").unwrap();
-        assert_eq!(
-            NamePolicy::default().check(&name),
-            Err(NameRefused::SpecialUse("test"))
-        );
-        assert_eq!(
-            NamePolicy::allowing_special_use(["test".into()]).check(&name),
-            Ok(())
-        );
+        assert_eq!(NamePolicy::default().check(&name), Err(NameRefused::SpecialUse("test")));
+        assert_eq!(NamePolicy::allowing_special_use(["test".into()]).check(&name), Ok(()));
     }
 
     #[test]
@@ -88,10 +78,6 @@ mod tests {
         assert!(policy.check(&Hostname::parse("my-example.com").unwrap()).is_ok());
         assert!(policy.check(&Hostname::parse("shop.contest").unwrap()).is_ok());
         assert!(policy.check(&Hostname::parse("a.example.com").unwrap()).is_err());
-        assert!(
-            policy
-                .check(&Hostname::parse("*.router.home.arpa").unwrap())
-                .is_err()
-        );
+        assert!(policy.check(&Hostname::parse("*.router.home.arpa").unwrap()).is_err());
     }
 }

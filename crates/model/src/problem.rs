@@ -53,6 +53,8 @@ closed_set! {
         CaAccount = "ca_account",
         /// The CA sent a certificate that is not what was ordered.
         CaWrongCertificate = "ca_wrong_certificate",
+        /// No load balancer is registered, or none is ready yet.
+        NoTargets = "no_targets",
         /// A load balancer cannot be reached.
         TargetUnreachable = "target_unreachable",
         /// nginx refused the configuration.
@@ -84,6 +86,7 @@ impl ProblemCode {
             Self::CaUnavailable => "The certificate authority is not available",
             Self::CaAccount => "The certificate authority refuses our account",
             Self::CaWrongCertificate => "The certificate authority sent a wrong certificate",
+            Self::NoTargets => "No load balancer is ready yet",
             Self::TargetUnreachable => "A load balancer cannot be reached",
             Self::ConfigTestFailed => "A load balancer refused the configuration",
             Self::ReloadFailed => "A load balancer did not take up the configuration",
@@ -118,6 +121,9 @@ impl ProblemCode {
             Self::CaUnavailable => "Nothing to do: the order goes on by itself when the authority is back.",
             Self::CaAccount => "An operator must look at the account at the certificate authority.",
             Self::CaWrongCertificate => "An operator must report this to the certificate authority.",
+            Self::NoTargets => {
+                "An operator must register a load balancer, or wait for its first configuration."
+            }
             Self::TargetUnreachable => {
                 "An operator must bring the load balancer back; delivery goes on by itself then."
             }

@@ -13,11 +13,7 @@ const JITTER: f64 = 0.02;
 /// renewed together.
 pub fn renew_after(not_before: OffsetDateTime, not_after: OffsetDateTime, chance: f64) -> OffsetDateTime {
     let lifetime = not_after - not_before;
-    let left = if lifetime < SHORT_LIVED {
-        lifetime / 2
-    } else {
-        lifetime / 3
-    };
+    let left = if lifetime < SHORT_LIVED { lifetime / 2 } else { lifetime / 3 };
     not_after - left - lifetime * (JITTER * chance.clamp(0.0, 1.0))
 }
 
@@ -28,14 +24,8 @@ mod tests {
     #[test]
     fn a_90_day_certificate_is_renewed_after_60_days_and_a_6_day_one_after_3() {
         let start = OffsetDateTime::UNIX_EPOCH;
-        assert_eq!(
-            renew_after(start, start + Duration::days(90), 0.0),
-            start + Duration::days(60)
-        );
-        assert_eq!(
-            renew_after(start, start + Duration::days(6), 0.0),
-            start + Duration::days(3)
-        );
+        assert_eq!(renew_after(start, start + Duration::days(90), 0.0), start + Duration::days(60));
+        assert_eq!(renew_after(start, start + Duration::days(6), 0.0), start + Duration::days(3));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct DomainSituation {
     pub renew_after: Option<OffsetDateTime>,
     /// Load balancers that do not yet serve what is wanted.
     pub undelivered: u32,
+    /// Load balancers that were seen to serve what is wanted.
+    pub delivered: u32,
 }
 
 /// The next step for a domain.
@@ -28,18 +30,15 @@ pub enum NextStep {
     ContinueOrder,
     /// The load balancers have the word; look again when the renewal is due.
     AwaitDelivery(Option<OffsetDateTime>),
+    /// Every load balancer was seen to serve its certificate: make it active.
+    Activate,
     /// It is gone from every load balancer: make it a tombstone.
     FinishDeletion,
 }
 
 /// Decides what to do next for a domain at `now`.
 pub fn next_step(situation: &DomainSituation, now: OffsetDateTime) -> NextStep {
-    let DomainSituation {
-        status,
-        has_open_order,
-        renew_after,
-        undelivered,
-    } = *situation;
+    let DomainSituation { status, has_open_order, renew_after, undelivered, delivered } = *situation;
     match status {
         DomainStatus::Paused | DomainStatus::Blocked | DomainStatus::Deleted => NextStep::Rest(None),
         DomainStatus::PendingDeletion if undelivered == 0 => NextStep::FinishDeletion,
@@ -48,8 +47,9 @@ pub fn next_step(situation: &DomainSituation, now: OffsetDateTime) -> NextStep {
         _ => match renew_after {
             None => NextStep::CheckAndOrder,
             Some(due) if due <= now => NextStep::CheckAndOrder,
-            due if undelivered > 0 => NextStep::AwaitDelivery(due),
-            due => NextStep::Rest(due),
+            due if undelivered > 0 || delivered == 0 => NextStep::AwaitDelivery(due),
+            due if status == DomainStatus::Active => NextStep::Rest(due),
+            _ => NextStep::Activate,
         },
     }
 }
@@ -63,20 +63,12 @@ mod tests {
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
     fn situation(status: DomainStatus) -> DomainSituation {
-        DomainSituation {
-            status,
-            has_open_order: false,
-            renew_after: None,
-            undelivered: 0,
-        }
+        DomainSituation { status, has_open_order: false, renew_after: None, undelivered: 0, delivered: 0 }
     }
 
     #[test]
     fn a_new_domain_is_checked_and_ordered() {
-        assert_eq!(
-            next_step(&situation(DomainStatus::PendingDns), NOW),
-            NextStep::CheckAndOrder
-        );
+        assert_eq!(next_step(&situation(DomainStatus::PendingDns), NOW), NextStep::CheckAndOrder);
     }
 
     #[test]
@@ -92,10 +84,8 @@ mod tests {
     #[test]
     fn an_active_domain_rests_until_its_renewal_is_due() {
         let due = NOW + Duration::days(60);
-        let domain = DomainSituation {
-            renew_after: Some(due),
-            ..situation(DomainStatus::Active)
-        };
+        let domain =
+            DomainSituation { renew_after: Some(due), delivered: 2, ..situation(DomainStatus::Active) };
         assert_eq!(next_step(&domain, NOW), NextStep::Rest(Some(due)));
         assert_eq!(next_step(&domain, due), NextStep::CheckAndOrder);
     }
@@ -107,19 +97,25 @@ mod tests {
             undelivered: 1,
             ..situation(DomainStatus::PendingDeployment)
         };
-        assert!(matches!(
-            next_step(&domain, NOW),
-            NextStep::AwaitDelivery(Some(_))
-        ));
+        assert!(matches!(next_step(&domain, NOW), NextStep::AwaitDelivery(Some(_))));
+    }
+
+    #[test]
+    fn a_domain_is_active_only_when_a_load_balancer_was_seen_to_serve_it_and_none_is_left_over() {
+        let domain = DomainSituation {
+            renew_after: Some(NOW + Duration::days(60)),
+            ..situation(DomainStatus::PendingDeployment)
+        };
+        let with = |undelivered, delivered| DomainSituation { undelivered, delivered, ..domain };
+        assert!(matches!(next_step(&with(0, 0), NOW), NextStep::AwaitDelivery(_)));
+        assert!(matches!(next_step(&with(1, 1), NOW), NextStep::AwaitDelivery(_)));
+        assert_eq!(next_step(&with(0, 2), NOW), NextStep::Activate);
     }
 
     #[test]
     fn a_deleted_domain_is_a_tombstone_only_when_no_load_balancer_has_it() {
         let domain = situation(DomainStatus::PendingDeletion);
-        let still_there = DomainSituation {
-            undelivered: 2,
-            ..domain
-        };
+        let still_there = DomainSituation { undelivered: 2, ..domain };
         assert_eq!(next_step(&still_there, NOW), NextStep::AwaitDelivery(None));
         assert_eq!(next_step(&domain, NOW), NextStep::FinishDeletion);
     }
@@ -130,6 +126,7 @@ mod tests {
             has_open_order: true,
             renew_after: Some(NOW),
             undelivered: 3,
+            delivered: 0,
             status: DomainStatus::Paused,
         };
         assert_eq!(next_step(&domain, NOW), NextStep::Rest(None));

@@ -46,12 +46,7 @@ impl TemplateRef {
         };
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let valid = (1..=40).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-');
-        valid
-            .then(|| Self {
-                name: name.to_owned(),
-                form,
-            })
-            .ok_or(InvalidTemplateRef)
+        valid.then(|| Self { name: name.to_owned(), form }).ok_or(InvalidTemplateRef)
     }
 
     /// The template's name without its form.
@@ -88,12 +83,7 @@ mod tests {
 
     #[test]
     fn a_reference_comes_back_from_its_text() {
-        for good in [
-            "storefront",
-            "storefront-cached",
-            "storefront:dedicated",
-            "a1:shared",
-        ] {
+        for good in ["storefront", "storefront-cached", "storefront:dedicated", "a1:shared"] {
             assert_eq!(TemplateRef::parse(good).unwrap().to_string(), good);
         }
     }

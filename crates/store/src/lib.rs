@@ -1,1 +1,21 @@
-//! All SQL: rows, leases, tenancy, migrations.
+//! Everything in Postgres: rows, leases, tenancy and migrations. The only crate with SQL.
+//!
+//! Two doors lead in. [`Api`] serves people and programs: a [`TenantTx`] sees one tenant, by row level security as well
+//! as by every query. [`Engine`] serves the workers: claims with a lease and a fencing token, and records under it.
+
+mod api;
+mod connect;
+mod engine;
+mod error;
+mod rows;
+
+pub use api::{
+    Api, Caller, Domain, DomainCertificate, DomainEvent, DomainWish, NewTarget, PlatformTx, Put, TargetRow,
+    Tenant, TenantTx,
+};
+pub use connect::{connect_api, connect_engine, migrate};
+pub use engine::*;
+pub use error::StoreError;
+
+/// The channel on which writers wake the planner.
+pub const WAKE_CHANNEL: &str = "certmill_wake";

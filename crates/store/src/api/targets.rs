@@ -1,0 +1,123 @@
+//! Targets (load balancers), as operators see and add them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use certmill_model::{Label, TargetId, TargetState};
+use time::OffsetDateTime;
+
+use super::PlatformTx;
+use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
+
+/// A target to be added.
+#[derive(Clone, Debug)]
+pub struct NewTarget {
+    /// Its id, if its name is new.
+    pub target_id: TargetId,
+    /// Its name.
+    pub name: Label,
+    /// Where a handshake proves what it serves.
+    pub address: SocketAddr,
+    /// What a shop's A and AAAA records must hold.
+    pub public_addresses: Vec<IpAddr>,
+    /// How it is reached and laid out, in the shape that `delivery` reads.
+    pub settings: serde_json::Value,
+}
+
+/// A target as it stands.
+#[derive(Clone, Debug)]
+pub struct TargetRow {
+    /// Its id.
+    pub target_id: TargetId,
+    /// Its name.
+    pub name: String,
+    /// Where a handshake proves what it serves.
+    pub address: SocketAddr,
+    /// What a shop's A and AAAA records must hold.
+    pub public_addresses: Vec<IpAddr>,
+    /// How it is reached and laid out.
+    pub settings: serde_json::Value,
+    /// How it stands to what it should serve.
+    pub state: TargetState,
+    /// Why, where there is a reason to give.
+    pub state_detail: Option<String>,
+    /// Since when.
+    pub state_since: OffsetDateTime,
+    /// The release that is live there.
+    pub release_number: Option<i64>,
+    /// Domains on it.
+    pub domains: i64,
+    /// Domains of which something is still to be delivered to it.
+    pub pending: i64,
+}
+
+impl PlatformTx {
+    /// Adds a target, or changes the one with that name; every domain with a certificate is then to be delivered to it.
+    pub async fn put_target(
+        &mut self,
+        target: &NewTarget,
+        now: OffsetDateTime,
+    ) -> Result<TargetId, StoreError> {
+        let addresses: Vec<_> = target.public_addresses.iter().map(ToString::to_string).collect();
+        let target_id = sqlx::query_scalar!(
+            "INSERT INTO targets (target_id, name, address, public_addresses, settings, state, state_since,
+                                  next_attempt_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, 'behind', $6, $6, $6)
+             ON CONFLICT (name) DO UPDATE SET address = EXCLUDED.address, settings = EXCLUDED.settings,
+                 public_addresses = EXCLUDED.public_addresses, next_attempt_at = EXCLUDED.next_attempt_at
+             RETURNING target_id",
+            target.target_id.uuid(),
+            target.name.as_str(),
+            target.address.to_string(),
+            &addresses,
+            target.settings,
+            now,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        sqlx::query!(
+            "INSERT INTO placements (target_id, domain_id, tenant_id, shard, wanted_certificate_id, wanted_revision,
+                                     pending, next_attempt_at)
+             SELECT $1, domain_id, tenant_id, get_byte(uuid_send(domain_id), 15), certificate_id, revision, true, $2
+             FROM domains
+             WHERE certificate_id IS NOT NULL AND status NOT IN ('pending_deletion', 'deleted')
+             ON CONFLICT (target_id, domain_id) DO NOTHING",
+            target_id,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
+        Ok(TargetId::from_uuid(target_id))
+    }
+
+    /// Every target, by name.
+    pub async fn list_targets(&mut self) -> Result<Vec<TargetRow>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT target_id, name, address, public_addresses, settings, state, state_detail, state_since,
+                      release_number,
+                      (SELECT count(*) FROM placements p WHERE p.target_id = t.target_id) AS "domains!",
+                      (SELECT count(*) FROM placements p WHERE p.target_id = t.target_id AND pending) AS "pending!"
+               FROM targets t ORDER BY name"#
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let addresses = row.public_addresses.iter().map(|address| parsed("targets", address));
+                Ok(TargetRow {
+                    target_id: TargetId::from_uuid(row.target_id),
+                    name: row.name,
+                    address: parsed("targets", &row.address)?,
+                    public_addresses: addresses.collect::<Result<_, StoreError>>()?,
+                    settings: row.settings,
+                    state: parsed("targets", &row.state)?,
+                    state_detail: row.state_detail,
+                    state_since: row.state_since,
+                    release_number: row.release_number,
+                    domains: row.domains,
+                    pending: row.pending,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,88 @@
+//! Tenants.
+
+use certmill_model::{Label, TemplateRef, TenantId, UpstreamAddress};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::PlatformTx;
+use crate::{StoreError, rows::parsed};
+
+/// A tenant: a brand of the platform, with its shops behind one upstream.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its id.
+    pub tenant_id: TenantId,
+    /// Its name, unique on the platform.
+    pub name: Label,
+    /// The template of its domains that name none.
+    pub template: TemplateRef,
+    /// Where its shops' requests go behind the load balancers.
+    pub upstream: UpstreamAddress,
+}
+
+struct TenantColumns {
+    tenant_id: Uuid,
+    name: String,
+    template: String,
+    upstream: String,
+}
+
+impl TryFrom<TenantColumns> for Tenant {
+    type Error = StoreError;
+
+    fn try_from(row: TenantColumns) -> Result<Self, StoreError> {
+        let inconsistent = |error| StoreError::inconsistent("tenants", error);
+        Ok(Self {
+            tenant_id: TenantId::from_uuid(row.tenant_id),
+            name: Label::parse(&row.name).map_err(|error| inconsistent(error.to_string()))?,
+            template: parsed("tenants", &row.template)?,
+            upstream: UpstreamAddress::parse(&row.upstream)
+                .map_err(|error| inconsistent(error.to_string()))?,
+        })
+    }
+}
+
+impl PlatformTx {
+    /// Adds a tenant, or changes the template and upstream of the one with that name.
+    pub async fn put_tenant(&mut self, tenant: &Tenant, now: OffsetDateTime) -> Result<TenantId, StoreError> {
+        let id = sqlx::query_scalar!(
+            "INSERT INTO tenants (tenant_id, name, template, upstream, created_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (name) DO UPDATE SET template = EXCLUDED.template, upstream = EXCLUDED.upstream
+             RETURNING tenant_id",
+            tenant.tenant_id.uuid(),
+            tenant.name.as_str(),
+            tenant.template.to_string(),
+            tenant.upstream.to_string(),
+            now,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(TenantId::from_uuid(id))
+    }
+
+    /// The tenant called `name`.
+    pub async fn find_tenant(&mut self, name: &str) -> Result<Option<Tenant>, StoreError> {
+        sqlx::query_as!(
+            TenantColumns,
+            "SELECT tenant_id, name, template, upstream FROM tenants WHERE name = $1",
+            name
+        )
+        .fetch_optional(self.connection())
+        .await?
+        .map(Tenant::try_from)
+        .transpose()
+    }
+
+    /// Every tenant, by name.
+    pub async fn list_tenants(&mut self) -> Result<Vec<Tenant>, StoreError> {
+        sqlx::query_as!(
+            TenantColumns,
+            "SELECT tenant_id, name, template, upstream FROM tenants ORDER BY name"
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Tenant::try_from)
+        .collect()
+    }
+}

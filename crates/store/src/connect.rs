@@ -1,0 +1,51 @@
+//! Pools, one for each role, and migrations.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    Executor, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{Api, Engine, StoreError};
+
+/// How long a caller waits for a connection before it is told that the database is away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// Brings the schema at `url` up to date; safe to run from several processes at once.
+pub async fn migrate(url: &str) -> Result<(), StoreError> {
+    let pool = pool(url, 1, None)?;
+    MIGRATOR.run(&pool).await?;
+    pool.close().await;
+    Ok(())
+}
+
+/// The door for people and programs, with at most `connections` to `url`.
+pub async fn connect_api(url: &str, connections: u32) -> Result<Api, StoreError> {
+    Ok(Api::new(pool(url, connections, Some("certmill_api"))?))
+}
+
+/// The door for workers, with at most `connections` to `url`.
+pub async fn connect_engine(url: &str, connections: u32) -> Result<Engine, StoreError> {
+    Ok(Engine::new(pool(url, connections, Some("certmill_engine"))?))
+}
+
+/// A pool whose connections act as `role`. It opens lazily, so that a database which is away now may come later.
+fn pool(url: &str, connections: u32, role: Option<&'static str>) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url)?.application_name("certmill");
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if let Some(role) = role {
+                    connection.execute(sqlx::AssertSqlSafe(format!("SET ROLE {role}"))).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options);
+    Ok(pool)
+}

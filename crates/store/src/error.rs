@@ -1,0 +1,49 @@
+//! What can go wrong with the database, by what happens next.
+
+use certmill_vault::VaultError;
+
+/// Why a read or write failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The name belongs to another tenant (or, seen by a tenant, to somebody else): tell the caller.
+    #[error("the name is taken")]
+    NameTaken,
+    /// Another worker has claimed the row since: write nothing, leave it to the other.
+    #[error("the lease was lost to another worker")]
+    LeaseLost,
+    /// A row that this version cannot read: tell an operator.
+    #[error("a row of {table} cannot be read")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// What does not parse.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A sealed secret does not open: the wrong key file, or somebody altered the row.
+    #[error("a sealed secret does not open")]
+    Sealed(#[from] VaultError),
+    /// The migrations cannot be applied.
+    #[error("the schema cannot be brought up to date")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// Postgres is away or refused: try again later.
+    #[error("the database cannot be used")]
+    Database(#[from] sqlx::Error),
+}
+
+impl StoreError {
+    pub(crate) fn inconsistent(
+        table: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Inconsistent { table, source: source.into() }
+    }
+
+    /// Whether Postgres could not be reached or did not answer: trying again later may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(error) => !matches!(error, sqlx::Error::Database(_) | sqlx::Error::RowNotFound),
+            _ => false,
+        }
+    }
+}
