@@ -1,1 +1,27 @@
 //! Not shipped: the real parts on one machine, for demo, tests and benchmarks.
+//!
+//! A [`Lab`] is a PostgreSQL, an ACME server (pebble), an authoritative DNS server (BIND), load balancers
+//! (nginx and sshd each), a shop behind them and a mail sink, all on loopback addresses of its own and in a
+//! directory of its own. Any number of labs run side by side, as root and as a plain user.
+//!
+//! Nothing is left behind: [`Lab::down`] and dropping end every process of the lab and remove its directory,
+//! and when the process that holds a lab is killed, a guard process does the same.
+
+mod certificates;
+mod description;
+mod error;
+pub mod guard;
+mod lab;
+mod names;
+mod network;
+mod part;
+mod parts;
+mod process;
+mod programs;
+mod sweep;
+
+pub use crate::description::{Description, LoadBalancer, TsigKey};
+pub use crate::error::LabError;
+pub use crate::lab::{Lab, Options};
+pub use crate::part::Part;
+pub use crate::parts::pebble::PebbleOptions;

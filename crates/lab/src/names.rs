@@ -1,0 +1,70 @@
+//! Changes of the zone `test` while the lab runs.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::description::Description;
+use crate::error::{LabError, doing};
+
+/// Names in one update message: 65,535 bytes are the limit of a message (RFC 1035 section 4.2.2).
+const NAMES_IN_A_MESSAGE: usize = 100;
+
+/// Replaces the addresses of every name, with one process for all of them.
+pub(crate) async fn set_addresses(
+    nsupdate: &Path,
+    description: &Description,
+    names: &[(impl AsRef<str>, impl AsRef<[IpAddr]>)],
+) -> Result<(), LabError> {
+    let mut script = preamble(description);
+    for chunk in names.chunks(NAMES_IN_A_MESSAGE) {
+        for (name, addresses) in chunk {
+            write_name(&mut script, name.as_ref(), addresses.as_ref());
+        }
+        script.push_str("send\n");
+    }
+    run(nsupdate, description, &script).await
+}
+
+/// Removes every record of `name`.
+pub(crate) async fn remove(nsupdate: &Path, description: &Description, name: &str) -> Result<(), LabError> {
+    let script = format!("{}update delete {}.\nsend\n", preamble(description), name.trim_end_matches('.'));
+    run(nsupdate, description, &script).await
+}
+
+fn preamble(description: &Description) -> String {
+    format!("server {} {}\nzone test.\n", description.dns_server.ip(), description.dns_server.port())
+}
+
+fn write_name(script: &mut String, name: &str, addresses: &[IpAddr]) {
+    const INFALLIBLE: &str = "a String takes all that is written to it";
+    let name = name.trim_end_matches('.');
+    for record_type in ["A", "AAAA", "CNAME"] {
+        writeln!(script, "update delete {name}. {record_type}").expect(INFALLIBLE);
+    }
+    for address in addresses {
+        let record_type = if address.is_ipv4() { "A" } else { "AAAA" };
+        writeln!(script, "update add {name}. 1 {record_type} {address}").expect(INFALLIBLE);
+    }
+}
+
+async fn run(nsupdate: &Path, description: &Description, script: &str) -> Result<(), LabError> {
+    let mut command = Command::new(nsupdate);
+    // Over TCP (-v), so that no message is too long.
+    command.arg("-v").arg("-k").arg(&description.dns_key.file).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(doing("run nsupdate"))?;
+    let mut input = child.stdin.take().expect("standard input is a pipe");
+    let written = input.write_all(script.as_bytes()).await;
+    drop(input);
+    let output = child.wait_with_output().await.map_err(doing("wait for nsupdate"))?;
+    if output.status.success() && written.is_ok() {
+        return Ok(());
+    }
+    let output = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(LabError::ProgramFailed { program: "nsupdate", output })
+}
