@@ -1,0 +1,131 @@
+//! Errors by what happens next.
+
+use std::{error::Error, fmt};
+
+use certmill_model::ProblemCode;
+use time::Duration;
+
+use crate::CaProblem;
+
+/// Why a step did not succeed. The variant says what to do, the [`Failure`] in it what to tell.
+#[derive(Debug, thiserror::Error)]
+pub enum AcmeError {
+    /// Repeat the same step: after the time that the CA named, else by the caller's back-off. The order is still good.
+    #[error("the CA cannot go on now")]
+    Retry {
+        /// How long the CA asks us to wait.
+        after: Option<Duration>,
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// The CA is not done yet: look at the order again later. Nothing is wrong.
+    #[error("the CA still works on the order")]
+    StillProcessing {
+        /// How long the CA asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The order is gone or spent through no fault of the name: forget its URL and place a new one.
+    #[error("the order cannot be used any more")]
+    NewOrder {
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// The CA looked at the name and did not like what it saw. The order is over; its owner must mend something, and a
+    /// new order makes sense only by slow back-off.
+    #[error("the CA could not validate the name")]
+    Refused {
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// This CA will not certify the name, however often it is asked.
+    #[error("the CA does not certify the name")]
+    NameRejected {
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// An operator must act: the account, our software or the CA is at fault, and repeating helps nothing.
+    #[error("an operator must look at the CA's answer")]
+    NeedsOperator {
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
+}
+
+/// What happened at the CA, for people.
+#[derive(Debug)]
+pub struct Failure {
+    /// The kind of problem that a domain shows for it.
+    pub code: ProblemCode,
+    /// The CA's own words, if it said anything.
+    pub problem: Option<CaProblem>,
+    summary: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl AcmeError {
+    /// What happened; `None` while the CA still works.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::StillProcessing { .. } => None,
+            Self::Retry { failure, .. }
+            | Self::NewOrder { failure }
+            | Self::Refused { failure }
+            | Self::NameRejected { failure }
+            | Self::NeedsOperator { failure } => Some(failure),
+        }
+    }
+
+    /// The CA's own words, if it said anything.
+    pub fn problem(&self) -> Option<&CaProblem> {
+        self.failure()?.problem.as_ref()
+    }
+
+    /// The kind of problem that a domain shows for it.
+    pub fn problem_code(&self) -> ProblemCode {
+        self.failure().map_or(ProblemCode::CaUnavailable, |failure| failure.code)
+    }
+
+    /// One sentence for people: the CA's words where there are any.
+    pub fn detail(&self) -> String {
+        self.failure().map_or_else(|| self.to_string(), ToString::to_string)
+    }
+}
+
+impl Failure {
+    /// What the CA answered.
+    pub(crate) fn of_problem(code: ProblemCode, problem: CaProblem) -> Box<Self> {
+        Box::new(Self { code, summary: problem.to_string(), problem: Some(problem), source: None })
+    }
+
+    /// What we found out ourselves.
+    pub(crate) fn found(code: ProblemCode, summary: impl Into<String>) -> Box<Self> {
+        Box::new(Self { code, summary: summary.into(), problem: None, source: None })
+    }
+
+    pub(crate) fn caused_by(code: ProblemCode, source: impl Error + Send + Sync + 'static) -> Box<Self> {
+        let summary = source.to_string();
+        Box::new(Self {
+            code,
+            summary,
+            problem: None,
+            source: source.source().is_some().then(|| Box::new(source) as _),
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref()?.source()
+    }
+}

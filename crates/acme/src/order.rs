@@ -1,0 +1,337 @@
+//! One order, from its placing to its certificate (RFC 8555 section 7.4).
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use certmill_model::{ChallengeToken, Clock, OrderStatus, ProblemCode};
+use instant_acme::{AuthorizationStatus, ChallengeStatus, ChallengeType};
+use rcgen::{CertificateParams, DistinguishedName};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    AcmeError, Client, Failure, PrivateKey,
+    document::{OrderDocument, challenge_problem},
+    exchange::{Note, attempt, last_body},
+    reaction::{Stage, refusal},
+};
+
+/// An order at the CA. Each step may be repeated, also after a crash, from whatever state the order is in.
+pub struct Order {
+    client: Client,
+    inner: instant_acme::Order,
+    document: OrderDocument,
+    retry_after: Option<time::Duration>,
+    /// The nonce of the last answer, which the next request would use.
+    nonce: Option<String>,
+    answered: HashSet<String>,
+}
+
+/// What the CA wants to find at `http://<identifier>/.well-known/acme-challenge/<token>` (RFC 8555 section 8.3).
+#[derive(Clone)]
+pub struct Http01Challenge {
+    /// The name that it is for.
+    pub identifier: String,
+    /// The last part of the path.
+    pub token: ChallengeToken,
+    /// The body to answer with.
+    pub key_authorization: String,
+}
+
+/// When to look at an order again.
+#[derive(Clone, Copy)]
+pub(crate) struct Polling {
+    initial_delay: Duration,
+}
+
+impl Order {
+    pub(crate) fn new(client: Client, inner: instant_acme::Order, note: Note) -> Self {
+        let mut order = Self {
+            client,
+            inner,
+            document: OrderDocument::default(),
+            retry_after: None,
+            nonce: None,
+            answered: HashSet::new(),
+        };
+        order.read(&note);
+        order
+    }
+
+    /// The order's URL: store it before anything else is done with the order.
+    pub fn url(&self) -> &str {
+        self.inner.url()
+    }
+
+    /// The status when the CA last spoke of the order.
+    pub fn status(&mut self) -> OrderStatus {
+        match self.inner.state().status {
+            instant_acme::OrderStatus::Pending => OrderStatus::Pending,
+            instant_acme::OrderStatus::Ready => OrderStatus::Ready,
+            instant_acme::OrderStatus::Processing => OrderStatus::Processing,
+            instant_acme::OrderStatus::Valid => OrderStatus::Valid,
+            instant_acme::OrderStatus::Invalid => OrderStatus::Invalid,
+        }
+    }
+
+    /// Asks the CA for the status.
+    pub async fn refresh(&mut self) -> Result<OrderStatus, AcmeError> {
+        let clock = self.start();
+        let inner = &mut self.inner;
+        let refresh = async || inner.refresh().await.map(|_| ());
+        let ((), note) = attempt(Stage::StoredUrl, &*clock, refresh).await?;
+        self.read(&note);
+        Ok(self.status())
+    }
+
+    /// The challenges that are still to be met. None are left where the CA remembers that the name was proved before.
+    pub async fn challenges(&mut self) -> Result<Vec<Http01Challenge>, AcmeError> {
+        match self.status() {
+            OrderStatus::Pending => {}
+            OrderStatus::Invalid => return Err(self.reason().await),
+            _ => return Ok(Vec::new()),
+        }
+        let clock = self.start();
+        let inner = &mut self.inner;
+        let collect = async || {
+            let mut found = Vec::new();
+            let mut authorizations = inner.authorizations();
+            while let Some(authorization) = authorizations.next().await {
+                found.push(http_01(&mut authorization?));
+            }
+            Ok(found)
+        };
+        let (found, note) = attempt(Stage::StoredUrl, &*clock, collect).await?;
+        self.keep_nonce(&note);
+        let mut challenges = Vec::new();
+        for found in found {
+            match found {
+                Found::Pending(challenge) => challenges.push(challenge),
+                Found::Done => {}
+                Found::Spent => return Err(self.reason().await),
+                Found::Unusable(reason) => return Err(reason),
+            }
+        }
+        Ok(challenges)
+    }
+
+    /// Tells the CA that each challenge of [`Order::challenges`] can be looked at now.
+    pub async fn answer(&mut self) -> Result<(), AcmeError> {
+        if self.status() != OrderStatus::Pending {
+            return Ok(());
+        }
+        let clock = self.start();
+        let (inner, answered) = (&mut self.inner, &mut self.answered);
+        let answer = async || {
+            let mut authorizations = inner.authorizations();
+            while let Some(authorization) = authorizations.next().await {
+                let mut authorization = authorization?;
+                if authorization.status != AuthorizationStatus::Pending {
+                    continue;
+                }
+                let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
+                    continue;
+                };
+                if challenge.status == ChallengeStatus::Pending && !answered.contains(&challenge.url) {
+                    challenge.set_ready().await?;
+                    answered.insert(challenge.url.clone());
+                }
+            }
+            Ok(())
+        };
+        let ((), note) = attempt(Stage::Answer, &*clock, answer).await?;
+        self.keep_nonce(&note);
+        Ok(())
+    }
+
+    /// Waits until the CA is convinced, at most until `deadline`: then, or when the CA asks to come back later than
+    /// that, [`AcmeError::StillProcessing`].
+    pub async fn await_ready(&mut self, deadline: Instant) -> Result<(), AcmeError> {
+        let mut delay = self.client.polling.initial_delay;
+        loop {
+            match self.status() {
+                OrderStatus::Pending => self.pause(&mut delay, deadline).await?,
+                OrderStatus::Invalid => return Err(self.reason().await),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Sends the certificate signing request: the order's names, and the public half of `key`. Does nothing when one
+    /// was sent before.
+    pub async fn finalize(&mut self, key: &PrivateKey) -> Result<(), AcmeError> {
+        match self.status() {
+            OrderStatus::Ready => {}
+            OrderStatus::Invalid => return Err(self.reason().await),
+            OrderStatus::Pending => return Err(AcmeError::StillProcessing { retry_after: self.retry_after }),
+            _ => return Ok(()),
+        }
+        let request = self.signing_request(key)?;
+        let clock = self.start();
+        let inner = &mut self.inner;
+        let finalize = async || inner.finalize_csr(&request).await;
+        match attempt(Stage::Finalize, &*clock, finalize).await {
+            Ok(((), note)) => self.read(&note),
+            // We saw it ready, so somebody finalized it in between: the order says how it stands.
+            Err(error) if is_order_not_ready(&error) => match self.refresh().await? {
+                OrderStatus::Processing | OrderStatus::Valid => {}
+                _ => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Waits for the certificate, at most until `deadline` as [`Order::await_ready`] does, and fetches it: PEM, the
+    /// leaf first. Nothing in it has been checked: [`crate::verify_issued`] does that.
+    pub async fn await_certificate(&mut self, deadline: Instant) -> Result<String, AcmeError> {
+        let mut delay = self.client.polling.initial_delay;
+        loop {
+            match self.status() {
+                OrderStatus::Valid => return self.fetch_certificate().await,
+                OrderStatus::Processing => self.pause(&mut delay, deadline).await?,
+                OrderStatus::Invalid => return Err(self.reason().await),
+                _ => return Err(AcmeError::StillProcessing { retry_after: self.retry_after }),
+            }
+        }
+    }
+
+    async fn fetch_certificate(&mut self) -> Result<String, AcmeError> {
+        let clock = self.start();
+        let inner = &mut self.inner;
+        let fetch = async || inner.certificate().await;
+        let (certificate, note) = attempt(Stage::StoredUrl, &*clock, fetch).await?;
+        self.keep_nonce(&note);
+        certificate.ok_or(AcmeError::StillProcessing { retry_after: None })
+    }
+
+    /// Waits as the CA asks, or longer each time, and looks again.
+    async fn pause(&mut self, delay: &mut Duration, deadline: Instant) -> Result<(), AcmeError> {
+        let asked = self.retry_after.and_then(|wait| Duration::try_from(wait).ok());
+        let wait = asked.unwrap_or(*delay);
+        if Instant::now() + wait > deadline {
+            return Err(AcmeError::StillProcessing { retry_after: self.retry_after });
+        }
+        sleep(wait).await;
+        *delay = Polling::next(*delay);
+        self.refresh().await.map(|_| ())
+    }
+
+    /// Why the order is invalid. Let's Encrypt tells it in the challenge only, so the authorizations are fetched anew.
+    async fn reason(&mut self) -> AcmeError {
+        let clock = self.start();
+        let inner = &mut self.inner;
+        let search = async || {
+            let mut authorizations = inner.authorizations();
+            while let Some(authorization) = authorizations.next().await {
+                authorization?.refresh().await?;
+                if let Some(problem) = challenge_problem(&last_body()) {
+                    return Ok(Some(problem));
+                }
+            }
+            Ok(None)
+        };
+        let found = match attempt(Stage::StoredUrl, &*clock, search).await {
+            Ok((found, note)) => {
+                self.keep_nonce(&note);
+                found
+            }
+            Err(error) => return error,
+        };
+        match (found, self.document.error.take()) {
+            (Some(problem), _) => refusal(Stage::Validation, problem),
+            (None, Some(problem)) => refusal(Stage::Finalize, problem.cleaned()),
+            (None, None) => AcmeError::NewOrder {
+                failure: Failure::found(ProblemCode::Internal, "the CA gave the order up without a reason"),
+            },
+        }
+    }
+
+    fn signing_request(&self, key: &PrivateKey) -> Result<Vec<u8>, AcmeError> {
+        let names: Vec<_> = self.document.identifiers.iter().map(|it| it.value.clone()).collect();
+        let internal =
+            |error| AcmeError::NeedsOperator { failure: Failure::caused_by(ProblemCode::Internal, error) };
+        let mut params = CertificateParams::new(names).map_err(internal)?;
+        params.distinguished_name = DistinguishedName::new();
+        let request = key.with_pair(|pair| params.serialize_request(pair)).map_err(internal)?;
+        Ok(request.der().to_vec())
+    }
+
+    /// Before each request: it uses the nonce, whatever becomes of it.
+    fn start(&mut self) -> Arc<dyn Clock> {
+        self.nonce = None;
+        self.client.clock.clone()
+    }
+
+    fn read(&mut self, note: &Note) {
+        self.document = OrderDocument::parse(&note.body);
+        self.retry_after = note.wait(&*self.client.clock);
+        self.keep_nonce(note);
+    }
+
+    fn keep_nonce(&mut self, note: &Note) {
+        self.nonce.clone_from(&note.nonce);
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        if let Some(nonce) = self.nonce.take() {
+            self.client.transport.keep_nonce(nonce);
+        }
+    }
+}
+
+impl Polling {
+    const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+    pub(crate) fn new(initial_delay: Duration) -> Self {
+        Self { initial_delay: initial_delay.max(Duration::from_millis(1)) }
+    }
+
+    fn next(delay: Duration) -> Duration {
+        (delay * 2).min(Self::LONGEST_DELAY)
+    }
+}
+
+enum Found {
+    Pending(Http01Challenge),
+    Done,
+    Spent,
+    Unusable(AcmeError),
+}
+
+fn http_01<'a>(authorization: &'a mut instant_acme::AuthorizationHandle<'a>) -> Found {
+    match authorization.status {
+        AuthorizationStatus::Pending => {}
+        AuthorizationStatus::Valid => return Found::Done,
+        _ => return Found::Spent,
+    }
+    let identifier = authorization.identifier().to_string();
+    let Some(challenge) = authorization.challenge(ChallengeType::Http01) else {
+        let summary = format!("the CA offers no http-01 challenge for {identifier}");
+        return Found::Unusable(AcmeError::NameRejected {
+            failure: Failure::found(ProblemCode::CaRejectedName, summary),
+        });
+    };
+    match ChallengeToken::parse(&challenge.token) {
+        Ok(token) => Found::Pending(Http01Challenge {
+            identifier,
+            token,
+            key_authorization: challenge.key_authorization().as_str().to_owned(),
+        }),
+        // A token that could be a path is an attack on clients, not a token.
+        Err(invalid) => Found::Unusable(AcmeError::NeedsOperator {
+            failure: Failure::found(
+                ProblemCode::CaUnavailable,
+                format!("the CA sent a forbidden token: {invalid}"),
+            ),
+        }),
+    }
+}
+
+fn is_order_not_ready(error: &AcmeError) -> bool {
+    error.problem().is_some_and(|problem| problem.short_kind() == "orderNotReady")
+}
+
+#[cfg(test)]
+#[path = "order_tests.rs"]
+mod tests;

@@ -1,0 +1,26 @@
+use super::*;
+
+#[test]
+fn the_steps_of_an_order_can_be_spawned() {
+    fn is_send<T: Send>(_: impl FnOnce(&'static mut Order, PrivateKey) -> T) {}
+    is_send(|order, key| async move {
+        let _ = order.challenges().await;
+        let _ = order.answer().await;
+        let _ = order.await_ready(Instant::now()).await;
+        let _ = order.finalize(&key).await;
+        let _ = order.await_certificate(Instant::now()).await;
+        order.refresh().await
+    });
+}
+
+#[test]
+fn polls_become_rarer_up_to_ten_seconds() {
+    let mut delay = Polling::new(Duration::from_millis(250)).initial_delay;
+    let mut total = Duration::ZERO;
+    for _ in 0..10 {
+        total += delay;
+        delay = Polling::next(delay);
+    }
+    assert_eq!(delay, Polling::LONGEST_DELAY);
+    assert!(total < Duration::from_secs(60));
+}

@@ -1,0 +1,169 @@
+//! What to do about what a CA said: one table.
+
+use certmill_model::ProblemCode;
+use time::OffsetDateTime;
+
+use crate::{
+    AcmeError, CaProblem, Failure, exchange::Note, problem::short, retry_after::parse_retry_after,
+    transport::TransportError,
+};
+
+/// What we were about when the CA spoke; the same word means different things at different places.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// The directory, or our account.
+    Account,
+    /// Placing an order.
+    NewOrder,
+    /// Fetching an order, or what belongs to it, by a URL that was stored.
+    StoredUrl,
+    /// Telling that a challenge can be looked at.
+    Answer,
+    /// A verdict of the CA on a name, found in a challenge.
+    Validation,
+    /// Sending the CSR, or the verdict on it.
+    Finalize,
+}
+
+/// What happens next; see the variants of [`AcmeError`] of the same names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reaction {
+    Retry,
+    NewOrder,
+    Refused,
+    NameRejected,
+    NeedsOperator,
+}
+
+/// The reaction to a problem, and the kind of problem that it is for a domain.
+pub(crate) fn react(stage: Stage, problem: &CaProblem) -> (Reaction, ProblemCode) {
+    let status = problem.status.unwrap_or_default();
+    match problem.short_kind() {
+        "rateLimited" if is_pause(stage, problem) => (Reaction::NeedsOperator, ProblemCode::CaRateLimited),
+        "rateLimited" => (Reaction::Retry, ProblemCode::CaRateLimited),
+        "compound" if !problem.subproblems.is_empty() => react(stage, &first_part(problem)),
+        kind if stage == Stage::Validation => (Reaction::Refused, validation_code(kind)),
+        "badNonce" | "serverInternal" => (Reaction::Retry, ProblemCode::CaUnavailable),
+        "orderNotReady" => (Reaction::Retry, ProblemCode::Internal),
+        "caa" => (Reaction::Refused, ProblemCode::CaaForbids),
+        "rejectedIdentifier" | "unsupportedIdentifier" => {
+            (Reaction::NameRejected, ProblemCode::CaRejectedName)
+        }
+        "unauthorized"
+        | "accountDoesNotExist"
+        | "externalAccountRequired"
+        | "userActionRequired"
+        | "invalidContact"
+        | "unsupportedContact"
+        | "conflict" => (Reaction::NeedsOperator, ProblemCode::CaAccount),
+        _ => react_to_status(stage, status),
+    }
+}
+
+/// A failed operation as an error of ours.
+pub(crate) fn reaction_to_failure(
+    stage: Stage,
+    error: instant_acme::Error,
+    note: Note,
+    now: OffsetDateTime,
+) -> AcmeError {
+    let after = note.retry_after.as_deref().and_then(|value| parse_retry_after(value, now));
+    if let Some(problem) = note.problem {
+        let retry_after = after.map(time::Duration::whole_seconds);
+        return refusal(stage, CaProblem { retry_after, ..problem });
+    }
+    let error = match error {
+        // The answer was a success that holds an error: a challenge that failed at once.
+        instant_acme::Error::Api(problem) => return refusal(Stage::Validation, library_problem(problem)),
+        instant_acme::Error::Other(source) => match source.downcast::<TransportError>() {
+            Ok(error) => return transport_failure(*error),
+            Err(source) => instant_acme::Error::Other(source),
+        },
+        other => other,
+    };
+    match (error, note.status) {
+        (error @ (instant_acme::Error::KeyRejected | instant_acme::Error::Crypto), _) => {
+            AcmeError::NeedsOperator { failure: Failure::caused_by(ProblemCode::CaAccount, error) }
+        }
+        (instant_acme::Error::Json(_), Some(status)) => {
+            let summary = format!("the CA's answer (HTTP status {}) is no ACME document", status.as_u16());
+            AcmeError::Retry { after, failure: Failure::found(ProblemCode::CaUnavailable, summary) }
+        }
+        (error, _) => {
+            AcmeError::Retry { after, failure: Failure::caused_by(ProblemCode::CaUnavailable, error) }
+        }
+    }
+}
+
+/// A problem of the CA as an error of ours.
+pub(crate) fn refusal(stage: Stage, problem: CaProblem) -> AcmeError {
+    let (reaction, code) = react(stage, &problem);
+    let after = problem.retry_after.map(time::Duration::seconds);
+    let failure = Failure::of_problem(code, problem);
+    match reaction {
+        Reaction::Retry => AcmeError::Retry { after, failure },
+        Reaction::NewOrder => AcmeError::NewOrder { failure },
+        Reaction::Refused => AcmeError::Refused { failure },
+        Reaction::NameRejected => AcmeError::NameRejected { failure },
+        Reaction::NeedsOperator => AcmeError::NeedsOperator { failure },
+    }
+}
+
+/// Let's Encrypt pauses names that never succeed: such a refusal has no time, but a link for an operator to follow.
+fn is_pause(stage: Stage, problem: &CaProblem) -> bool {
+    stage == Stage::NewOrder && problem.retry_after.is_none() && problem.detail.contains("https://")
+}
+
+/// A compound problem is as bad as its first part (RFC 8555 section 6.7.1).
+fn first_part(problem: &CaProblem) -> CaProblem {
+    CaProblem { kind: problem.subproblems[0].kind.clone(), subproblems: Vec::new(), ..problem.clone() }
+}
+
+fn validation_code(kind: &str) -> ProblemCode {
+    match short(kind) {
+        "dns" => ProblemCode::DnsServfail,
+        "connection" | "tls" => ProblemCode::HttpUnreachable,
+        "unauthorized" | "incorrectResponse" => ProblemCode::HttpWrongResponse,
+        "caa" => ProblemCode::CaaForbids,
+        "rejectedIdentifier" | "unsupportedIdentifier" => ProblemCode::CaRejectedName,
+        _ => ProblemCode::CaUnavailable,
+    }
+}
+
+fn react_to_status(stage: Stage, status: u16) -> (Reaction, ProblemCode) {
+    match (stage, status) {
+        (_, 429) => (Reaction::Retry, ProblemCode::CaRateLimited),
+        (_, 408 | 500..) => (Reaction::Retry, ProblemCode::CaUnavailable),
+        (Stage::StoredUrl | Stage::Answer | Stage::Finalize, 404 | 410) => {
+            (Reaction::NewOrder, ProblemCode::Internal)
+        }
+        // What was answered before a crash is not answered twice; the order itself says how it stands.
+        (Stage::Answer, _) => (Reaction::Retry, ProblemCode::Internal),
+        (Stage::Account, _) => (Reaction::NeedsOperator, ProblemCode::CaAccount),
+        _ => (Reaction::NeedsOperator, ProblemCode::Internal),
+    }
+}
+
+fn transport_failure(error: TransportError) -> AcmeError {
+    let needs_operator = matches!(error, TransportError::ForeignUrl(_) | TransportError::Redirected(_));
+    let failure = Failure::caused_by(ProblemCode::CaUnavailable, error);
+    if needs_operator {
+        AcmeError::NeedsOperator { failure }
+    } else {
+        AcmeError::Retry { after: None, failure }
+    }
+}
+
+fn library_problem(problem: instant_acme::Problem) -> CaProblem {
+    CaProblem {
+        kind: problem.r#type.unwrap_or_else(|| "about:blank".to_owned()),
+        detail: problem.detail.unwrap_or_default(),
+        status: problem.status,
+        ..CaProblem::default()
+    }
+    .cleaned()
+}
+
+#[cfg(test)]
+#[path = "reaction_tests.rs"]
+mod tests;
