@@ -144,7 +144,8 @@ impl TenantTx {
         let (id, tenant) = (domain.domain_id, self.tenant);
         sqlx::query!(
             "WITH gone AS (
-                 UPDATE domains SET status = 'pending_deletion', status_since = $3, updated_at = $3, next_action_at = $3
+                 UPDATE domains SET status = 'pending_deletion', status_since = $3, updated_at = $3, next_action_at = $3,
+                     revision = revision + 1
                  WHERE domain_id = $1 AND tenant_id = $2
              ), cancelled AS (
                  UPDATE orders SET status = 'cancelled', updated_at = $3

@@ -1,6 +1,33 @@
-//! The door for workers.
+//! The door for workers: what is due, claims, and what came of them.
+//!
+//! A step claims (lease and fencing token, committed), acts without a connection, and records in one short statement or
+//! transaction that takes effect only while the token is still its own ([`StoreError::LeaseLost`] otherwise).
 
-use sqlx::PgPool;
+mod accounts;
+mod deliveries;
+mod domains;
+mod orders;
+mod outcomes;
+mod targets;
+
+use std::time::Duration;
+
+use sqlx::{PgPool, Postgres, Transaction, postgres::PgListener, postgres::types::PgInterval};
+
+pub use accounts::Account;
+pub use deliveries::{CertificateMaterial, Delivered, DomainPlacement, PendingPlacement, Undelivered};
+pub use domains::{ClaimedDomain, DomainLease, OpenOrder};
+pub use orders::{Issued, NewOrder, PlacedChallenge};
+pub use outcomes::{Failure, OrderFailure};
+pub use targets::{ClaimedTarget, ReleaseRecord, TargetLease};
+
+use crate::{StoreError, WAKE_CHANNEL};
+
+/// How long a claim lasts without a word from its holder. Every record of a step that goes on renews it.
+pub const LEASE: Duration = Duration::from_secs(120);
+
+/// How long a nudge may wait in the queue before it counts as lost.
+const NUDGE: Duration = Duration::from_secs(60);
 
 /// The database, for workers.
 #[derive(Clone)]
@@ -12,4 +39,31 @@ impl Engine {
     pub(crate) fn new(pool: PgPool) -> Self {
         Self { pool }
     }
+
+    /// The pool itself, for the queue that keeps its tables in the same database.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A transaction in which nudges are taken and pushed together.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Hears when somebody wrote what may be due now.
+    pub async fn listen(&self) -> Result<PgListener, StoreError> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(WAKE_CHANNEL).await?;
+        Ok(listener)
+    }
+
+    /// Wakes every planner.
+    pub async fn wake(&self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(&self.pool).await?;
+        Ok(())
+    }
+}
+
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: duration.as_micros() as i64 }
 }

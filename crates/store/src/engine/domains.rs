@@ -1,0 +1,200 @@
+//! Domains that are due, and the claim on one.
+
+use certmill_model::{
+    AccountId, CertificateId, DomainId, DomainSituation, DomainStatus, Health, Hostname, OrderId,
+    OrderStatus, TenantId,
+};
+use certmill_vault::{Secret, Vault};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Engine, LEASE, NUDGE, interval, orders::key_place};
+use crate::{StoreError, rows::parsed};
+
+/// The right to record for a domain, until it expires or another claims.
+#[derive(Clone, Copy, Debug)]
+pub struct DomainLease {
+    /// The domain.
+    pub domain_id: DomainId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The fencing token.
+    pub(super) token: i64,
+    /// What was wanted when it was claimed: if that has changed since, the domain is due again at once.
+    pub(super) revision: i64,
+}
+
+/// A domain in the hands of this worker.
+pub struct ClaimedDomain {
+    /// The right to record.
+    pub lease: DomainLease,
+    /// The name.
+    pub name: Hostname,
+    /// What is true of it.
+    pub status: DomainStatus,
+    /// How it fares; `ok` means that no problem is open.
+    pub health: Health,
+    /// Failures in a row.
+    pub consecutive_failures: u32,
+    /// Its current certificate.
+    pub certificate_id: Option<CertificateId>,
+    /// What the next step is decided from.
+    pub situation: DomainSituation,
+    /// The order under way.
+    pub order: Option<OpenOrder>,
+}
+
+/// An order that has not ended.
+pub struct OpenOrder {
+    /// Its id here.
+    pub order_id: OrderId,
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// Where it is.
+    pub status: OrderStatus,
+    /// Its URL at the CA, once the CA knows it (RFC 8555 section 7.4).
+    pub url: Option<String>,
+    /// The names it is for.
+    pub names: Vec<Hostname>,
+    tenant_id: TenantId,
+    sealed_key: Option<Vec<u8>>,
+}
+
+impl OpenOrder {
+    /// The private key that its certificate will be for.
+    pub fn private_key(&self, vault: &Vault) -> Result<Secret, StoreError> {
+        let sealed = self.sealed_key.as_deref();
+        let sealed =
+            sealed.ok_or_else(|| StoreError::inconsistent("orders", "an open order without a key"))?;
+        Ok(vault.open(&key_place("orders", self.tenant_id, self.order_id.uuid()), sealed)?)
+    }
+}
+
+impl Engine {
+    /// Takes up to `limit` domains that are due at `now`, the longest due first, and that nobody holds or was told of.
+    /// They count as told for a minute. Beside each stands its fencing token, which grows only with a claim.
+    pub async fn take_due_domains(
+        &self,
+        connection: &mut PgConnection,
+        limit: i64,
+        now: OffsetDateTime,
+    ) -> Result<Vec<(DomainId, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            "UPDATE domains SET nudged_until = now() + $3
+             WHERE domain_id IN (
+                 SELECT domain_id FROM domains
+                 WHERE next_action_at <= $1
+                   AND (lease_until IS NULL OR lease_until < now())
+                   AND (nudged_until IS NULL OR nudged_until < now())
+                 ORDER BY next_action_at LIMIT $2
+                 FOR UPDATE SKIP LOCKED)
+             RETURNING domain_id, lease_token",
+            now,
+            limit,
+            interval(NUDGE),
+        )
+        .fetch_all(connection)
+        .await?;
+        Ok(rows.into_iter().map(|row| (DomainId::from_uuid(row.domain_id), row.lease_token)).collect())
+    }
+
+    /// Claims a domain that is due at `now`. `None`: it is not due any more, or another worker has it.
+    pub async fn claim_domain(
+        &self,
+        domain: DomainId,
+        now: OffsetDateTime,
+    ) -> Result<Option<ClaimedDomain>, StoreError> {
+        let row = sqlx::query!(
+            r#"WITH claimed AS (
+                   UPDATE domains SET lease_until = now() + $3, lease_token = lease_token + 1, nudged_until = NULL
+                   WHERE domain_id = $1 AND next_action_at <= $2 AND (lease_until IS NULL OR lease_until < now())
+                   RETURNING domain_id, tenant_id, name, status, health, revision, lease_token, consecutive_failures,
+                             certificate_id, renew_after
+               )
+               SELECT c.tenant_id, c.name, c.status, c.health, c.revision, c.lease_token, c.consecutive_failures,
+                      c.certificate_id, c.renew_after,
+                      o.order_id AS "order_id?", o.account_id AS "account_id?", o.status AS "order_status?", o.url,
+                      o.names AS "names?", o.sealed_key,
+                      (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND p.pending) AS "undelivered!",
+                      (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND NOT p.pending) AS "delivered!"
+               FROM claimed c
+               LEFT JOIN orders o ON o.domain_id = c.domain_id
+                   AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')"#,
+            domain.uuid(),
+            now,
+            interval(LEASE),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let tenant_id = TenantId::from_uuid(row.tenant_id);
+        let order = match (row.order_id, row.account_id, row.order_status, row.names) {
+            (Some(order_id), Some(account_id), Some(status), Some(names)) => Some(OpenOrder {
+                order_id: OrderId::from_uuid(order_id),
+                account_id: AccountId::from_uuid(account_id),
+                status: parsed("orders", &status)?,
+                url: row.url,
+                names: names.iter().map(|name| parsed("orders", name)).collect::<Result<_, _>>()?,
+                tenant_id,
+                sealed_key: row.sealed_key,
+            }),
+            _ => None,
+        };
+        let status = parsed("domains", &row.status)?;
+        Ok(Some(ClaimedDomain {
+            lease: DomainLease {
+                domain_id: domain,
+                tenant_id,
+                token: row.lease_token,
+                revision: row.revision,
+            },
+            name: parsed("domains", &row.name)?,
+            status,
+            health: parsed("domains", &row.health)?,
+            consecutive_failures: row.consecutive_failures.unsigned_abs(),
+            certificate_id: row.certificate_id.map(CertificateId::from_uuid),
+            situation: DomainSituation {
+                status,
+                has_open_order: order.is_some(),
+                renew_after: row.renew_after,
+                undelivered: row.undelivered as u32,
+                delivered: row.delivered as u32,
+            },
+            order,
+        }))
+    }
+
+    /// Lets a domain go until `next`; `None` until somebody wants something else of it.
+    pub async fn rest(&self, lease: &DomainLease, next: Option<OffsetDateTime>) -> Result<(), StoreError> {
+        let done = sqlx::query!(
+            "UPDATE domains SET lease_until = NULL,
+                 next_action_at = CASE WHEN revision = $3 THEN $4 ELSE now() END
+             WHERE domain_id = $1 AND lease_token = $2",
+            lease.domain_id.uuid(),
+            lease.token,
+            lease.revision,
+            next,
+        )
+        .execute(&self.pool)
+        .await?;
+        held(done.rows_affected())
+    }
+
+    /// Renews the claim on a domain whose step takes long.
+    pub async fn renew_lease(&self, lease: &DomainLease) -> Result<(), StoreError> {
+        let done = sqlx::query!(
+            "UPDATE domains SET lease_until = now() + $3 WHERE domain_id = $1 AND lease_token = $2",
+            lease.domain_id.uuid(),
+            lease.token,
+            interval(LEASE),
+        )
+        .execute(&self.pool)
+        .await?;
+        held(done.rows_affected())
+    }
+}
+
+/// A record that found no row means that the lease is another's now.
+pub(super) fn held(rows: u64) -> Result<(), StoreError> {
+    if rows == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+}

@@ -1,0 +1,180 @@
+//! Targets that something is to be delivered to, and the claim on one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use certmill_model::{TargetId, TargetState};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Engine, LEASE, NUDGE, domains::held, interval};
+use crate::{StoreError, rows::parsed};
+
+/// The right to deliver to a target, until it expires or another claims.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetLease {
+    /// The target.
+    pub target_id: TargetId,
+    pub(super) token: i64,
+}
+
+/// A target in the hands of this worker.
+pub struct ClaimedTarget {
+    /// The right to deliver and record.
+    pub lease: TargetLease,
+    /// Its name.
+    pub name: String,
+    /// Where a handshake proves what it serves.
+    pub address: SocketAddr,
+    /// How it is reached and laid out.
+    pub settings: serde_json::Value,
+    /// How it stood.
+    pub state: TargetState,
+    /// Failed deliveries in a row.
+    pub consecutive_failures: u32,
+    /// What is live there; `None` before the first release.
+    pub release: Option<ReleaseRecord>,
+}
+
+/// A release that is live on a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReleaseRecord {
+    /// Its number; numbers only grow.
+    pub number: i64,
+    /// Path -> SHA-256 of its files.
+    pub manifest: BTreeMap<String, String>,
+    /// What else it was rendered from: the templates and the layout.
+    pub rendered_from: String,
+}
+
+impl Engine {
+    /// Takes up to `limit` targets to which something is to be delivered at `now`, and that nobody holds or was told
+    pub async fn take_due_targets(
+        &self,
+        connection: &mut PgConnection,
+        limit: i64,
+        now: OffsetDateTime,
+    ) -> Result<Vec<(TargetId, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            "UPDATE targets SET nudged_until = now() + $3
+             WHERE target_id IN (
+                 SELECT target_id FROM targets t
+                 WHERE next_attempt_at <= $1 AND state <> 'disabled'
+                   AND (lease_until IS NULL OR lease_until < now())
+                   AND (nudged_until IS NULL OR nudged_until < now())
+                   AND (release_number IS NULL OR EXISTS (
+                       SELECT 1 FROM placements p
+                       WHERE p.target_id = t.target_id AND p.pending AND p.next_attempt_at <= $1))
+                 ORDER BY next_attempt_at LIMIT $2
+                 FOR UPDATE SKIP LOCKED)
+             RETURNING target_id, lease_token",
+            now,
+            limit,
+            interval(NUDGE),
+        )
+        .fetch_all(connection)
+        .await?;
+        Ok(rows.into_iter().map(|row| (TargetId::from_uuid(row.target_id), row.lease_token)).collect())
+    }
+
+    /// Claims a target whose time has come at `now`. `None`: it has not, or another worker has it.
+    pub async fn claim_target(
+        &self,
+        target: TargetId,
+        now: OffsetDateTime,
+    ) -> Result<Option<ClaimedTarget>, StoreError> {
+        let row = sqlx::query!(
+            "UPDATE targets SET lease_until = now() + $3, lease_token = lease_token + 1, nudged_until = NULL
+             WHERE target_id = $1 AND next_attempt_at <= $2 AND state <> 'disabled'
+               AND (lease_until IS NULL OR lease_until < now())
+             RETURNING name, address, settings, state, consecutive_failures, release_number, manifest, rendered_from,
+                       lease_token",
+            target.uuid(),
+            now,
+            interval(LEASE),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let release = match (row.release_number, row.manifest, row.rendered_from) {
+            (Some(number), Some(manifest), Some(rendered_from)) => {
+                let manifest = serde_json::from_value(manifest)
+                    .map_err(|error| StoreError::inconsistent("targets", error))?;
+                Some(ReleaseRecord { number, manifest, rendered_from })
+            }
+            _ => None,
+        };
+        Ok(Some(ClaimedTarget {
+            lease: TargetLease { target_id: target, token: row.lease_token },
+            name: row.name,
+            address: parsed("targets", &row.address)?,
+            settings: row.settings,
+            state: parsed("targets", &row.state)?,
+            consecutive_failures: row.consecutive_failures.unsigned_abs(),
+            release,
+        }))
+    }
+
+    /// Renews the claim on a target whose delivery takes long.
+    pub async fn renew_target_lease(&self, lease: &TargetLease) -> Result<(), StoreError> {
+        let done = sqlx::query!(
+            "UPDATE targets SET lease_until = now() + $3 WHERE target_id = $1 AND lease_token = $2",
+            lease.target_id.uuid(),
+            lease.token,
+            interval(LEASE),
+        )
+        .execute(&self.pool)
+        .await?;
+        held(done.rows_affected())
+    }
+
+    /// Lets a target go: nothing was to be done, or the rest can be done at once by whoever claims next.
+    pub async fn release_target(&self, lease: &TargetLease) -> Result<(), StoreError> {
+        let done = sqlx::query!(
+            "UPDATE targets SET lease_until = NULL WHERE target_id = $1 AND lease_token = $2",
+            lease.target_id.uuid(),
+            lease.token,
+        )
+        .execute(&self.pool)
+        .await?;
+        held(done.rows_affected())
+    }
+
+    /// Takes the next release number of a target, above `at_least`.
+    pub async fn begin_release(
+        &self,
+        lease: &TargetLease,
+        at_least: i64,
+        now: OffsetDateTime,
+    ) -> Result<i64, StoreError> {
+        let number = sqlx::query_scalar!(
+            "INSERT INTO releases (target_id, number, created_at)
+             SELECT t.target_id, GREATEST(COALESCE(max(r.number), 0), $3) + 1, $4
+             FROM targets t LEFT JOIN releases r USING (target_id)
+             WHERE t.target_id = $1 AND t.lease_token = $2 GROUP BY t.target_id
+             RETURNING number",
+            lease.target_id.uuid(),
+            lease.token,
+            at_least,
+            now,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        number.ok_or(StoreError::LeaseLost)
+    }
+
+    /// The addresses that a shop's records must hold, over all targets, and whether every target has a release, so
+    /// that it answers challenges.
+    pub async fn public_addresses(&self) -> Result<(BTreeSet<IpAddr>, bool), StoreError> {
+        let rows =
+            sqlx::query!("SELECT public_addresses, release_number FROM targets WHERE state <> 'disabled'")
+                .fetch_all(&self.pool)
+                .await?;
+        let ready = !rows.is_empty() && rows.iter().all(|row| row.release_number.is_some());
+        let addresses = rows.iter().flat_map(|row| &row.public_addresses);
+        let addresses = addresses.map(|address| parsed("targets", address)).collect::<Result<_, _>>()?;
+        Ok((addresses, ready))
+    }
+}
