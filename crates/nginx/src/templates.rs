@@ -1,0 +1,204 @@
+//! The templates: built-in ones, and those of the operator's directory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use certmill_model::{Form, TemplateRef};
+
+use crate::directives::{self, InvalidDirectives};
+use crate::manifest::sha256_hex;
+use crate::sandbox::{DEDICATED_VALUES, SHARED_VALUES, Sandbox};
+use crate::tags::{self, DEFAULTS, InvalidTag};
+
+/// The largest template, in bytes.
+const MAX_SIZE: u64 = 64 * 1024;
+
+/// Raised when the renderer itself writes something else than before, so that every shard is rendered anew.
+const RENDERER: &str = "1";
+
+macro_rules! built_in {
+    ($($file:literal)*) => {
+        [$(($file, include_str!(concat!("../../../templates/nginx/", $file)))),*]
+    };
+}
+
+const BUILT_IN: [(&str, &str); 5] = built_in! {
+    "defaults.conf"
+    "redirect.shared.conf"
+    "storefront-cached.shared.conf"
+    "storefront.dedicated.conf"
+    "storefront.shared.conf"
+};
+
+/// Checked templates, ready to render.
+#[derive(Clone, Debug)]
+pub struct Templates {
+    /// By file name, `defaults.conf` among them.
+    sources: BTreeMap<String, String>,
+}
+
+/// Why a directory of templates was not taken. Every variant names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The directory or a file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// What could not be read.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A `.conf` file whose name says neither its template nor its form.
+    #[error("{} is no name of a template: it must be <name>.shared.conf, <name>.dedicated.conf or {DEFAULTS}, the name \
+             in lower-case letters, digits and hyphens", path.display())]
+    FileName {
+        /// The file.
+        path: PathBuf,
+    },
+    /// More than 64 KiB.
+    #[error("{} is larger than {MAX_SIZE} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A tag that templates may not have.
+    #[error("in {}", path.display())]
+    Tag {
+        /// The file.
+        path: PathBuf,
+        /// The line, and what is wrong there.
+        #[source]
+        source: InvalidTag,
+    },
+    /// Not the template language.
+    #[error("in {}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, and what is wrong there.
+        #[source]
+        source: minijinja::Error,
+    },
+    /// Not whole directives, or one that no template may use.
+    #[error("in {}", path.display())]
+    Directives {
+        /// The file.
+        path: PathBuf,
+        /// The line, and what is wrong there.
+        #[source]
+        source: InvalidDirectives,
+    },
+}
+
+/// A reference to a template that is not there.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("there is no template {0:?}")]
+pub struct UnknownTemplate(pub String);
+
+impl Templates {
+    /// The templates that certmill brings along.
+    pub fn built_in() -> Self {
+        let own = |(file, source): (&str, &str)| (file.to_owned(), source.to_owned());
+        Self { sources: BUILT_IN.into_iter().map(own).collect() }
+    }
+
+    /// The built-in templates and those of `directory`, which win where the file name is the same.
+    pub fn with_directory(directory: &Path) -> Result<Self, TemplateError> {
+        let mut templates = Self::built_in();
+        let unreadable = |source| TemplateError::Unreadable { path: directory.to_owned(), source };
+        for entry in fs::read_dir(directory).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|extension| extension == "conf") {
+                let (file, source) = load(&path)?;
+                templates.sources.insert(file, source);
+            }
+        }
+        Ok(templates)
+    }
+
+    /// The form in which `reference` is served.
+    pub fn resolve(&self, reference: &TemplateRef) -> Result<Form, UnknownTemplate> {
+        let forms = match reference.form() {
+            Some(form) => vec![form],
+            None => vec![Form::Shared, Form::Dedicated],
+        };
+        forms
+            .into_iter()
+            .find(|form| self.sources.contains_key(&file_name(reference.name(), *form)))
+            .ok_or_else(|| UnknownTemplate(reference.to_string()))
+    }
+
+    /// All templates by name and form.
+    pub fn list(&self) -> Vec<(String, Form)> {
+        let known = |file: &String| parse_file_name(file).map(|(name, form)| (name.to_owned(), form));
+        self.sources.keys().filter_map(known).collect()
+    }
+
+    /// Changes whenever a shard rendered before could be rendered otherwise now: SHA-256 in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        let sources = self.sources.iter();
+        let all: Vec<_> =
+            sources.map(|(file, source)| format!("{file} {}\n", sha256_hex(source.as_bytes()))).collect();
+        sha256_hex(format!("{RENDERER}\n{}", all.concat()).as_bytes())
+    }
+
+    pub(crate) fn source(&self, name: &str, form: Form) -> Option<&str> {
+        self.sources.get(&file_name(name, form)).map(String::as_str)
+    }
+
+    pub(crate) fn sandbox(&self) -> Sandbox<'_> {
+        let mut sandbox = Sandbox::new();
+        for (file, source) in &self.sources {
+            sandbox.add(file, source).expect("templates are checked when loaded");
+        }
+        sandbox
+    }
+}
+
+/// The file of a template.
+pub(crate) fn file_name(name: &str, form: Form) -> String {
+    format!("{name}.{}.conf", form.as_str())
+}
+
+fn parse_file_name(file: &str) -> Option<(&str, Form)> {
+    let (name, form) = file.strip_suffix(".conf")?.split_once('.')?;
+    let form = [Form::Shared, Form::Dedicated].into_iter().find(|known| known.as_str() == form)?;
+    TemplateRef::parse(name).is_ok_and(|parsed| parsed.form().is_none()).then_some((name, form))
+}
+
+fn load(path: &Path) -> Result<(String, String), TemplateError> {
+    let owned = || path.to_owned();
+    let file = path.file_name().and_then(|file| file.to_str());
+    let file = file.filter(|file| *file == DEFAULTS || parse_file_name(file).is_some());
+    let file = file.ok_or_else(|| TemplateError::FileName { path: owned() })?;
+    let unreadable = |source| TemplateError::Unreadable { path: owned(), source };
+    if fs::metadata(path).map_err(unreadable)?.len() > MAX_SIZE {
+        return Err(TemplateError::TooLarge { path: owned() });
+    }
+    let source = fs::read_to_string(path).map_err(unreadable)?;
+    check(path, file, &source)?;
+    Ok((file.to_owned(), source))
+}
+
+fn check(path: &Path, file: &str, source: &str) -> Result<(), TemplateError> {
+    let path = path.to_owned();
+    let variables = match parse_file_name(file) {
+        Some((_, Form::Dedicated)) => DEDICATED_VALUES,
+        // The defaults are included by both forms.
+        _ => SHARED_VALUES,
+    };
+    let flat = match tags::flatten(source, variables, file != DEFAULTS) {
+        Ok(flat) => flat,
+        Err(source) => return Err(TemplateError::Tag { path, source }),
+    };
+    if let Err(source) = Sandbox::new().add(file, source) {
+        return Err(TemplateError::Syntax { path, source });
+    }
+    directives::check(&flat).map_err(|source| TemplateError::Directives { path, source })
+}
+
+#[cfg(test)]
+#[path = "templates_tests.rs"]
+mod tests;
