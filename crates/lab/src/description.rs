@@ -39,7 +39,7 @@ pub struct Description {
     pub mail_directory: PathBuf,
 }
 
-/// A key for signed dynamic updates (RFC 8945).
+/// A key for signed dynamic updates (RFC 8945). Made for one lab and gone with it, hence no secret type.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct TsigKey {
     /// The key's name.

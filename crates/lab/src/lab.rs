@@ -1,7 +1,9 @@
 //! The lab as a whole.
 
+mod control;
+mod setup;
+
 use std::collections::HashMap;
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -11,14 +13,13 @@ use certmill_postgres::Cluster;
 use tokio::task::spawn_blocking;
 
 use crate::description::Description;
-use crate::error::{LabError, doing};
+use crate::error::LabError;
 use crate::guard::Guard;
 use crate::names;
 use crate::network::Network;
 use crate::part::Part;
-use crate::parts::pebble::PebbleOptions;
-use crate::parts::{self, bind, mail, make_directory, nginx, pebble, sshd};
-use crate::process::{self, Launch, Starting, run};
+use crate::parts::{self, pebble::PebbleOptions};
+use crate::process::run;
 use crate::programs::Programs;
 use crate::sweep;
 
@@ -77,53 +78,6 @@ impl Lab {
         &self.description.directory
     }
 
-    /// Stops a part and every process of it. A part that does not run stays so.
-    pub async fn stop(&self, part: Part) -> Result<(), LabError> {
-        self.check(part)?;
-        if part == Part::Postgres {
-            if let Some(cluster) = self.cluster.lock().await.take() {
-                cluster.stop().await;
-            }
-            return Ok(());
-        }
-        let Some(mut child) = self.children().remove(&part) else { return Ok(()) };
-        spawn_blocking(move || {
-            process::end(child.id());
-            child.wait().map(drop).map_err(doing(format!("wait for {part}")))
-        })
-        .await
-        .expect("ending a process does not panic")
-    }
-
-    /// Starts a part that was stopped, or that ended by itself, and returns when it runs.
-    pub async fn start(&self, part: Part) -> Result<(), LabError> {
-        self.check(part)?;
-        if part == Part::Postgres {
-            let mut cluster = self.cluster.lock().await;
-            if cluster.is_none() {
-                *cluster =
-                    Some(Cluster::start(&self.postgres_directory()).await.map_err(LabError::Postgres)?);
-            }
-            return Ok(());
-        }
-        if self.children().get_mut(&part).is_some_and(|child| matches!(child.try_wait(), Ok(None))) {
-            return Ok(());
-        }
-        self.wait_for(part, self.launch(part).spawn()?).await
-    }
-
-    /// Stops and starts a part.
-    pub async fn restart(&self, part: Part) -> Result<(), LabError> {
-        self.stop(part).await?;
-        self.start(part).await
-    }
-
-    /// Restarts the ACME server, which forgets everything, with other options.
-    pub async fn restart_pebble(&self, options: PebbleOptions) -> Result<(), LabError> {
-        *self.pebble.lock().unwrap_or_else(PoisonError::into_inner) = options;
-        self.restart(Part::Pebble).await
-    }
-
     /// The root of the certificates that the ACME server issues, as PEM. It is another after each of its starts.
     pub async fn issuing_roots_pem(&self) -> Result<String, LabError> {
         let mut command = Command::new(&self.programs.curl);
@@ -157,81 +111,6 @@ impl Lab {
         spawn_blocking(move || self.end()).await.expect("ending a lab does not panic")
     }
 
-    /// Everything before the first part runs. A failure here cleans up after itself as any lab.
-    fn prepare(options: Options) -> Result<Self, LabError> {
-        let programs = Programs::find()?;
-        let network = Network::reserve(options.load_balancers)?;
-        let directory = make_lab_directory()?;
-        let guard = Guard::spawn(&directory).inspect_err(|_| drop(fs::remove_dir(&directory)))?;
-        let user = run("id", Command::new("id").arg("-un"))?;
-        let description = Description::plan(&directory, &network, options.load_balancers, user.trim());
-        let pebble = Mutex::new(options.pebble);
-        let (children, cluster) = (Mutex::default(), tokio::sync::Mutex::default());
-        let mut lab = Self { description, programs, children, cluster, pebble, guard, network };
-        lab.write_configurations()?;
-        Ok(lab)
-    }
-
-    fn write_configurations(&mut self) -> Result<(), LabError> {
-        let (description, programs) = (&mut self.description, &self.programs);
-        make_directory(&description.directory.join("logs"))?;
-        bind::prepare(description, programs)?;
-        pebble::prepare(description, &self.network)?;
-        nginx::prepare_shop(description)?;
-        sshd::make_client_key(description, programs)?;
-        for load_balancer in &mut description.load_balancers {
-            nginx::prepare(load_balancer, programs)?;
-            sshd::prepare(load_balancer, &description.ssh_private_key, programs)?;
-        }
-        Ok(())
-    }
-
-    /// All at once: each is waited for after the last was started.
-    async fn start_children(&self) -> Result<(), LabError> {
-        let parts = Part::children(self.description.load_balancers.len() as u8);
-        let starting: Result<Vec<(Part, Starting)>, LabError> =
-            parts.into_iter().map(|part| Ok((part, self.launch(part).spawn()?))).collect();
-        for (part, starting) in starting? {
-            self.wait_for(part, starting).await?;
-        }
-        Ok(())
-    }
-
-    async fn wait_for(&self, part: Part, starting: Starting) -> Result<(), LabError> {
-        let child = starting.wait_until_ready().await?;
-        self.children().insert(part, child);
-        Ok(())
-    }
-
-    fn launch(&self, part: Part) -> Launch {
-        let (description, programs) = (&self.description, &self.programs);
-        let load_balancer =
-            |number| description.load_balancer(number).expect("the number of a part was checked");
-        match part {
-            Part::Postgres => unreachable!("the database is started by its own crate"),
-            Part::Pebble => {
-                let options = *self.pebble.lock().unwrap_or_else(PoisonError::into_inner);
-                pebble::launch(description, programs, &self.network, options)
-            }
-            Part::Bind => bind::launch(description, programs),
-            Part::Nginx(number) => {
-                nginx::launch(part, &load_balancer(number).directory, description, programs)
-            }
-            Part::Sshd(number) => sshd::launch(part, load_balancer(number), description, programs),
-            Part::Shop => nginx::launch(part, &description.directory.join("shop"), description, programs),
-            Part::Mail => mail::launch(description),
-        }
-    }
-
-    fn check(&self, part: Part) -> Result<(), LabError> {
-        match part {
-            Part::Nginx(number) | Part::Sshd(number) if self.description.load_balancer(number).is_none() => {
-                Err(LabError::NoSuchPart(part))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn children(&self) -> MutexGuard<'_, HashMap<Part, Child>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -259,12 +138,4 @@ impl Drop for Lab {
             tracing::error!(%error, "the lab was not taken down completely");
         }
     }
-}
-
-fn make_lab_directory() -> Result<PathBuf, LabError> {
-    let directory = tempfile::Builder::new().prefix(DIRECTORY_PREFIX).tempdir();
-    let directory = directory.map_err(doing("make the lab's directory"))?.keep();
-    make_directory(&directory)?;
-    // The name under which processes show it in /proc.
-    fs::canonicalize(&directory).map_err(doing("find the lab's directory"))
 }

@@ -23,7 +23,7 @@ enum Command {
     /// Bring a lab up, print what is where as JSON, and hold it until Ctrl-C or the end of standard input
     Up {
         /// How many load balancers
-        #[arg(long, default_value_t = Options::default().load_balancers)]
+        #[arg(long, default_value_t = Options::default().load_balancers, value_parser = clap::value_parser!(u8).range(1..=200))]
         load_balancers: u8,
     },
     /// Wait for the end of standard input, then end every process of the lab in this directory and remove it

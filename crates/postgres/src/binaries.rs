@@ -34,14 +34,9 @@ pub(crate) fn find(data: Option<u32>, home: &Home) -> Result<Binaries, ClusterEr
 fn choose(installed: Vec<Binaries>, data: Option<u32>, directory: &Path) -> Result<Binaries, ClusterError> {
     let newest = installed.first().ok_or(ClusterError::BinariesMissing)?.major;
     let wanted = data.unwrap_or(newest);
-    installed
-        .into_iter()
-        .find(|binaries| binaries.major == wanted)
-        .ok_or_else(|| ClusterError::OtherVersion {
-            directory: directory.to_owned(),
-            data: wanted,
-            installed: newest,
-        })
+    installed.into_iter().find(|binaries| binaries.major == wanted).ok_or_else(|| {
+        ClusterError::OtherVersion { directory: directory.to_owned(), data: wanted, installed: newest }
+    })
 }
 
 /// All programs found, the newest of Debian's first, that of PATH last.
@@ -52,29 +47,16 @@ fn installed(debian: &Path, path: &OsStr) -> Vec<Binaries> {
         .flatten()
         .filter_map(|entry| {
             let major = entry.file_name().to_str()?.parse().ok()?;
-            Some(Binaries {
-                directory: entry.path().join("bin"),
-                major,
-            })
+            Some(Binaries { directory: entry.path().join("bin"), major })
         })
         .filter(|binaries| is_complete(&binaries.directory))
         .collect();
     found.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
-    found.extend(
-        env::split_paths(path)
-            .find(|directory| is_complete(directory))
-            .and_then(|directory| {
-                // The programs find their libraries beside themselves, not beside a link to them.
-                let directory = fs::canonicalize(directory.join("postgres"))
-                    .ok()?
-                    .parent()?
-                    .to_owned();
-                Some(Binaries {
-                    major: major_version(&directory)?,
-                    directory,
-                })
-            }),
-    );
+    found.extend(env::split_paths(path).find(|directory| is_complete(directory)).and_then(|directory| {
+        // The programs find their libraries beside themselves, not beside a link to them.
+        let directory = fs::canonicalize(directory.join("postgres")).ok()?.parent()?.to_owned();
+        Some(Binaries { major: major_version(&directory)?, directory })
+    }));
     found
 }
 
@@ -84,17 +66,10 @@ fn is_complete(directory: &Path) -> bool {
 
 /// `15` of `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn major_version(directory: &Path) -> Option<u32> {
-    let output = Command::new(directory.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
+    let output = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let version = text.split_once(") ")?.1;
-    version
-        .split(|character: char| !character.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    version.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -113,10 +88,8 @@ mod tests {
         let elsewhere = root.path().join("elsewhere");
         install(&elsewhere, "18.1 (Debian)");
 
-        let majors: Vec<u32> = installed(&debian, elsewhere.as_os_str())
-            .iter()
-            .map(|binaries| binaries.major)
-            .collect();
+        let majors: Vec<u32> =
+            installed(&debian, elsewhere.as_os_str()).iter().map(|binaries| binaries.major).collect();
 
         assert_eq!(majors, [15, 9, 18]);
     }
@@ -140,28 +113,18 @@ mod tests {
     #[test]
     fn without_a_server_the_error_names_the_package() {
         let error = choose(Vec::new(), None, Path::new("/data")).unwrap_err();
-        assert!(
-            error.to_string().contains("apt-get install postgresql"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("apt-get install postgresql"), "{error}");
     }
 
     fn binaries(major: u32) -> Binaries {
-        Binaries {
-            directory: PathBuf::from("/nowhere"),
-            major,
-        }
+        Binaries { directory: PathBuf::from("/nowhere"), major }
     }
 
     fn install(directory: &Path, version: &str) {
         fs::create_dir_all(directory).unwrap();
         for program in ["postgres", "initdb"] {
             let path = directory.join(program);
-            fs::write(
-                &path,
-                format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n"),
-            )
-            .unwrap();
+            fs::write(&path, format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
     }

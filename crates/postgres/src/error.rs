@@ -29,6 +29,10 @@ pub enum ClusterError {
     )]
     ServerUserMissing,
 
+    /// Install it: the server ends with this process by its help.
+    #[error("setpriv is missing, or knows no --pdeathsig; install util-linux")]
+    SetprivMissing,
+
     /// Put the cluster elsewhere, or open the way to it.
     #[error(
         "the user {user} cannot reach {}: every directory above it must let that user through (chmod a+x)",

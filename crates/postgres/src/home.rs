@@ -28,9 +28,7 @@ impl Home {
         // The one name under which processes and their working directories show it in /proc.
         let home = Self::at(fs::canonicalize(directory).map_err(io_error(directory))?)?;
         home.refuse_foreign_content()?;
-        server_user
-            .give(&home.directory)
-            .map_err(io_error(&home.directory))?;
+        server_user.give(&home.directory).map_err(io_error(&home.directory))?;
         server_user.check_access(&home.directory)?;
         Ok(home)
     }
@@ -46,10 +44,7 @@ impl Home {
                 socket_path(name).len()
             ),
             Some(name) => {
-                return Ok(Self {
-                    name: name.to_owned(),
-                    directory,
-                });
+                return Ok(Self { name: name.to_owned(), directory });
             }
         };
         Err(ClusterError::UnusableDirectory { directory, reason })
@@ -93,55 +88,36 @@ impl Home {
     /// Takes the directory for this process, until the file is closed.
     pub(crate) fn lock(&self) -> Result<File, ClusterError> {
         let path = self.directory.join("lock");
-        let file = File::options()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(io_error(&path))?;
+        let file =
+            File::options().read(true).append(true).create(true).open(&path).map_err(io_error(&path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::Error(source)) => return Err(ClusterError::Io { path, source }),
             Err(TryLockError::WouldBlock) => return Err(self.already_running(&path)),
         }
-        file.set_len(0)
-            .and_then(|()| write_process_id(&file))
-            .map_err(io_error(&path))?;
+        file.set_len(0).and_then(|()| write_process_id(&file)).map_err(io_error(&path))?;
         Ok(file)
     }
 
     pub(crate) fn io_error(&self, source: io::Error) -> ClusterError {
-        ClusterError::Io {
-            path: self.directory.clone(),
-            source,
-        }
+        ClusterError::Io { path: self.directory.clone(), source }
     }
 
     fn already_running(&self, lock: &Path) -> ClusterError {
         let holder = || fs::read_to_string(lock).ok()?.trim().parse().ok();
-        let process_id = left_behind::postmaster_process_id(self)
-            .or_else(holder)
-            .unwrap_or_default();
-        ClusterError::AlreadyRunning {
-            directory: self.directory.clone(),
-            process_id,
-        }
+        let process_id = left_behind::postmaster_process_id(self).or_else(holder).unwrap_or_default();
+        ClusterError::AlreadyRunning { directory: self.directory.clone(), process_id }
     }
 
     /// Its owner and mode are about to be changed: it must be empty, or a cluster's.
     fn refuse_foreign_content(&self) -> Result<(), ClusterError> {
-        let mut entries = fs::read_dir(&self.directory)
-            .map_err(io_error(&self.directory))?
-            .peekable();
+        let mut entries = fs::read_dir(&self.directory).map_err(io_error(&self.directory))?.peekable();
         if entries.peek().is_none() || self.directory.join("lock").exists() {
             return Ok(());
         }
         let reason =
             "it is not empty and not a cluster's; choose a directory that is not there yet".to_owned();
-        Err(ClusterError::UnusableDirectory {
-            directory: self.directory.clone(),
-            reason,
-        })
+        Err(ClusterError::UnusableDirectory { directory: self.directory.clone(), reason })
     }
 }
 
@@ -155,10 +131,7 @@ fn write_process_id(mut file: &File) -> io::Result<()> {
 }
 
 pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ClusterError {
-    move |source| ClusterError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| ClusterError::Io { path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -169,10 +142,7 @@ mod tests {
     fn a_path_too_long_for_a_socket_is_refused_with_its_length() {
         let directory = PathBuf::from(format!("/{}", "d".repeat(93)));
         let error = Home::at(directory).err().unwrap().to_string();
-        assert!(
-            error.contains("has 108 bytes and the operating system allows 107"),
-            "{error}"
-        );
+        assert!(error.contains("has 108 bytes and the operating system allows 107"), "{error}");
         assert!(Home::at(PathBuf::from(format!("/{}", "d".repeat(92)))).is_ok());
     }
 
@@ -180,10 +150,7 @@ mod tests {
     fn a_directory_with_files_of_somebody_else_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("letter.txt"), "dear").unwrap();
-        let error = Home::prepare(directory.path(), &ServerUser::Ourselves)
-            .err()
-            .unwrap()
-            .to_string();
+        let error = Home::prepare(directory.path(), &ServerUser::Ourselves).err().unwrap().to_string();
         assert!(error.contains("not empty and not a cluster's"), "{error}");
     }
 }

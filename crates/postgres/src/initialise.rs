@@ -32,9 +32,7 @@ pub(crate) fn initialise(
     result?;
     create_database(home, binaries, server_user)?;
     fs::rename(&data, home.data()).map_err(io_error(&data))?;
-    fs::File::open(home.directory())
-        .and_then(|directory| directory.sync_all())
-        .map_err(io_error(&data))
+    fs::File::open(home.directory()).and_then(|directory| directory.sync_all()).map_err(io_error(&data))
 }
 
 fn run_initdb(
@@ -45,15 +43,8 @@ fn run_initdb(
 ) -> Result<(), ClusterError> {
     let mut command = server_user.command(binaries.program("initdb"), home.directory());
     // Trust is the directory's: only its owner (and root) gets to the socket.
-    command.args([
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--data-checksums",
-        "--no-instructions",
-    ]);
-    command
-        .arg(format!("--locale={locale}"))
-        .arg(format!("--username={SUPERUSER}"));
+    command.args(["--auth=trust", "--encoding=UTF8", "--data-checksums", "--no-instructions"]);
+    command.arg(format!("--locale={locale}")).arg(format!("--username={SUPERUSER}"));
     command.arg("--pgdata").arg(home.unfinished_data());
     check("initdb", &command.output().map_err(io_error(home.directory()))?)
 }
@@ -71,16 +62,9 @@ fn create_database(home: &Home, binaries: &Binaries, server_user: &ServerUser) -
 }
 
 fn with_input(command: &mut Command, input: &str) -> io::Result<Output> {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
-    child
-        .stdin
-        .take()
-        .expect("standard input is a pipe")
-        .write_all(input.as_bytes())?;
+    child.stdin.take().expect("standard input is a pipe").write_all(input.as_bytes())?;
     child.wait_with_output()
 }
 

@@ -19,20 +19,11 @@ pub(crate) fn end(home: &Home) -> Result<(), ClusterError> {
     };
     let data = home.data();
     if process::names_in_command_line(process_id, &data) {
-        tracing::info!(
-            process_id,
-            "ending the PostgreSQL server that an earlier process left behind"
-        );
+        tracing::info!(process_id, "ending the PostgreSQL server that an earlier process left behind");
         process::signal(process_id, "INT");
         // Its entry in /proc stays when its parent never asks for it; its command line does not.
-        let gone = process::wait_until(FAST_SHUTDOWN, || {
-            !process::names_in_command_line(process_id, &data)
-        });
-        return if gone {
-            Ok(())
-        } else {
-            Err(already_running(home, process_id))
-        };
+        let gone = process::wait_until(FAST_SHUTDOWN, || !process::names_in_command_line(process_id, &data));
+        return if gone { Ok(()) } else { Err(already_running(home, process_id)) };
     }
     if process::works_in(process_id, &data) {
         return Err(already_running(home, process_id));
@@ -63,8 +54,5 @@ fn wait_for_children(home: &Home) -> Result<(), ClusterError> {
 }
 
 fn already_running(home: &Home, process_id: u32) -> ClusterError {
-    ClusterError::AlreadyRunning {
-        directory: home.directory().to_owned(),
-        process_id,
-    }
+    ClusterError::AlreadyRunning { directory: home.directory().to_owned(), process_id }
 }

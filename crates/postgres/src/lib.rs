@@ -59,14 +59,8 @@ impl Cluster {
         .await
         .expect("preparing a cluster does not panic")?;
 
-        let postmaster = Postmaster::spawn(command)
-            .await
-            .map_err(|source| home.io_error(source))?;
-        let cluster = Self {
-            postmaster,
-            home,
-            _lock: lock,
-        };
+        let postmaster = Postmaster::spawn(command).await.map_err(|source| home.io_error(source))?;
+        let cluster = Self { postmaster, home, _lock: lock };
         cluster.postmaster.wait_until_ready(&cluster.home).await?;
         tracing::debug!(directory = %cluster.home.directory().display(), "PostgreSQL accepts connections");
         Ok(cluster)
@@ -75,10 +69,7 @@ impl Cluster {
     /// The connection URL of the database `certmill`, as the cluster's superuser over the unix socket.
     pub fn url(&self) -> String {
         let host = percent_encode(self.home.directory_name());
-        format!(
-            "postgres:///{DATABASE}?host={host}&port={}&user={SUPERUSER}",
-            home::PORT
-        )
+        format!("postgres:///{DATABASE}?host={host}&port={}&user={SUPERUSER}", home::PORT)
     }
 
     /// The process id of the postmaster.
@@ -88,9 +79,7 @@ impl Cluster {
 
     /// Ends the server in order ("fast": sessions are ended, nothing is lost) and returns when it is gone.
     pub async fn stop(self) {
-        spawn_blocking(move || drop(self))
-            .await
-            .expect("stopping a cluster does not panic");
+        spawn_blocking(move || drop(self)).await.expect("stopping a cluster does not panic");
     }
 }
 

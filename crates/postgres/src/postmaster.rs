@@ -49,16 +49,11 @@ pub(crate) fn command(
     let mut command = server_user.command(binaries.program("postgres"), home.directory());
     command.arg("-D").arg(home.data());
     let quoted = home.directory_name().replace('"', "\"\"");
-    let own = [
-        format!("port={}", home::PORT),
-        format!("unix_socket_directories=\"{quoted}\""),
-    ];
+    let own = [format!("port={}", home::PORT), format!("unix_socket_directories=\"{quoted}\"")];
     for setting in SETTINGS.into_iter().chain(own.iter().map(String::as_str)) {
         command.args(["-c", setting]);
     }
-    command
-        .stdout(log.try_clone().map_err(io_error(&home.log()))?)
-        .stderr(log);
+    command.stdout(log.try_clone().map_err(io_error(&home.log()))?).stderr(log);
     Ok(command)
 }
 
@@ -74,21 +69,19 @@ impl Postmaster {
     pub(crate) async fn spawn(mut command: Command) -> io::Result<Self> {
         let (started, start) = oneshot::channel();
         let (ended, exit) = watch::channel(None);
-        thread::Builder::new()
-            .name("postgres".to_owned())
-            .spawn(move || {
-                let mut child = match command.spawn() {
-                    Ok(child) => child,
-                    Err(error) => return drop(started.send(Err(error))),
-                };
-                if started.send(Ok(child.id())).is_err() {
-                    // The start was given up meanwhile: nobody is left to end the server.
-                    signal(child.id(), "INT");
-                }
-                if let Ok(status) = child.wait() {
-                    ended.send_replace(Some(status));
-                }
-            })?;
+        thread::Builder::new().name("postgres".to_owned()).spawn(move || {
+            let mut child = match command.spawn() {
+                Ok(child) => child,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            if started.send(Ok(child.id())).is_err() {
+                // The start was given up meanwhile: nobody is left to end the server.
+                signal(child.id(), "INT");
+            }
+            if let Ok(status) = child.wait() {
+                ended.send_replace(Some(status));
+            }
+        })?;
         let process_id = start.await.expect("the thread answers before it ends")?;
         Ok(Self { process_id, exit })
     }
@@ -102,10 +95,7 @@ impl Postmaster {
         let deadline = Instant::now() + START_LIMIT;
         while !self.is_ready(home) {
             if self.has_exited() || Instant::now() > deadline {
-                return Err(ClusterError::Failed {
-                    program: "postgres",
-                    output: log_tail(home),
-                });
+                return Err(ClusterError::Failed { program: "postgres", output: log_tail(home) });
             }
             sleep(Duration::from_millis(10)).await;
         }
@@ -127,11 +117,9 @@ impl Postmaster {
 
 impl Drop for Postmaster {
     fn drop(&mut self) {
-        for (name, limit) in [
-            ("INT", FAST_SHUTDOWN),
-            ("QUIT", IMMEDIATE_SHUTDOWN),
-            ("KILL", IMMEDIATE_SHUTDOWN),
-        ] {
+        for (name, limit) in
+            [("INT", FAST_SHUTDOWN), ("QUIT", IMMEDIATE_SHUTDOWN), ("KILL", IMMEDIATE_SHUTDOWN)]
+        {
             if self.has_exited() {
                 return;
             }

@@ -20,9 +20,7 @@ pub(crate) fn names_in_command_line(process_id: u32, path: &Path) -> bool {
     let Ok(command_line) = fs::read(format!("/proc/{process_id}/cmdline")) else {
         return false;
     };
-    command_line
-        .split(|byte| *byte == 0)
-        .any(|argument| argument == path.as_os_str().as_encoded_bytes())
+    command_line.split(|byte| *byte == 0).any(|argument| argument == path.as_os_str().as_encoded_bytes())
 }
 
 pub(crate) fn works_in(process_id: u32, path: &Path) -> bool {

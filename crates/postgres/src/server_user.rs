@@ -18,11 +18,9 @@ pub(crate) enum ServerUser {
 
 impl ServerUser {
     pub(crate) fn current() -> Result<Self, ClusterError> {
+        check_setpriv()?;
         let path = Path::new("/proc/self");
-        let own = fs::metadata(path).map_err(|source| ClusterError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let own = fs::metadata(path).map_err(|source| ClusterError::Io { path: path.to_owned(), source })?;
         if own.uid() != 0 {
             return Ok(Self::Ourselves);
         }
@@ -40,22 +38,11 @@ impl ServerUser {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "INT"]);
         if let Self::Postgres { uid, gid } = self {
-            command
-                .arg(format!("--reuid={uid}"))
-                .arg(format!("--regid={gid}"))
-                .arg("--init-groups");
+            command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}")).arg("--init-groups");
         }
-        command
-            .arg("--")
-            .arg(program)
-            .current_dir(directory)
-            .process_group(0)
-            .stdin(Stdio::null());
+        command.arg("--").arg(program).current_dir(directory).process_group(0).stdin(Stdio::null());
         // PGPORT, PGDATA, PGOPTIONS and the like would change what the programs do.
-        command
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("LC_MESSAGES", "C");
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_MESSAGES", "C");
         command
     }
 
@@ -80,26 +67,21 @@ impl ServerUser {
             .arg(directory)
             .stderr(Stdio::null())
             .status()
-            .map_err(|source| ClusterError::Io {
-                path: "setpriv".into(),
-                source,
-            })?;
+            .map_err(|source| ClusterError::Io { path: "setpriv".into(), source })?;
         if entered.success() {
             return Ok(());
         }
-        Err(ClusterError::NotAccessible {
-            directory: directory.to_owned(),
-            user: "postgres".to_owned(),
-        })
+        Err(ClusterError::NotAccessible { directory: directory.to_owned(), user: "postgres".to_owned() })
     }
 }
 
+fn check_setpriv() -> Result<(), ClusterError> {
+    let tried = Command::new("setpriv").args(["--pdeathsig", "INT", "true"]).output();
+    if tried.is_ok_and(|output| output.status.success()) { Ok(()) } else { Err(ClusterError::SetprivMissing) }
+}
+
 fn postgres_ids(passwd: &str) -> Option<(u32, u32)> {
-    let mut fields = passwd
-        .lines()
-        .find_map(|line| line.strip_prefix("postgres:"))?
-        .split(':')
-        .skip(1);
+    let mut fields = passwd.lines().find_map(|line| line.strip_prefix("postgres:"))?.split(':').skip(1);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 

@@ -18,18 +18,12 @@ async fn a_new_cluster_accepts_connections_and_ends_without_a_trace() {
     let cluster = Cluster::start(&directory).await.unwrap();
     connect(&cluster.url()).await.ping().await.unwrap();
 
-    assert_eq!(
-        fs::metadata(&directory).unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
     let process_id = cluster.process_id();
     cluster.stop().await;
 
     assert!(!is_running(process_id));
-    assert!(
-        !directory.join("data/postmaster.pid").exists(),
-        "the shutdown was in order"
-    );
+    assert!(!directory.join("data/postmaster.pid").exists(), "the shutdown was in order");
 }
 
 #[tokio::test]
@@ -45,11 +39,7 @@ async fn what_was_committed_outlives_a_kill_of_the_server() {
 
     let cluster = Cluster::start(&directory).await.unwrap();
 
-    connect(&cluster.url().replace("/certmill?", "/kept?"))
-        .await
-        .ping()
-        .await
-        .unwrap();
+    connect(&cluster.url().replace("/certmill?", "/kept?")).await.ping().await.unwrap();
 }
 
 #[tokio::test]
@@ -107,10 +97,7 @@ async fn data_of_another_major_version_are_refused() {
 
     let error = Cluster::start(&directory).await.err().unwrap();
 
-    assert!(
-        matches!(error, ClusterError::OtherVersion { data: 9, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ClusterError::OtherVersion { data: 9, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -159,10 +146,7 @@ async fn the_server_ends_with_the_process_that_started_it() {
     holder.wait().unwrap();
 
     wait_until(|| !is_running(server)).await;
-    assert!(
-        !directory.join("data/postmaster.pid").exists(),
-        "the shutdown was in order"
-    );
+    assert!(!directory.join("data/postmaster.pid").exists(), "the shutdown was in order");
 }
 
 /// The process that the test above starts and kills; on its own it has nothing to hold.
@@ -212,11 +196,7 @@ fn start_orphan(directory: &Path) -> u32 {
     if as_root() {
         command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
     }
-    command
-        .arg("--")
-        .arg(server_programs().join("postgres"))
-        .arg("-D")
-        .arg(&data);
+    command.arg("--").arg(server_programs().join("postgres")).arg("-D").arg(&data);
     command.args(["-c", "listen_addresses=", "-c"]);
     command.arg(format!("unix_socket_directories={}", directory.display()));
     command.current_dir(directory).stderr(Stdio::null());
@@ -231,10 +211,8 @@ fn ready(directory: &Path) -> bool {
 }
 
 fn server_programs() -> PathBuf {
-    let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut versions: Vec<PathBuf> =
+        fs::read_dir("/usr/lib/postgresql").unwrap().map(|entry| entry.unwrap().path()).collect();
     versions.sort();
     versions.pop().unwrap().join("bin")
 }
@@ -246,13 +224,7 @@ fn as_root() -> bool {
 
 fn kill(process_id: u32, signal: &str) {
     let script = format!("kill -{signal} {process_id}");
-    assert!(
-        Command::new("sh")
-            .args(["-c", &script])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
 }
 
 fn is_running(process_id: u32) -> bool {
