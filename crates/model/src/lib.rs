@@ -19,7 +19,7 @@ mod text;
 mod token;
 
 pub use address::{InvalidUpstream, UpstreamAddress};
-pub use backoff::backoff;
+pub use backoff::{backoff, dns_recheck, target_retry};
 pub use chance::Chance;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::EventKind;
