@@ -1,1 +1,35 @@
-//! Planner and workers: one step at a time.
+//! The engine: makes wanted state so, one step at a time.
+//!
+//! [`run`] starts a planner and two lanes of workers. The planner, woken by the database or by the clock, looks for
+//! domains and targets that are due and pushes a nudge for each; a worker takes a nudge, claims the row, does the next
+//! step and records it. What is due, and why, is in the tables: a nudge that is lost or doubled changes nothing.
+
+pub mod checkpoint;
+mod authority;
+mod context;
+mod domain;
+mod error;
+mod nudge;
+mod planner;
+mod target;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use context::{Engine, Parts};
+pub use error::EngineError;
+pub use nudge::set_up as set_up_queue;
+pub use target::TargetSettings;
+
+/// Runs the engine until `stop` turns true; steps under way are finished first.
+pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
+    let planner = tokio::spawn(planner::run(engine.clone(), stop.clone()));
+    let domains = tokio::spawn(nudge::run_lane(engine.clone(), nudge::Lane::Domains, stop.clone()));
+    let targets = tokio::spawn(nudge::run_lane(engine, nudge::Lane::Targets, stop));
+    for part in [planner, domains, targets] {
+        if let Err(error) = part.await {
+            tracing::error!(%error, "a part of the engine ended by a panic");
+        }
+    }
+}

@@ -20,7 +20,7 @@ pub fn backoff(failures: u32, chance: f64) -> Duration {
 /// minutes for the first twenty, while somebody may be setting the record, then longer, up to four hours.
 pub fn dns_recheck(failures: u32, chance: f64) -> Duration {
     let doublings = failures.saturating_sub(10).min(7);
-    let step = (Duration::minutes(2) * (1 << doublings)).min(Duration::hours(4));
+    let step = (Duration::minutes(2) * (1_i32 << doublings)).min(Duration::hours(4));
     step + step * (JITTER * chance.clamp(0.0, 1.0))
 }
 
@@ -28,7 +28,7 @@ pub fn dns_recheck(failures: u32, chance: f64) -> Duration {
 /// anything, so it is seconds, and a minute at most.
 pub fn target_retry(failures: u32, chance: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(5);
-    let step = (Duration::seconds(2) * (1 << doublings)).min(Duration::minutes(1));
+    let step = (Duration::seconds(2) * (1_i32 << doublings)).min(Duration::minutes(1));
     step + step * (JITTER * chance.clamp(0.0, 1.0))
 }
 

@@ -10,7 +10,7 @@ mod error;
 mod rows;
 
 pub use api::{
-    Api, Caller, Domain, DomainCertificate, DomainEvent, DomainWish, NewTarget, PlatformTx, Put, TargetRow,
+    Api, Caller, Domain, DomainCertificate, DomainEvent, DomainFilter, DomainWish, NewTarget, PlatformTx, Put, TargetRow,
     Tenant, TenantTx,
 };
 pub use connect::{connect_api, connect_engine, migrate};

@@ -1,1 +1,18 @@
 //! REST API, dashboard and http-01 responder.
+//!
+//! Web only writes what is wanted and reads what is: it orders, renders and delivers nothing itself. [`router`] makes
+//! all routes of a [`WebState`]; [`serve`] answers them on a listener until it is told to stop.
+
+mod api;
+mod challenge;
+mod dashboard;
+mod observe;
+mod problem;
+mod public_url;
+mod server;
+mod state;
+
+pub use api::openapi_json;
+pub use public_url::{InvalidPublicUrl, PublicUrl};
+pub use server::{router, serve};
+pub use state::{WebSettings, WebState};

@@ -81,6 +81,17 @@ pub struct DomainCertificate {
     pub not_after: OffsetDateTime,
 }
 
+/// Which domains are searched for; by default all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DomainFilter<'a> {
+    /// Those whose name begins so.
+    pub prefix: Option<&'a str>,
+    /// Those in this status.
+    pub status: Option<DomainStatus>,
+    /// Only those with a problem.
+    pub unhealthy: bool,
+}
+
 /// An entry of a domain's timeline.
 #[derive(Clone, Debug)]
 pub struct DomainEvent {
@@ -117,15 +128,14 @@ impl TenantTx {
     /// The domain called `name`, if it is this tenant's.
     pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
         let tenant = self.tenant;
-        select(self.connection(), Some(tenant), Some(name.as_str()), None, 1)
-            .await
-            .map(|mut found| found.pop())
+        let which = Which { tenant: Some(tenant), name: Some(name.as_str()), ..Which::default() };
+        select(self.connection(), which, 1).await.map(|mut found| found.pop())
     }
 
     /// Up to `limit` domains of this tenant by name, beginning behind the name `after`.
     pub async fn list_domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
         let tenant = self.tenant;
-        select(self.connection(), Some(tenant), None, after, limit).await
+        select(self.connection(), Which { tenant: Some(tenant), after, ..Which::default() }, limit).await
     }
 
     /// Asks for the removal of the domain called `name`. `false`: there is none.
@@ -167,7 +177,13 @@ impl TenantTx {
 
     /// The open problems of `domain`.
     pub async fn problems(&mut self, domain: DomainId) -> Result<Vec<Problem>, StoreError> {
-        problems(self.connection(), domain).await
+        let found = problems(self.connection(), &[domain]).await?;
+        Ok(found.into_iter().map(|(_, problem)| problem).collect())
+    }
+
+    /// The open problems of each of `domains`.
+    pub async fn problems_of(&mut self, domains: &[DomainId]) -> Result<Vec<(DomainId, Problem)>, StoreError> {
+        problems(self.connection(), domains).await
     }
 
     /// Up to `limit` events of `domain` behind the event `after`, oldest first.
@@ -223,6 +239,7 @@ impl TenantTx {
                  UPDATE domains SET external_id = $3, template = $4, revision = revision + 1, updated_at = $5,
                      next_action_at = $5,
                      status = CASE WHEN status = 'pending_deletion' THEN 'pending_dns' ELSE status END,
+                     status_since = CASE WHEN status = 'pending_deletion' THEN $5 ELSE status_since END,
                      certificate_id = CASE WHEN status = 'pending_deletion' THEN NULL ELSE certificate_id END,
                      renew_after = CASE WHEN status = 'pending_deletion' THEN NULL ELSE renew_after END
                  WHERE domain_id = $1 AND tenant_id = $2
@@ -275,17 +292,24 @@ impl TenantTx {
 impl PlatformTx {
     /// Up to `limit` domains of all tenants by name, beginning behind the name `after`.
     pub async fn list_domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
-        select(self.connection(), None, None, after, limit).await
+        select(self.connection(), Which { after, ..Which::default() }, limit).await
     }
 
     /// The domain called `name`, whoever's it is.
     pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
-        select(self.connection(), None, Some(name.as_str()), None, 1).await.map(|mut found| found.pop())
+        let which = Which { name: Some(name.as_str()), ..Which::default() };
+        select(self.connection(), which, 1).await.map(|mut found| found.pop())
     }
 
     /// The open problems of `domain`.
     pub async fn problems(&mut self, domain: DomainId) -> Result<Vec<Problem>, StoreError> {
-        problems(self.connection(), domain).await
+        let found = problems(self.connection(), &[domain]).await?;
+        Ok(found.into_iter().map(|(_, problem)| problem).collect())
+    }
+
+    /// The open problems of each of `domains`.
+    pub async fn problems_of(&mut self, domains: &[DomainId]) -> Result<Vec<(DomainId, Problem)>, StoreError> {
+        problems(self.connection(), domains).await
     }
 
     /// Up to `limit` events of `domain` behind the event `after`, oldest first.
@@ -296,6 +320,45 @@ impl PlatformTx {
         limit: i64,
     ) -> Result<Vec<DomainEvent>, StoreError> {
         timeline(self.connection(), domain, after, limit).await
+    }
+
+    /// Up to `limit` domains of all tenants that suit `filter`, by name, beginning behind the name `after`.
+    pub async fn search_domains(
+        &mut self,
+        filter: DomainFilter<'_>,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<Domain>, StoreError> {
+        select(self.connection(), Which { after, filter, ..Which::default() }, limit).await
+    }
+
+    /// The last `limit` events of `domain`, newest first.
+    pub async fn latest_events(
+        &mut self,
+        domain: DomainId,
+        limit: i64,
+    ) -> Result<Vec<DomainEvent>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT event_id, kind, detail, happened_at FROM events
+             WHERE domain_id = $1 ORDER BY event_id DESC LIMIT $2",
+            domain.uuid(),
+            limit,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter()
+            .map(|row| DomainEvent::read(row.event_id, &row.kind, row.detail, row.happened_at))
+            .collect()
+    }
+
+    /// How many domains have a problem.
+    pub async fn count_unhealthy(&mut self) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM domains WHERE status <> 'deleted' AND health <> 'ok'"#
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(count)
     }
 
     /// How many domains are in each status.
@@ -361,13 +424,21 @@ impl TryFrom<DomainColumns> for Domain {
     }
 }
 
+/// Which domains are read; by default all.
+#[derive(Default)]
+struct Which<'a> {
+    tenant: Option<TenantId>,
+    name: Option<&'a str>,
+    after: Option<&'a str>,
+    filter: DomainFilter<'a>,
+}
+
 async fn select(
     connection: &mut PgConnection,
-    tenant: Option<TenantId>,
-    name: Option<&str>,
-    after: Option<&str>,
+    which: Which<'_>,
     limit: i64,
 ) -> Result<Vec<Domain>, StoreError> {
+    // A prefix as a range, which the index on names serves: no name has a character behind the tilde.
     sqlx::query_as!(
         DomainColumns,
         r#"SELECT d.domain_id, d.tenant_id, t.name AS tenant, d.name, d.external_id, d.template, d.status,
@@ -381,11 +452,17 @@ async fn select(
              AND ($1::uuid IS NULL OR d.tenant_id = $1)
              AND ($2::text IS NULL OR d.name = $2)
              AND ($3::text IS NULL OR d.name > $3)
+             AND ($4::text IS NULL OR (d.name >= $4 AND d.name < $4 || '~'))
+             AND ($5::text IS NULL OR d.status = $5)
+             AND (NOT $6::boolean OR d.health <> 'ok')
            ORDER BY d.name
-           LIMIT $4"#,
-        tenant.map(TenantId::uuid),
-        name,
-        after,
+           LIMIT $7"#,
+        which.tenant.map(TenantId::uuid),
+        which.name,
+        which.after,
+        which.filter.prefix,
+        which.filter.status.map(DomainStatus::as_str),
+        which.filter.unhealthy,
         limit,
     )
     .fetch_all(connection)
@@ -395,22 +472,28 @@ async fn select(
     .collect()
 }
 
-async fn problems(connection: &mut PgConnection, domain: DomainId) -> Result<Vec<Problem>, StoreError> {
+async fn problems(
+    connection: &mut PgConnection,
+    domains: &[DomainId],
+) -> Result<Vec<(DomainId, Problem)>, StoreError> {
+    let ids: Vec<Uuid> = domains.iter().map(|domain| domain.uuid()).collect();
     let rows = sqlx::query!(
-        "SELECT code, detail, since, last_attempt_at, next_attempt_at FROM problems WHERE domain_id = $1 ORDER BY since",
-        domain.uuid(),
+        "SELECT domain_id, code, detail, since, last_attempt_at, next_attempt_at
+         FROM problems WHERE domain_id = ANY($1) ORDER BY domain_id, since",
+        &ids,
     )
     .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {
-            Ok(Problem {
+            let problem = Problem {
                 code: parsed("problems", &row.code)?,
                 detail: row.detail,
                 since: row.since,
                 last_attempt_at: row.last_attempt_at,
                 next_attempt_at: row.next_attempt_at,
-            })
+            };
+            Ok((DomainId::from_uuid(row.domain_id), problem))
         })
         .collect()
 }
@@ -431,15 +514,19 @@ async fn timeline(
     .fetch_all(connection)
     .await?;
     rows.into_iter()
-        .map(|row| {
-            Ok(DomainEvent {
-                event_id: EventId::from_uuid(row.event_id),
-                kind: parsed("events", &row.kind)?,
-                detail: row.detail,
-                happened_at: row.happened_at,
-            })
-        })
+        .map(|row| DomainEvent::read(row.event_id, &row.kind, row.detail, row.happened_at))
         .collect()
+}
+
+impl DomainEvent {
+    fn read(
+        event_id: Uuid,
+        kind: &str,
+        detail: String,
+        happened_at: OffsetDateTime,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { event_id: EventId::from_uuid(event_id), kind: parsed("events", kind)?, detail, happened_at })
+    }
 }
 
 /// A unique violation on the name means that somebody else has it; nothing else is unique here but new ids.
