@@ -1,0 +1,19 @@
+conf=$1 number=$2
+shift 2
+[ -d "$root/releases/$number" ] || fail 81 "release $number is missing"
+# Beside the original, so that relative paths in it mean the same.
+candidate=$(dirname "$conf")/.certmill-candidate-$$.conf
+trap 'rm -f "$candidate"' EXIT
+trap 'exit 1' HUP INT TERM
+live=$(printf %s "$root/current/" | sed 's/[.]/\\./g')
+sed "s|$live|$root/releases/$number/|g" "$conf" >"$candidate"
+grep -Fq "include $root/releases/$number/" "$candidate" ||
+    fail 84 "$conf does not take up certmill's configuration" \
+        "put this line into its http block: include $root/current/*.conf;"
+said=$("$@" -t -c "$candidate" 2>&1) || fail 85 "$said"
+# nginx only warns of a name that two blocks claim. That a newer nginx would rather have a directive written in
+# another way is no fault.
+if printf '%s\n' "$said" | grep -F '[warn]' | grep -Fvq ' is deprecated'; then
+    fail 85 "$said"
+fi
+: >"$root/releases/$number.tested"
