@@ -65,16 +65,15 @@ pub async fn register(
     let transport = Transport::new(settings).map_err(unusable_settings)?;
     let directory_url = settings.directory_url().to_string();
     let contacts: Vec<_> = settings.contacts.iter().map(String::as_str).collect();
-    let create = async || {
+    let create = || async {
         let pkcs8 = || PrivatePkcs8KeyDer::from(key.pkcs8().to_vec());
         let pair = (Key::from_pkcs8_der(pkcs8())?, PrivateKeyDer::Pkcs8(pkcs8()));
         let builder = Account::builder_with_http(Box::new(transport.clone()));
         builder.create_from_key(pair, directory_url.clone()).await
     };
-    let ((account, credentials), _) = attempt(Stage::Account, &*clock, create).await?;
+    let ((account, credentials), _) = attempt!(Stage::Account, clock, create())?;
     if !contacts.is_empty() {
-        let update = async || account.update_contacts(&contacts).await;
-        attempt(Stage::Account, &*clock, update).await?;
+        attempt!(Stage::Account, clock, account.update_contacts(&contacts))?;
     }
     Ok(Registration { account_url: account.id().to_owned(), credentials: secret_json(&credentials) })
 }

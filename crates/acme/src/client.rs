@@ -28,11 +28,11 @@ impl Client {
     ) -> Result<Self, AcmeError> {
         credentials.check(settings)?;
         let transport = Transport::new(settings).map_err(unusable_settings)?;
-        let open = async || {
+        let open = || async {
             let builder = Account::builder_with_http(Box::new(transport.clone()));
             builder.from_credentials(credentials.parse()?).await
         };
-        let (account, _) = attempt(Stage::Account, &*clock, open).await?;
+        let (account, _) = attempt!(Stage::Account, clock, open())?;
         let polling = Polling::new(settings.poll_initial_delay);
         Ok(Self { account, transport, clock, polling })
     }
@@ -46,15 +46,14 @@ impl Client {
     /// may answer with an order for the same names that it knows already.
     pub async fn place(&self, names: &[Hostname]) -> Result<Order, AcmeError> {
         let identifiers: Vec<_> = names.iter().map(|name| Identifier::Dns(name.to_string())).collect();
-        let place = async || self.account.new_order(&NewOrder::new(&identifiers)).await;
-        let (order, note) = attempt(Stage::NewOrder, &*self.clock, place).await?;
+        let (order, note) =
+            attempt!(Stage::NewOrder, self.clock, self.account.new_order(&NewOrder::new(&identifiers)))?;
         Ok(Order::new(self.clone(), order, note))
     }
 
     /// Finds an order by its stored URL. [`AcmeError::NewOrder`] when the CA does not know it any more.
     pub async fn resume(&self, url: &str) -> Result<Order, AcmeError> {
-        let resume = async || self.account.order(url.to_owned()).await;
-        let (order, note) = attempt(Stage::StoredUrl, &*self.clock, resume).await?;
+        let (order, note) = attempt!(Stage::StoredUrl, self.clock, self.account.order(url.to_owned()))?;
         Ok(Order::new(self.clone(), order, note))
     }
 }

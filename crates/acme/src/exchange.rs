@@ -1,6 +1,6 @@
 //! One operation at the CA, with what the protocol library does not hand on: headers, statuses, whole bodies.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
 
 use bytes::Bytes;
 use certmill_model::Clock;
@@ -34,7 +34,7 @@ tokio::task_local! {
 
 /// Called by the transport for each answer.
 pub(crate) fn record(note: Note) {
-    // Outside of `attempt` nobody asks.
+    // Outside of `noted` nobody asks.
     let _ = LAST.try_with(|last| last.replace(note));
 }
 
@@ -43,24 +43,47 @@ pub(crate) fn last_body() -> Bytes {
     LAST.try_with(|last| last.borrow().body.clone()).unwrap_or_default()
 }
 
-/// Runs an operation, again while the CA refuses its nonces; what fails otherwise becomes the reaction to it.
-pub(crate) async fn attempt<T>(
-    stage: Stage,
-    clock: &dyn Clock,
-    mut operation: impl AsyncFnMut() -> Result<T, instant_acme::Error>,
-) -> Result<(T, Note), AcmeError> {
-    let mut round = 1;
-    loop {
-        let noted = async {
-            let result = operation().await;
-            (result, LAST.with(RefCell::take))
-        };
-        let (result, note) = LAST.scope(RefCell::default(), noted).await;
-        match result {
-            Ok(value) => return Ok((value, note)),
-            Err(error) if is_bad_nonce(&error) && round < BAD_NONCE_ROUNDS => round += 1,
-            Err(error) => return Err(reaction_to_failure(stage, error, note, clock.now())),
+/// Runs an operation (an expression that makes its future), again while the CA refuses its nonces; what fails
+/// otherwise becomes the reaction to it. A macro, because the future of an `AsyncFnMut` that borrows is not `Send`.
+macro_rules! attempt {
+    ($stage:expr, $clock:expr, $operation:expr) => {{
+        let mut round = 1;
+        loop {
+            let (result, note) = $crate::exchange::noted($operation).await;
+            if let Some(result) = $crate::exchange::judge($stage, &$clock, &mut round, result, note) {
+                break result;
+            }
         }
+    }};
+}
+pub(crate) use attempt;
+
+/// An operation's result, with what the last answer looked like.
+pub(crate) async fn noted<T>(
+    operation: impl Future<Output = Result<T, instant_acme::Error>>,
+) -> (Result<T, instant_acme::Error>, Note) {
+    let with_note = async {
+        let result = operation.await;
+        (result, LAST.with(RefCell::take))
+    };
+    LAST.scope(RefCell::default(), with_note).await
+}
+
+/// What became of an operation; `None` when it is to be tried again.
+pub(crate) fn judge<T>(
+    stage: Stage,
+    clock: &Arc<dyn Clock>,
+    round: &mut u32,
+    result: Result<T, instant_acme::Error>,
+    note: Note,
+) -> Option<Result<(T, Note), AcmeError>> {
+    match result {
+        Ok(value) => Some(Ok((value, note))),
+        Err(error) if is_bad_nonce(&error) && *round < BAD_NONCE_ROUNDS => {
+            *round += 1;
+            None
+        }
+        Err(error) => Some(Err(reaction_to_failure(stage, error, note, clock.now()))),
     }
 }
 

@@ -25,8 +25,8 @@ pub struct IssuedCertificate {
     pub leaf_der: Vec<u8>,
     /// The leaf's serial number, lower-case hexadecimal without a leading zero byte.
     pub serial: String,
-    /// The SHA-256 of the leaf's DER, lower-case hexadecimal.
-    pub fingerprint: String,
+    /// The SHA-256 of the leaf's DER.
+    pub fingerprint: [u8; 32],
     /// From when it is valid.
     pub not_before: OffsetDateTime,
     /// Until when it is valid.
@@ -101,7 +101,7 @@ pub fn verify_issued(
     let issuer = leaf.issuer().to_string();
     Ok(IssuedCertificate {
         serial: hex(significant(leaf.raw_serial())),
-        fingerprint: hex(&Sha256::digest(&chain[0])),
+        fingerprint: Sha256::digest(&chain[0]).into(),
         not_before: leaf.validity().not_before.to_datetime(),
         not_after: leaf.validity().not_after.to_datetime(),
         issuer,

@@ -6,6 +6,7 @@
 //! Every step of an [`Order`] may be repeated from any state; [`Client::resume`] brings an order back from its URL.
 
 mod account;
+mod authorization;
 mod chain;
 mod client;
 mod document;
@@ -22,10 +23,11 @@ mod settings;
 mod transport;
 
 pub use account::{AccountCredentials, Registration, register};
+pub use authorization::Http01Challenge;
 pub use client::Client;
 pub use error::{AcmeError, Failure};
 pub use issued::{IssuedCertificate, WrongCertificate, verify_issued};
 pub use keys::{AccountKey, InvalidKey, PrivateKey};
-pub use order::{Http01Challenge, Order};
+pub use order::Order;
 pub use problem::{CaProblem, CaSubproblem};
 pub use settings::{CaSettings, InvalidCaSettings, TrustedRoots};

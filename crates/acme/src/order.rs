@@ -2,15 +2,15 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use certmill_model::{ChallengeToken, Clock, OrderStatus, ProblemCode};
-use instant_acme::{AuthorizationStatus, ChallengeStatus, ChallengeType};
+use certmill_model::{Clock, OrderStatus, ProblemCode};
 use rcgen::{CertificateParams, DistinguishedName};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     AcmeError, Client, Failure, PrivateKey,
-    document::{OrderDocument, challenge_problem},
-    exchange::{Note, attempt, last_body},
+    authorization::{Found, Http01Challenge, answer_challenges, find_challenges, find_reason},
+    document::OrderDocument,
+    exchange::{Note, attempt},
     reaction::{Stage, refusal},
 };
 
@@ -23,17 +23,6 @@ pub struct Order {
     /// The nonce of the last answer, which the next request would use.
     nonce: Option<String>,
     answered: HashSet<String>,
-}
-
-/// What the CA wants to find at `http://<identifier>/.well-known/acme-challenge/<token>` (RFC 8555 section 8.3).
-#[derive(Clone)]
-pub struct Http01Challenge {
-    /// The name that it is for.
-    pub identifier: String,
-    /// The last part of the path.
-    pub token: ChallengeToken,
-    /// The body to answer with.
-    pub key_authorization: String,
 }
 
 /// When to look at an order again.
@@ -76,8 +65,7 @@ impl Order {
     pub async fn refresh(&mut self) -> Result<OrderStatus, AcmeError> {
         let clock = self.start();
         let inner = &mut self.inner;
-        let refresh = async || inner.refresh().await.map(|_| ());
-        let ((), note) = attempt(Stage::StoredUrl, &*clock, refresh).await?;
+        let ((), note) = attempt!(Stage::StoredUrl, clock, async { inner.refresh().await.map(|_| ()) })?;
         self.read(&note);
         Ok(self.status())
     }
@@ -91,15 +79,7 @@ impl Order {
         }
         let clock = self.start();
         let inner = &mut self.inner;
-        let collect = async || {
-            let mut found = Vec::new();
-            let mut authorizations = inner.authorizations();
-            while let Some(authorization) = authorizations.next().await {
-                found.push(http_01(&mut authorization?));
-            }
-            Ok(found)
-        };
-        let (found, note) = attempt(Stage::StoredUrl, &*clock, collect).await?;
+        let (found, note) = attempt!(Stage::StoredUrl, clock, find_challenges(inner))?;
         self.keep_nonce(&note);
         let mut challenges = Vec::new();
         for found in found {
@@ -120,24 +100,7 @@ impl Order {
         }
         let clock = self.start();
         let (inner, answered) = (&mut self.inner, &mut self.answered);
-        let answer = async || {
-            let mut authorizations = inner.authorizations();
-            while let Some(authorization) = authorizations.next().await {
-                let mut authorization = authorization?;
-                if authorization.status != AuthorizationStatus::Pending {
-                    continue;
-                }
-                let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
-                    continue;
-                };
-                if challenge.status == ChallengeStatus::Pending && !answered.contains(&challenge.url) {
-                    challenge.set_ready().await?;
-                    answered.insert(challenge.url.clone());
-                }
-            }
-            Ok(())
-        };
-        let ((), note) = attempt(Stage::Answer, &*clock, answer).await?;
+        let ((), note) = attempt!(Stage::Answer, clock, answer_challenges(inner, answered))?;
         self.keep_nonce(&note);
         Ok(())
     }
@@ -167,8 +130,7 @@ impl Order {
         let request = self.signing_request(key)?;
         let clock = self.start();
         let inner = &mut self.inner;
-        let finalize = async || inner.finalize_csr(&request).await;
-        match attempt(Stage::Finalize, &*clock, finalize).await {
+        match attempt!(Stage::Finalize, clock, inner.finalize_csr(&request)) {
             Ok(((), note)) => self.read(&note),
             // We saw it ready, so somebody finalized it in between: the order says how it stands.
             Err(error) if is_order_not_ready(&error) => match self.refresh().await? {
@@ -197,8 +159,7 @@ impl Order {
     async fn fetch_certificate(&mut self) -> Result<String, AcmeError> {
         let clock = self.start();
         let inner = &mut self.inner;
-        let fetch = async || inner.certificate().await;
-        let (certificate, note) = attempt(Stage::StoredUrl, &*clock, fetch).await?;
+        let (certificate, note) = attempt!(Stage::StoredUrl, clock, inner.certificate())?;
         self.keep_nonce(&note);
         certificate.ok_or(AcmeError::StillProcessing { retry_after: None })
     }
@@ -215,21 +176,11 @@ impl Order {
         self.refresh().await.map(|_| ())
     }
 
-    /// Why the order is invalid. Let's Encrypt tells it in the challenge only, so the authorizations are fetched anew.
+    /// Why the order is invalid.
     async fn reason(&mut self) -> AcmeError {
         let clock = self.start();
         let inner = &mut self.inner;
-        let search = async || {
-            let mut authorizations = inner.authorizations();
-            while let Some(authorization) = authorizations.next().await {
-                authorization?.refresh().await?;
-                if let Some(problem) = challenge_problem(&last_body()) {
-                    return Ok(Some(problem));
-                }
-            }
-            Ok(None)
-        };
-        let found = match attempt(Stage::StoredUrl, &*clock, search).await {
+        let found = match attempt!(Stage::StoredUrl, clock, find_reason(inner)) {
             Ok((found, note)) => {
                 self.keep_nonce(&note);
                 found
@@ -289,42 +240,6 @@ impl Polling {
 
     fn next(delay: Duration) -> Duration {
         (delay * 2).min(Self::LONGEST_DELAY)
-    }
-}
-
-enum Found {
-    Pending(Http01Challenge),
-    Done,
-    Spent,
-    Unusable(AcmeError),
-}
-
-fn http_01<'a>(authorization: &'a mut instant_acme::AuthorizationHandle<'a>) -> Found {
-    match authorization.status {
-        AuthorizationStatus::Pending => {}
-        AuthorizationStatus::Valid => return Found::Done,
-        _ => return Found::Spent,
-    }
-    let identifier = authorization.identifier().to_string();
-    let Some(challenge) = authorization.challenge(ChallengeType::Http01) else {
-        let summary = format!("the CA offers no http-01 challenge for {identifier}");
-        return Found::Unusable(AcmeError::NameRejected {
-            failure: Failure::found(ProblemCode::CaRejectedName, summary),
-        });
-    };
-    match ChallengeToken::parse(&challenge.token) {
-        Ok(token) => Found::Pending(Http01Challenge {
-            identifier,
-            token,
-            key_authorization: challenge.key_authorization().as_str().to_owned(),
-        }),
-        // A token that could be a path is an attack on clients, not a token.
-        Err(invalid) => Found::Unusable(AcmeError::NeedsOperator {
-            failure: Failure::found(
-                ProblemCode::CaUnavailable,
-                format!("the CA sent a forbidden token: {invalid}"),
-            ),
-        }),
     }
 }
 

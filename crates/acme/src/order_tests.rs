@@ -1,9 +1,13 @@
+use certmill_model::Hostname;
+
 use super::*;
 
 #[test]
 fn the_steps_of_an_order_can_be_spawned() {
-    fn is_send<T: Send>(_: impl FnOnce(&'static mut Order, PrivateKey) -> T) {}
-    is_send(|order, key| async move {
+    fn is_send<T: Send>(_: impl FnOnce(Client, Vec<Hostname>, PrivateKey) -> T) {}
+    is_send(|client, names, key| async move {
+        let mut order = client.place(&names).await?;
+        order = client.resume(order.url()).await?;
         let _ = order.challenges().await;
         let _ = order.answer().await;
         let _ = order.await_ready(Instant::now()).await;
