@@ -4,8 +4,8 @@
 //! domains and targets that are due and pushes a nudge for each; a worker takes a nudge, claims the row, does the next
 //! step and records it. What is due, and why, is in the tables: a nudge that is lost or doubled changes nothing.
 
-pub mod checkpoint;
 mod authority;
+pub mod checkpoint;
 mod context;
 mod domain;
 mod error;

@@ -1,0 +1,94 @@
+//! Everything that a step needs.
+
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+
+use certmill_acme::{CaSettings, TrustedRoots};
+use certmill_delivery::Connector;
+use certmill_dns::Resolver;
+use certmill_model::{Chance, Clock, UpstreamAddress};
+use certmill_nginx::Templates;
+use certmill_store as store;
+use certmill_vault::Vault;
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Mutex, Notify},
+    time::Instant,
+};
+
+use crate::authority::Authority;
+
+/// How long what the targets' addresses are is believed.
+const ADDRESSES_LAST: Duration = Duration::from_secs(1);
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The database.
+    pub store: store::Engine,
+    /// Seals and opens secrets.
+    pub vault: Arc<Vault>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<Chance>,
+    /// Looks names up.
+    pub resolver: Resolver,
+    /// The CA.
+    pub ca: CaSettings,
+    /// The roots that certificates must lead to; `None` where the CA's are public and its chains are believed.
+    pub issuing_roots: Option<TrustedRoots>,
+    /// The nginx templates.
+    pub templates: Templates,
+    /// Where load balancers reach the responder for challenges.
+    pub responders: Vec<UpstreamAddress>,
+    /// The way to load balancers.
+    pub connector: Connector,
+    /// Orders in flight at the CA at a time.
+    pub orders_in_flight: usize,
+}
+
+/// The engine of one process.
+pub struct Engine {
+    pub(crate) parts: Parts,
+    pub(crate) authority: Authority,
+    /// Woken when a worker has finished something, so that the planner tops the lanes up.
+    pub(crate) finished: Notify,
+    addresses: Mutex<Option<(Instant, LoadBalancers)>>,
+}
+
+/// The load balancers, as far as DNS and challenges go.
+#[derive(Clone)]
+pub(crate) struct LoadBalancers {
+    /// What a shop's A and AAAA records must hold.
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    /// Whether all have their first release, and so answer challenges.
+    pub(crate) ready: bool,
+}
+
+impl Engine {
+    /// An engine of `parts`.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, authority: Authority::default(), finished: Notify::new(), addresses: Mutex::new(None) }
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.parts.clock.now()
+    }
+
+    pub(crate) fn fraction(&self) -> f64 {
+        self.parts.chance.fraction()
+    }
+
+    /// The load balancers; hundreds of orders a second ask, so the answer is kept for a second.
+    pub(crate) async fn load_balancers(&self) -> Result<LoadBalancers, store::StoreError> {
+        let mut kept = self.addresses.lock().await;
+        if let Some((at, known)) = &*kept
+            && at.elapsed() < ADDRESSES_LAST
+        {
+            return Ok(known.clone());
+        }
+        let (addresses, ready) = self.parts.store.public_addresses().await?;
+        let known = LoadBalancers { addresses, ready };
+        *kept = Some((Instant::now(), known.clone()));
+        Ok(known)
+    }
+}

@@ -1,0 +1,47 @@
+//! One step of a domain: claim, decide, act, record.
+
+mod failure;
+mod order;
+
+use certmill_model::{DomainId, NextStep, ProblemCode, next_step};
+use certmill_store::ClaimedDomain;
+use time::Duration;
+
+use crate::{Engine, EngineError};
+
+/// How long a domain waits for its load balancers before it is looked at again, in case nobody woke it.
+const AWAIT_DELIVERY: Duration = Duration::minutes(5);
+
+/// Does what is next for a domain, if it is due and nobody else has it.
+pub(crate) async fn step(engine: &Engine, id: DomainId) -> Result<(), EngineError> {
+    let store = &engine.parts.store;
+    let now = engine.now();
+    let Some(domain) = store.claim_domain(id, now).await? else { return Ok(()) };
+    let lease = domain.lease;
+    match next_step(&domain.situation, now) {
+        NextStep::Rest(next) => store.rest(&lease, next).await?,
+        NextStep::AwaitDelivery(due) => await_delivery(engine, &domain, due).await?,
+        NextStep::Activate => {
+            store.activate(&[id], &engine.parts.chance, now).await?;
+            store.rest(&lease, domain.situation.renew_after).await?;
+        }
+        NextStep::FinishDeletion => store.finish_deletion(&lease, &engine.parts.chance, now).await?,
+        NextStep::CheckAndOrder => order::begin(engine, domain).await?,
+        NextStep::ContinueOrder => order::resume(engine, domain).await?,
+    }
+    Ok(())
+}
+
+async fn await_delivery(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    due: Option<time::OffsetDateTime>,
+) -> Result<(), EngineError> {
+    let situation = &domain.situation;
+    if situation.undelivered == 0 && situation.delivered == 0 {
+        let detail = "There is a certificate, but no load balancer to serve it.";
+        return failure::defer(engine, domain, ProblemCode::NoTargets, detail, AWAIT_DELIVERY).await;
+    }
+    let again = engine.now() + AWAIT_DELIVERY;
+    Ok(engine.parts.store.rest(&domain.lease, Some(due.map_or(again, |due| due.min(again)))).await?)
+}

@@ -1,0 +1,216 @@
+//! Nudges: "look at this row now". The only place that knows the queue.
+//!
+//! A nudge carries an id and nothing else, is tried once, and its handler always succeeds as far as the queue can see:
+//! when to try again is a column of the row. The queue's tables can be emptied at any time without losing anything.
+//! SQL on those tables stands here and nowhere else, because nobody else may know of them.
+
+use std::{sync::Arc, time::Duration};
+
+use apalis::prelude::{
+    BackendExt as _, BoxDynError, Data, TaskBuilder, WorkerBuilder, WorkerBuilderExt as _,
+};
+use apalis_postgres::{Config, PostgresStorage};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
+use tokio::sync::watch;
+
+use crate::{Engine, EngineError, domain, target};
+
+/// What workers work on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lane {
+    /// A domain's next step.
+    Domains,
+    /// A delivery to a target.
+    Targets,
+}
+
+/// How many nudges wait or are being worked on.
+pub(crate) struct Waiting {
+    pub(crate) domains: i64,
+    pub(crate) targets: i64,
+}
+
+/// Deliveries at a time in one process.
+const DELIVERIES: usize = 8;
+
+/// How often an idle worker looks for itself, beside hearing of new nudges.
+const POLL: Duration = Duration::from_secs(2);
+
+/// A worker that has not been heard of for this long is gone. Far above the queue's heartbeat of 30 s.
+const GONE_AFTER_MINUTES: i32 = 10;
+
+impl Lane {
+    /// The queue's name: kept for ever, since rows refer to it.
+    fn queue(self) -> &'static str {
+        match self {
+            Self::Domains => "domain-step-1",
+            Self::Targets => "target-delivery-1",
+        }
+    }
+
+    fn concurrency(self, engine: &Engine) -> usize {
+        match self {
+            Self::Domains => engine.parts.orders_in_flight,
+            Self::Targets => DELIVERIES,
+        }
+    }
+
+    /// Nudges outstanding at most: enough that no worker waits for the planner.
+    pub(crate) fn window(self, engine: &Engine) -> i64 {
+        2 * self.concurrency(engine) as i64
+    }
+}
+
+/// Makes the queue's tables, as the owner of the database, and lets the workers' role use them.
+pub async fn set_up(url: &str) -> Result<(), EngineError> {
+    let pool = PgPool::connect(url).await?;
+    // Two processes that start together would make the same extension at the same time, which Postgres refuses.
+    let mut lock = pool.acquire().await?;
+    sqlx::query("SELECT pg_advisory_lock(20261121)").execute(&mut *lock).await?;
+    PostgresStorage::setup(&pool).await?;
+    pool.execute("GRANT USAGE ON SCHEMA apalis TO certmill_engine").await?;
+    pool.execute("GRANT ALL ON ALL TABLES IN SCHEMA apalis TO certmill_engine").await?;
+    pool.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA apalis TO certmill_engine").await?;
+    drop(lock.detach());
+    pool.close().await;
+    Ok(())
+}
+
+/// Pushes a nudge for each row. Beside each id stands its fencing token, which grows with every claim: the same row is
+/// nudged once for each claim, however often it is asked for.
+pub(crate) async fn push(
+    connection: &mut PgConnection,
+    lane: Lane,
+    rows: impl Iterator<Item = (String, i64)>,
+) -> Result<(), EngineError> {
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() || push_all(connection, lane, &rows).await.is_ok() {
+        return Ok(());
+    }
+    // A repeated key is an error of the whole statement: one by one, then, and what is there already stays.
+    for row in rows {
+        if let Err(error) = push_all(connection, lane, &[row]).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a nudge is there already");
+        }
+    }
+    Ok(())
+}
+
+/// In a savepoint, so that a repeated key does not end the caller's transaction.
+async fn push_all(
+    connection: &mut PgConnection,
+    lane: Lane,
+    rows: &[(String, i64)],
+) -> Result<(), EngineError> {
+    let mut savepoint = connection.begin().await?;
+    let tasks = rows.iter().map(|(id, token)| {
+        let payload = serde_json::Value::String(id.clone()).to_string().into_bytes();
+        TaskBuilder::new(payload).max_attempts(1).idempotency_key(format!("{id}:{token}")).build()
+    });
+    apalis_postgres::queries::push_tasks(&mut *savepoint, lane.queue(), tasks.collect()).await?;
+    savepoint.commit().await?;
+    Ok(())
+}
+
+/// How many nudges are outstanding.
+pub(crate) async fn waiting(connection: &mut PgConnection) -> Result<Waiting, EngineError> {
+    let (domains, targets) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE job_type = $1), count(*) FILTER (WHERE job_type = $2) FROM apalis.jobs
+         WHERE status IN ('Pending', 'Queued', 'Running')",
+    )
+    .bind(Lane::Domains.queue())
+    .bind(Lane::Targets.queue())
+    .fetch_one(connection)
+    .await?;
+    Ok(Waiting { domains, targets })
+}
+
+/// Deletes nudges that are done, nudges in the hands of workers that are gone, and those workers: the queue does not.
+pub(crate) async fn clear_finished(pool: &PgPool) -> Result<(), EngineError> {
+    sqlx::query("DELETE FROM apalis.jobs WHERE status IN ('Done', 'Killed', 'Failed')").execute(pool).await?;
+    sqlx::query(
+        "WITH gone AS (SELECT id FROM apalis.workers WHERE last_seen < now() - make_interval(mins => $1))
+         DELETE FROM apalis.jobs WHERE lock_by IN (SELECT id FROM gone)",
+    )
+    .bind(GONE_AFTER_MINUTES)
+    .execute(pool)
+    .await?;
+    sqlx::query(
+        "DELETE FROM apalis.workers w WHERE last_seen < now() - make_interval(mins => $1)
+         AND NOT EXISTS (SELECT 1 FROM apalis.jobs j WHERE j.lock_by = w.id)",
+    )
+    .bind(GONE_AFTER_MINUTES)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Works on `lane` until `stop` turns true. The queue's run loop returns when it loses the database, and a worker that
+/// comes back under its old name keeps that one's orphans: so it is rebuilt, each time under a new name.
+pub(crate) async fn run_lane(engine: Arc<Engine>, lane: Lane, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        let ended = run_worker(&engine, lane, stop.clone()).await;
+        if *stop.borrow() {
+            return;
+        }
+        tracing::warn!(queue = lane.queue(), reason = ?ended.err(), "the queue's worker ended; starting another");
+        tokio::select! {
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+async fn run_worker(
+    engine: &Arc<Engine>,
+    lane: Lane,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), BoxDynError> {
+    let name = format!("{}-{}", lane.queue(), engine.parts.chance.uuid(engine.now()));
+    let config = Config::default().queue(lane.queue()).batch_size(1);
+    let backend = PostgresStorage::<serde_json::Value>::new(engine.parts.store.pool())
+        .with_config(config)
+        .with_pubsub()
+        .poll_with_interval(POLL);
+    let worker = WorkerBuilder::new(name)
+        .backend(backend)
+        .data((engine.clone(), lane))
+        .concurrency(lane.concurrency(engine))
+        .build(handle);
+    let stopped = async move {
+        // An error means that the sender is gone: the process is ending.
+        let _ = stop.wait_for(|stop| *stop).await;
+        Ok::<_, std::io::Error>(())
+    };
+    Ok(worker.run_until(stopped).await?)
+}
+
+/// Always succeeds as far as the queue can see. The step runs in a task of its own: on any core, and a panic in it
+/// harms nothing else.
+async fn handle(payload: serde_json::Value, data: Data<(Arc<Engine>, Lane)>) -> Result<(), BoxDynError> {
+    let (engine, lane) = (*data).clone();
+    let id = payload.as_str().unwrap_or_default().to_owned();
+    let step = tokio::spawn({
+        let engine = engine.clone();
+        let id = id.clone();
+        async move {
+            match (lane, id.parse(), id.parse()) {
+                (Lane::Domains, Ok(id), _) => domain::step(&engine, id).await,
+                (Lane::Targets, _, Ok(id)) => target::deliver(&engine, id).await,
+                _ => {
+                    tracing::error!(payload = id, "a nudge that names no row; dropped");
+                    Ok(())
+                }
+            }
+        }
+    });
+    match step.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(id, error = &error as &dyn std::error::Error, "a step was not recorded")
+        }
+        Err(error) => tracing::error!(id, %error, "a step ended by a panic"),
+    }
+    engine.finished.notify_one();
+    Ok(())
+}

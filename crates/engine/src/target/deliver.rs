@@ -1,0 +1,391 @@
+//! The sequence of a delivery: certificates, release, test, flip, reload, handshakes. Nothing untested goes live, and
+//! what went live and is not right is taken back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use certmill_acme::PrivateKey;
+use certmill_delivery::{
+    Activation, CertificateFile, DeliveryError, NotServed, Release, Session, wait_until_served,
+};
+use certmill_model::{
+    DeploymentStatus, DomainId, ProblemCode, ReleaseId, TargetState, backoff, target_retry,
+};
+use certmill_nginx::Blame;
+use certmill_store::{ClaimedTarget, Delivered, PendingPlacement, ReleaseRecord, Undelivered};
+use futures_util::{StreamExt, stream};
+
+use super::{
+    TargetSettings, failed,
+    outcome::{Failed, Proved},
+    release::{self, Ground, Rendered},
+};
+use crate::{Engine, checkpoint::reached};
+
+/// Handshakes at a time with one load balancer.
+const HANDSHAKES: usize = 16;
+
+/// How long a new configuration may take until it answers: a large one takes many seconds to be taken up.
+const UNTIL_SERVED: Duration = Duration::from_secs(20);
+
+/// Releases that stay on a target, to go back to.
+const KEEP_RELEASES: usize = 3;
+
+/// Templates that may break one release before it is given up as a whole.
+const BROKEN_TEMPLATES: usize = 8;
+
+/// One delivery under way.
+struct Delivery<'a> {
+    engine: &'a Engine,
+    target: &'a ClaimedTarget,
+    deployment: ReleaseId,
+    settings: TargetSettings,
+    session: Session,
+    pending: &'a [PendingPlacement],
+}
+
+/// Brings `pending` to `target` and proves it there.
+pub(super) async fn carry_out(
+    engine: &Engine,
+    target: &ClaimedTarget,
+    deployment: ReleaseId,
+    pending: &[PendingPlacement],
+) -> Result<Proved, Failed> {
+    let settings: TargetSettings = serde_json::from_value(target.settings.clone()).map_err(|error| {
+        failed(
+            TargetState::Unreachable,
+            ProblemCode::TargetUnreachable,
+            format!("its settings cannot be read: {error}"),
+        )
+    })?;
+    let session = engine.parts.connector.open(&settings.connection, settings.config.clone())?;
+    let delivery = Delivery { engine, target, deployment, settings, session, pending };
+    delivery.at(DeploymentStatus::Syncing, None).await?;
+    if target.release.is_none() {
+        delivery.session.prepare().await?;
+    }
+    delivery.send_certificates().await?;
+    reached("certificates_sent");
+    let (live, rendered, flipped) = delivery.bring_release().await?;
+    delivery.at(DeploymentStatus::Verifying, Some(live.number)).await?;
+    delivery.prove(live, rendered, flipped).await
+}
+
+/// The release that was live before, if another went live: where to go back to.
+enum Flipped {
+    No,
+    From(Option<i64>),
+}
+
+impl Delivery<'_> {
+    async fn at(&self, status: DeploymentStatus, release: Option<i64>) -> Result<(), Failed> {
+        Ok(self
+            .engine
+            .parts
+            .store
+            .deployment_at(&self.target.lease, self.deployment, status, release)
+            .await?)
+    }
+
+    /// Sends the certificates that are not there yet: leaf, chain and key in one file, so that a pair never mismatches.
+    async fn send_certificates(&self) -> Result<(), Failed> {
+        let new = self.pending.iter().filter(|one| one.wanted_certificate_id != one.served_certificate_id);
+        let wanted: Vec<_> = new.filter_map(|one| one.wanted_certificate_id).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let parts = &self.engine.parts;
+        let materials = parts.store.certificate_material(&wanted, &parts.vault).await?;
+        let files: Result<Vec<_>, _> = materials
+            .into_iter()
+            .map(|material| {
+                let key = PrivateKey::from_pkcs8(material.key.expose())?;
+                let pem = [material.fullchain.trim_end(), "\n", &key.to_pem()].concat();
+                Ok(CertificateFile::new(material.domain_id, pem.into_bytes().into()))
+            })
+            .collect();
+        let files = files.map_err(|error: certmill_acme::InvalidKey| {
+            failed(
+                TargetState::Behind,
+                ProblemCode::Internal,
+                format!("a stored private key cannot be read: {error}"),
+            )
+        })?;
+        Ok(self.session.send_certificates(&files).await?)
+    }
+
+    /// Brings the configuration up to date, if it is not; answers what is live, and what was live before.
+    async fn bring_release(&self) -> Result<(ReleaseRecord, Rendered, Flipped), Failed> {
+        let mut broken = BTreeMap::new();
+        let mut whole = false;
+        loop {
+            match self.try_release(&broken, whole).await {
+                Err(DeliveryOr::Delivery(DeliveryError::Drifted { detail })) if !whole => {
+                    tracing::warn!(
+                        target.name = self.target.name,
+                        detail,
+                        "files differ; sending the whole configuration"
+                    );
+                    whole = true;
+                }
+                Err(DeliveryOr::Delivery(DeliveryError::TestFailed { output }))
+                    if broken.len() < BROKEN_TEMPLATES =>
+                {
+                    let template = Blame::find(&output, &self.settings.config.root)
+                        .and_then(|blame| blame.template().map(str::to_owned))
+                        .filter(|template| !broken.contains_key(template));
+                    let Some(template) = template else {
+                        return Err(DeliveryError::TestFailed { output }.into());
+                    };
+                    tracing::warn!(
+                        target.name = self.target.name,
+                        template,
+                        output,
+                        "nginx refuses a template; leaving it out"
+                    );
+                    broken.insert(template, words_of(&output));
+                }
+                Err(DeliveryOr::Delivery(error)) => return Err(error.into()),
+                Err(DeliveryOr::Failed(failed)) => return Err(failed),
+                Ok(done) => return Ok(done),
+            }
+        }
+    }
+
+    async fn try_release(
+        &self,
+        broken: &BTreeMap<String, String>,
+        whole: bool,
+    ) -> Result<(ReleaseRecord, Rendered, Flipped), DeliveryOr> {
+        let parts = &self.engine.parts;
+        let layout = self.settings.layout(&parts.responders).map_err(|error| {
+            failed(
+                TargetState::Unreachable,
+                ProblemCode::TargetUnreachable,
+                format!("its settings make no sense: {error}"),
+            )
+        })?;
+        let rendered_from = self.settings.rendered_from(&parts.templates.fingerprint(), &parts.responders);
+        let previous =
+            self.target.release.as_ref().filter(|release| !whole && release.rendered_from == rendered_from);
+        let shards = self.shards(previous).await?;
+        let batch: Vec<_> = self.pending.iter().map(|one| one.domain_id).collect();
+        let domains =
+            parts.store.placed_domains(&self.target.lease, &shards, &batch).await.map_err(Failed::from)?;
+        let upstreams: BTreeSet<_> =
+            parts.store.upstreams().await.map_err(Failed::from)?.into_iter().collect();
+        let ground = Ground { templates: &parts.templates, layout: &layout, upstreams: &upstreams, broken };
+        let mut rendered = release::render(&ground, previous, &shards, &domains);
+        self.refuse_to_break_what_is_served(broken, &domains)?;
+        if let Some(previous) = previous {
+            // With the number of the release that is live: equal then, if nothing changed.
+            release::add_top(&ground, previous.number, &mut rendered);
+            if rendered.manifest == release::manifest_of(previous) {
+                self.reload_for_dedicated(&rendered).await?;
+                return Ok((previous.clone(), rendered, Flipped::No));
+            }
+        }
+        let live = self.target.release.as_ref().map(|release| release.number);
+        let number =
+            parts.store.begin_release(&self.target.lease, live.unwrap_or(0), self.engine.now()).await;
+        let number = number.map_err(Failed::from)?;
+        release::add_top(&ground, number, &mut rendered);
+        let record =
+            ReleaseRecord { number, manifest: release::record_of(&rendered.manifest), rendered_from };
+        let flipped = self.activate(&record, previous, &rendered).await?;
+        Ok((record, rendered, flipped))
+    }
+
+    /// The shards to be rendered: those where something changed, or all.
+    async fn shards(&self, previous: Option<&ReleaseRecord>) -> Result<Vec<u8>, Failed> {
+        if previous.is_none() {
+            return Ok(self.engine.parts.store.occupied_shards(&self.target.lease).await?);
+        }
+        let changed = self.pending.iter().filter(|one| {
+            one.wanted_certificate_id.is_none()
+                || one.served_certificate_id.is_none()
+                || one.served_revision != Some(one.wanted_revision)
+        });
+        Ok(changed.map(|one| one.domain_id.shard()).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// A template that shops are served with and that nginx refuses now was changed by an operator: the release as a
+    /// whole is given up, and what is served stays.
+    fn refuse_to_break_what_is_served(
+        &self,
+        broken: &BTreeMap<String, String>,
+        domains: &[certmill_store::DomainPlacement],
+    ) -> Result<(), Failed> {
+        let served = domains.iter().filter_map(|domain| domain.served_template.as_ref());
+        match served.into_iter().find_map(|template| Some((template, broken.get(template.name())?))) {
+            None => Ok(()),
+            Some((template, words)) => Err(failed(
+                TargetState::Behind,
+                ProblemCode::ConfigTestFailed,
+                format!("nginx refuses the template {template}, which shops are served with: {words}"),
+            )),
+        }
+    }
+
+    async fn activate(
+        &self,
+        record: &ReleaseRecord,
+        previous: Option<&ReleaseRecord>,
+        rendered: &Rendered,
+    ) -> Result<Flipped, DeliveryOr> {
+        let before = previous.map(release::manifest_of).unwrap_or_default();
+        let diff = rendered.manifest.diff(&before);
+        let mut changed = rendered.files.clone();
+        changed.retain(|path, _| diff.changed.contains(path));
+        let sent = Release {
+            number: record.number,
+            previous: previous.map(|release| release.number),
+            changed,
+            removed: diff.removed,
+            manifest: rendered.manifest.to_text(),
+        };
+        self.session.send_release(&sent).await?;
+        reached("release_sent");
+        self.at(DeploymentStatus::Testing, Some(record.number)).await?;
+        self.session.test(record.number).await?;
+        reached("release_tested");
+        self.at(DeploymentStatus::Reloading, Some(record.number)).await?;
+        let activation = self.session.activate(record.number).await?;
+        reached("release_activated");
+        let before = match activation {
+            Activation::Flipped { previous } => previous,
+            Activation::AlreadyCurrent => self.target.release.as_ref().map(|release| release.number),
+        };
+        if let Err(error) = self.session.reload().await {
+            return Err(self.take_back(record.number, before, error.into()).await.into());
+        }
+        Ok(Flipped::From(before))
+    }
+
+    /// Renewed certificates of dedicated blocks are read at a reload; shared ones at the next handshake.
+    async fn reload_for_dedicated(&self, rendered: &Rendered) -> Result<(), DeliveryOr> {
+        let templates = &self.engine.parts.templates;
+        let batch: Vec<_> = self.pending.iter().map(|one| one.domain_id).collect();
+        let shards: Vec<_> = batch.iter().map(|id| id.shard()).collect();
+        let placed = self.engine.parts.store.placed_domains(&self.target.lease, &shards, &batch).await;
+        let dedicated = placed.map_err(Failed::from)?.into_iter().any(|domain| {
+            let template = rendered.templates.get(&domain.domain_id).unwrap_or(&domain.wanted_template);
+            batch.contains(&domain.domain_id) && release::needs_reload(templates, template)
+        });
+        if dedicated {
+            self.session.reload().await?;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the release that was live before; the reason stays the first one.
+    async fn take_back(&self, number: i64, before: Option<i64>, reason: Failed) -> Failed {
+        let Failed::Target { state, code, detail, .. } = reason else { return reason };
+        let detail = match self.session.roll_back(number, before).await {
+            Ok(()) => format!("{detail} (the previous configuration is back)"),
+            Err(error) => format!("{detail} (and going back failed: {error})"),
+        };
+        Failed::Target { status: DeploymentStatus::RolledBack, state, code, detail }
+    }
+
+    /// A handshake for each domain; the release stays if any name is right, or none was asked for.
+    async fn prove(
+        &self,
+        live: ReleaseRecord,
+        rendered: Rendered,
+        flipped: Flipped,
+    ) -> Result<Proved, Failed> {
+        let mut delivered = Vec::new();
+        let mut undelivered = Vec::new();
+        let outcomes = stream::iter(self.pending.iter().cloned()).map(|one| self.prove_one(one, &rendered));
+        for outcome in outcomes.buffer_unordered(HANDSHAKES).collect::<Vec<_>>().await {
+            match outcome {
+                Ok(one) => delivered.push(one),
+                Err(one) => undelivered.push(one),
+            }
+        }
+        let wrong = undelivered.iter().find(|one| one.code == ProblemCode::ServedWrongCertificate);
+        if let (Flipped::From(before), Some(wrong), true) = (flipped, wrong, delivered.is_empty()) {
+            let reason = failed(TargetState::Behind, wrong.code, wrong.detail.clone());
+            return Err(self.take_back(live.number, before, reason).await);
+        }
+        let gone: Vec<_> =
+            delivered.iter().filter(|one| one.certificate_id.is_none()).map(|one| one.domain_id).collect();
+        if !gone.is_empty() {
+            self.session.remove_certificates(&gone).await?;
+        }
+        self.session.clean_up(KEEP_RELEASES).await?;
+        Ok(Proved { release: live, delivered, undelivered })
+    }
+
+    async fn prove_one(&self, one: PendingPlacement, rendered: &Rendered) -> Result<Delivered, Undelivered> {
+        let domain_id = one.domain_id;
+        let template = rendered.templates.get(&domain_id).cloned();
+        let proved = Delivered {
+            domain_id,
+            certificate_id: one.wanted_certificate_id,
+            revision: one.wanted_revision,
+            template,
+        };
+        let fingerprint: Option<[u8; 32]> =
+            one.fingerprint.as_deref().and_then(|bytes| bytes.try_into().ok());
+        if let Some((code, detail)) = rendered.refused.get(&domain_id) {
+            return Err(self.undelivered(&one, domain_id, *code, detail.clone()));
+        }
+        let Some(fingerprint) = fingerprint else { return Ok(proved) };
+        match wait_until_served(self.target.address, &one.name, fingerprint, UNTIL_SERVED).await {
+            Ok(()) => Ok(proved),
+            Err(NotServed::Other(_)) => {
+                let detail = "a handshake shows another certificate".to_owned();
+                Err(self.undelivered(&one, domain_id, ProblemCode::ServedWrongCertificate, detail))
+            }
+            Err(NotServed::Probe(error)) => {
+                let detail = format!("a handshake does not succeed: {error}");
+                Err(self.undelivered(&one, domain_id, ProblemCode::ServedWrongCertificate, detail))
+            }
+        }
+    }
+
+    fn undelivered(
+        &self,
+        one: &PendingPlacement,
+        domain_id: DomainId,
+        code: ProblemCode,
+        detail: String,
+    ) -> Undelivered {
+        let failures = one.consecutive_failures + 1;
+        let fraction = self.engine.fraction();
+        // A handshake may be right in a moment; a template only when somebody mends it.
+        let wait = match code {
+            ProblemCode::ServedWrongCertificate => target_retry(failures, fraction),
+            _ => backoff(failures, fraction),
+        };
+        Undelivered { domain_id, code, detail, next_attempt_at: self.engine.now() + wait }
+    }
+}
+
+/// The first complaint in what nginx wrote.
+fn words_of(output: &str) -> String {
+    let complaint = output.lines().find(|line| line.contains("[emerg]") || line.contains("[warn]"));
+    complaint.unwrap_or(output).trim().to_owned()
+}
+
+/// Either what the target said, which the sequence reacts to, or the end of the delivery.
+enum DeliveryOr {
+    Delivery(DeliveryError),
+    Failed(Failed),
+}
+
+impl From<DeliveryError> for DeliveryOr {
+    fn from(error: DeliveryError) -> Self {
+        Self::Delivery(error)
+    }
+}
+
+impl From<Failed> for DeliveryOr {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}

@@ -1,0 +1,100 @@
+//! One delivery to one target: everything that is pending there, in one go.
+
+mod deliver;
+mod outcome;
+mod release;
+mod settings;
+
+use certmill_model::{DeploymentStatus, ProblemCode, ReleaseId, TargetId, TargetState, target_retry};
+use certmill_store::{ClaimedTarget, PendingPlacement};
+
+pub use settings::TargetSettings;
+
+use crate::{Engine, EngineError};
+use outcome::{Failed, Proved};
+
+/// Domains in one delivery at most: what one release changes, and one round of handshakes proves.
+const BATCH: i64 = 2_000;
+
+/// Brings a target what it should serve, if its time has come and nobody else is at it.
+pub(crate) async fn deliver(engine: &Engine, id: TargetId) -> Result<(), EngineError> {
+    let store = &engine.parts.store;
+    let Some(target) = store.claim_target(id, engine.now()).await? else { return Ok(()) };
+    let pending = store.pending_placements(&target.lease, BATCH, engine.now()).await?;
+    if pending.is_empty() && target.release.is_some() {
+        return Ok(store.release_target(&target.lease).await?);
+    }
+    let deployment =
+        store.begin_deployment(&target.lease, pending.len(), &engine.parts.chance, engine.now()).await?;
+    match deliver::carry_out(engine, &target, deployment, &pending).await {
+        Ok(proved) => record_proved(engine, &target, deployment, proved, &pending).await,
+        Err(failed) => record_failed(engine, &target, deployment, failed).await,
+    }
+}
+
+async fn record_proved(
+    engine: &Engine,
+    target: &ClaimedTarget,
+    deployment: ReleaseId,
+    proved: Proved,
+    pending: &[PendingPlacement],
+) -> Result<(), EngineError> {
+    let store = &engine.parts.store;
+    let chance = &engine.parts.chance;
+    tracing::info!(
+        target.name = target.name,
+        release = proved.release.number,
+        served = proved.delivered.len(),
+        not_served = proved.undelivered.len(),
+        "delivered"
+    );
+    store
+        .finish_deployment(
+            &target.lease,
+            deployment,
+            &proved.release,
+            &proved.delivered,
+            &proved.undelivered,
+            chance,
+            engine.now(),
+        )
+        .await?;
+    let served: Vec<_> = proved.delivered.iter().map(|one| one.domain_id).collect();
+    store.activate(&served, chance, engine.now()).await?;
+    if pending.len() as i64 == BATCH {
+        store.wake().await?;
+    }
+    Ok(())
+}
+
+async fn record_failed(
+    engine: &Engine,
+    target: &ClaimedTarget,
+    deployment: ReleaseId,
+    failed: Failed,
+) -> Result<(), EngineError> {
+    let Failed::Target { status, state, code, detail } = failed else { return Err(failed.into_unrecorded()) };
+    tracing::warn!(target.name = target.name, %status, detail, "the delivery did not succeed");
+    let wait = target_retry(target.consecutive_failures + 1, engine.fraction());
+    let now = engine.now();
+    engine
+        .parts
+        .store
+        .fail_deployment(
+            &target.lease,
+            Some(deployment),
+            status,
+            state,
+            (code, &detail),
+            now + wait,
+            &engine.parts.chance,
+            now,
+        )
+        .await?;
+    Ok(())
+}
+
+/// A failure of the delivery as a whole, before anything went live.
+fn failed(state: TargetState, code: ProblemCode, detail: String) -> Failed {
+    Failed::Target { status: DeploymentStatus::Failed, state, code, detail }
+}

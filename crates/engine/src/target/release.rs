@@ -1,0 +1,122 @@
+//! The next release of a target's configuration: only what changed is rendered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use certmill_model::{DomainId, Form, ProblemCode, TemplateRef};
+use certmill_nginx::{DomainConfig, Layout, Manifest, Templates};
+use certmill_store::{DomainPlacement, ReleaseRecord};
+
+/// A release as rendered: what is to be sent, and who is in it how.
+pub(super) struct Rendered {
+    /// Every path of it.
+    pub(super) manifest: Manifest,
+    /// The files that were rendered.
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+    /// The template that each domain of the rendered shards has in it.
+    pub(super) templates: BTreeMap<DomainId, TemplateRef>,
+    /// The domains that are not in it, or not as wanted.
+    pub(super) refused: BTreeMap<DomainId, (ProblemCode, String)>,
+}
+
+/// What a release is rendered from, beside its domains.
+pub(super) struct Ground<'a> {
+    pub(super) templates: &'a Templates,
+    pub(super) layout: &'a Layout,
+    pub(super) upstreams: &'a BTreeSet<certmill_model::UpstreamAddress>,
+    /// Templates that nginx refused, with its words.
+    pub(super) broken: &'a BTreeMap<String, String>,
+}
+
+/// Renders `shards` anew over the `previous` release. A domain whose wanted template cannot be used keeps the one it
+/// was served with.
+pub(super) fn render(
+    ground: &Ground<'_>,
+    previous: Option<&ReleaseRecord>,
+    shards: &[u8],
+    domains: &[DomainPlacement],
+) -> Rendered {
+    let mut rendered = Rendered {
+        manifest: previous.map(manifest_of).unwrap_or_default(),
+        files: BTreeMap::new(),
+        templates: BTreeMap::new(),
+        refused: BTreeMap::new(),
+    };
+    for shard in shards {
+        let members: Vec<_> = domains.iter().filter(|domain| domain.domain_id.shard() == *shard).collect();
+        render_shard(ground, *shard, &members, &mut rendered);
+    }
+    rendered
+}
+
+/// Adds the files that belong to no shard; they carry the release's number.
+pub(super) fn add_top(ground: &Ground<'_>, number: i64, rendered: &mut Rendered) {
+    let paths: Vec<_> = rendered.manifest.paths().map(str::to_owned).collect();
+    let top = ground.templates.render_top(ground.layout, number, paths, ground.upstreams);
+    for (template, reason) in top.refused {
+        tracing::warn!(template, reason, "the template cannot be rendered");
+    }
+    rendered.manifest = rendered.manifest.with_top_replaced(&top.files);
+    rendered.files.extend(top.files);
+}
+
+/// Whether a renewal of this template's certificates needs a reload: nginx reads them at start then.
+pub(super) fn needs_reload(templates: &Templates, template: &TemplateRef) -> bool {
+    !matches!(templates.resolve(template), Ok(Form::Shared))
+}
+
+pub(super) fn manifest_of(release: &ReleaseRecord) -> Manifest {
+    serde_json::to_value(&release.manifest)
+        .and_then(serde_json::from_value)
+        .expect("a manifest is a map of texts in both forms")
+}
+
+pub(super) fn record_of(manifest: &Manifest) -> BTreeMap<String, String> {
+    serde_json::to_value(manifest)
+        .and_then(serde_json::from_value)
+        .expect("a manifest is a map of texts in both forms")
+}
+
+fn render_shard(ground: &Ground<'_>, shard: u8, members: &[&DomainPlacement], rendered: &mut Rendered) {
+    let mut configs = Vec::new();
+    for domain in members {
+        match usable_template(ground, domain) {
+            Ok(template) => configs.push(config(domain, template)),
+            Err(refused) => {
+                rendered.refused.insert(domain.domain_id, refused);
+                // Better served as before than not at all.
+                configs.extend(domain.served_template.as_ref().map(|template| config(domain, template)));
+            }
+        }
+    }
+    let mut files = ground.templates.render_shard(ground.layout, shard, &configs);
+    for (domain, reason) in std::mem::take(&mut files.refused) {
+        configs.retain(|config| config.domain != domain);
+        rendered.refused.insert(domain, (ProblemCode::TemplateUnusable, reason.to_string()));
+    }
+    rendered.templates.extend(configs.into_iter().map(|config| (config.domain, config.template)));
+    rendered.manifest = rendered.manifest.with_shard_replaced(shard, &files.files);
+    rendered.files.extend(files.files);
+}
+
+fn usable_template<'a>(
+    ground: &Ground<'_>,
+    domain: &'a DomainPlacement,
+) -> Result<&'a TemplateRef, (ProblemCode, String)> {
+    let wanted = &domain.wanted_template;
+    if let Some(words) = ground.broken.get(wanted.name()) {
+        return Err((ProblemCode::ConfigTestFailed, format!("nginx refuses the template {wanted}: {words}")));
+    }
+    match ground.templates.resolve(wanted) {
+        Ok(_) => Ok(wanted),
+        Err(unknown) => Err((ProblemCode::TemplateUnusable, unknown.to_string())),
+    }
+}
+
+fn config(domain: &DomainPlacement, template: &TemplateRef) -> DomainConfig {
+    DomainConfig {
+        domain: domain.domain_id,
+        name: domain.name.clone(),
+        template: template.clone(),
+        upstream: domain.upstream.clone(),
+    }
+}
