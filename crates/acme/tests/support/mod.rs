@@ -12,11 +12,11 @@ use tokio::net::TcpListener;
 
 /// Answers challenges, as a load balancer does.
 #[derive(Clone, Default)]
-pub struct Responder(Arc<Mutex<HashMap<String, String>>>);
+pub(crate) struct Responder(Arc<Mutex<HashMap<String, String>>>);
 
 impl Responder {
     /// Listens until the test ends.
-    pub async fn listen(address: SocketAddr) -> Self {
+    pub(crate) async fn listen(address: SocketAddr) -> Self {
         let responder = Self::default();
         let routes = Router::new()
             .route("/.well-known/acme-challenge/{token}", get(respond))
@@ -27,7 +27,7 @@ impl Responder {
     }
 
     /// Answers these challenges from now on.
-    pub fn publish(&self, challenges: &[Http01Challenge]) {
+    pub(crate) fn publish(&self, challenges: &[Http01Challenge]) {
         let mut published = self.0.lock().unwrap();
         for challenge in challenges {
             let token = challenge.token.as_str().to_owned();
@@ -36,7 +36,7 @@ impl Responder {
     }
 
     /// Answers these challenges with something else.
-    pub fn publish_wrong(&self, challenges: &[Http01Challenge]) {
+    pub(crate) fn publish_wrong(&self, challenges: &[Http01Challenge]) {
         let mut published = self.0.lock().unwrap();
         for challenge in challenges {
             published.insert(challenge.token.as_str().to_owned(), "parked by a registrar".to_owned());
