@@ -1,0 +1,109 @@
+//! The body of a `PUT`: JSON, read strictly.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+};
+use certmill_model::{Label, TemplateRef};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use serde::Deserialize;
+use serde_json::{Value, error::Category};
+use utoipa::ToSchema;
+
+use crate::{WebState, problem::Problem};
+
+/// What may be said of a domain beside its name. A field that is left out, or null, is unset.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(title = "DomainWish")]
+pub(super) struct PutDomain {
+    /// The shop's id in the commerce system: 1 to 200 printable characters.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "shop-48213")]
+    external_id: Option<Value>,
+    /// The nginx template, perhaps with its form; the tenant's own by default.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "storefront")]
+    template: Option<Value>,
+}
+
+impl PutDomain {
+    pub(super) fn external_id(&self) -> Result<Option<Label>, Problem> {
+        let Some(text) = text("external_id", self.external_id.as_ref())? else { return Ok(None) };
+        Label::parse(text).map(Some).map_err(|error| invalid("external_id", error.to_string()))
+    }
+
+    /// The template, which `exists` knows.
+    pub(super) fn template(
+        &self,
+        exists: impl FnOnce(&TemplateRef) -> bool,
+    ) -> Result<Option<TemplateRef>, Problem> {
+        let Some(text) = text("template", self.template.as_ref())? else { return Ok(None) };
+        let template = TemplateRef::parse(text).map_err(|error| invalid("template", error.to_string()))?;
+        if !exists(&template) {
+            let detail = "there is no template of this name and form".to_owned();
+            return Err(Problem::field("/template".into(), "unknown_template", detail));
+        }
+        Ok(Some(template))
+    }
+}
+
+impl FromRequest<WebState> for PutDomain {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &WebState) -> Result<Self, Problem> {
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| Problem::of_status(rejection.status()))?;
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        require_json(&headers)?;
+        serde_json::from_slice(&body).map_err(|error| unreadable(&error))
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let (media_type, parameters) = kind.split_once(';').unwrap_or((kind, ""));
+    let utf8 = parameters.trim().is_empty() || parameters.trim().eq_ignore_ascii_case("charset=utf-8");
+    if media_type.trim().eq_ignore_ascii_case("application/json") && utf8 {
+        if headers.contains_key(CONTENT_ENCODING) {
+            return Err(unsupported("Send the body without compression."));
+        }
+        return Ok(());
+    }
+    Err(unsupported("Send the body as JSON in UTF-8, with Content-Type: application/json."))
+}
+
+fn unsupported(detail: &'static str) -> Problem {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Problem::new(status, "unsupported_media_type", "Unsupported media type", detail)
+}
+
+/// Broken JSON is a bad request; well-formed JSON of another shape is one that cannot be processed.
+fn unreadable(error: &serde_json::Error) -> Problem {
+    if error.classify() == Category::Data {
+        let detail = format!("The body has another shape than expected: {error}.");
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return Problem::new(status, "invalid_body", "The body is not acceptable", detail);
+    }
+    let detail = format!("The body is not JSON: {error}.");
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is not JSON", detail)
+}
+
+fn text<'a>(field: &str, value: Option<&'a Value>) -> Result<Option<&'a str>, Problem> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(invalid(field, "it is not a string".into())),
+    }
+}
+
+fn invalid(field: &str, detail: String) -> Problem {
+    Problem::field(format!("/{field}"), "invalid_field", detail)
+}

@@ -1,0 +1,204 @@
+//! What the API answers, in JSON.
+
+use certmill_model::Problem;
+use certmill_store::{Domain, DomainEvent, TargetRow};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// A domain as it stands.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "Domain")]
+pub(super) struct DomainDocument {
+    /// Its id.
+    #[schema(example = "dom_01jd4z6k3m8q2v5w7x9y0a1b2c")]
+    id: String,
+    /// The name in A-label form.
+    name: String,
+    /// The name as people write it.
+    name_unicode: String,
+    /// The id of the tenant.
+    tenant: String,
+    /// The shop's id in the commerce system.
+    external_id: Option<String>,
+    /// The nginx template, where the domain names one itself.
+    template: Option<String>,
+    /// `pending_dns`, `pending_issuance`, `pending_deployment`, `active`, `moved`, `expired`, `failed`, `paused`,
+    /// `blocked` or `pending_deletion`.
+    status: &'static str,
+    /// Since when it has this status.
+    #[serde(with = "time::serde::rfc3339")]
+    since: OffsetDateTime,
+    /// `ok`, `warning` or `critical`. A renewal that fails shows here, not in `status`.
+    health: &'static str,
+    /// What is wrong, and what mends it.
+    problems: Vec<ProblemDocument>,
+    /// The current certificate.
+    certificate: Option<CertificateDocument>,
+    /// When something is tried next.
+    #[serde(with = "time::serde::rfc3339::option")]
+    next_action_at: Option<OffsetDateTime>,
+    /// When it was registered.
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    /// When anything of it last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    updated_at: OffsetDateTime,
+}
+
+/// An open problem of a domain.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "DomainProblem")]
+pub(super) struct ProblemDocument {
+    /// A stable word for programs.
+    code: &'static str,
+    /// `warning` or `critical`.
+    severity: &'static str,
+    /// The kind of problem, for people.
+    title: &'static str,
+    /// The particulars.
+    detail: String,
+    /// What mends it.
+    fix: &'static str,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    since: OffsetDateTime,
+    /// The last attempt that showed it.
+    #[serde(with = "time::serde::rfc3339")]
+    last_attempt_at: OffsetDateTime,
+    /// The next attempt.
+    #[serde(with = "time::serde::rfc3339::option")]
+    next_attempt_at: Option<OffsetDateTime>,
+}
+
+/// A certificate.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "Certificate")]
+struct CertificateDocument {
+    /// Its id.
+    id: String,
+    /// The serial number, hexadecimal.
+    serial_number: String,
+    /// Who issued it.
+    issuer: String,
+    /// Valid from.
+    #[serde(with = "time::serde::rfc3339")]
+    not_before: OffsetDateTime,
+    /// Valid until.
+    #[serde(with = "time::serde::rfc3339")]
+    not_after: OffsetDateTime,
+    /// When its renewal begins.
+    #[serde(with = "time::serde::rfc3339::option")]
+    renew_after: Option<OffsetDateTime>,
+}
+
+/// An entry of a domain's timeline.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "Event")]
+pub(super) struct EventDocument {
+    /// Its id; later ones sort behind.
+    id: String,
+    /// What happened, as a stable word.
+    kind: &'static str,
+    /// The particulars, for people; may be empty.
+    detail: String,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+}
+
+/// A target: a load balancer.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "Target")]
+pub(super) struct TargetDocument {
+    /// Its id.
+    id: String,
+    /// Its name.
+    name: String,
+    /// Where a handshake proves what it serves: address and port.
+    address: String,
+    /// What a shop's A and AAAA records must hold.
+    public_addresses: Vec<String>,
+    /// `in_sync`, `behind`, `drifted`, `unreachable` or `disabled`.
+    state: &'static str,
+    /// Why.
+    state_detail: Option<String>,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    since: OffsetDateTime,
+    /// The release that is live there.
+    release: Option<i64>,
+    /// Domains on it.
+    domains: i64,
+    /// Domains of which something is still to be delivered to it.
+    pending: i64,
+}
+
+impl DomainDocument {
+    pub(super) fn new(domain: Domain, problems: Vec<Problem>) -> Self {
+        let renew_after = domain.renew_after;
+        let certificate = domain.certificate.map(|certificate| CertificateDocument {
+            id: certificate.certificate_id.to_string(),
+            serial_number: certificate.serial_number,
+            issuer: certificate.issuer,
+            not_before: certificate.not_before,
+            not_after: certificate.not_after,
+            renew_after,
+        });
+        Self {
+            id: domain.domain_id.to_string(),
+            name_unicode: domain.name.to_unicode(),
+            name: domain.name.to_string(),
+            tenant: domain.tenant_id.to_string(),
+            external_id: domain.external_id,
+            template: domain.template,
+            status: domain.status.as_str(),
+            since: domain.status_since,
+            health: domain.health.as_str(),
+            problems: problems.into_iter().map(ProblemDocument::from).collect(),
+            certificate,
+            next_action_at: domain.next_action_at,
+            created_at: domain.created_at,
+            updated_at: domain.updated_at,
+        }
+    }
+}
+
+impl From<Problem> for ProblemDocument {
+    fn from(problem: Problem) -> Self {
+        Self {
+            code: problem.code.as_str(),
+            severity: problem.code.severity().as_str(),
+            title: problem.code.title(),
+            detail: problem.detail,
+            fix: problem.code.fix(),
+            since: problem.since,
+            last_attempt_at: problem.last_attempt_at,
+            next_attempt_at: problem.next_attempt_at,
+        }
+    }
+}
+
+impl From<DomainEvent> for EventDocument {
+    fn from(event: DomainEvent) -> Self {
+        let (id, kind) = (event.event_id.to_string(), event.kind.as_str());
+        Self { id, kind, detail: event.detail, at: event.happened_at }
+    }
+}
+
+impl From<TargetRow> for TargetDocument {
+    fn from(target: TargetRow) -> Self {
+        Self {
+            id: target.target_id.to_string(),
+            name: target.name,
+            address: target.address.to_string(),
+            public_addresses: target.public_addresses.iter().map(ToString::to_string).collect(),
+            state: target.state.as_str(),
+            state_detail: target.state_detail,
+            since: target.state_since,
+            release: target.release_number,
+            domains: target.domains,
+            pending: target.pending,
+        }
+    }
+}

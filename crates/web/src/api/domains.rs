@@ -1,0 +1,165 @@
+//! `/v1/domains`: what a tenant wants, and how it stands.
+
+use axum::{Json, extract::State, response::Response};
+use certmill_model::{DomainId, Hostname, TenantId};
+use certmill_store::{Domain, DomainWish, Put, StoreError};
+use http::StatusCode;
+
+use super::{
+    access::{Authenticated, Reader},
+    body::PutDomain,
+    cursor::cursor,
+    documents::DomainDocument,
+    name::DomainName,
+    page::{Page, PageQuery, cut},
+};
+use crate::{
+    WebState,
+    problem::{Problem, ProblemDocument},
+};
+
+const LIST: &str = "domains";
+
+/// Register a domain, or change what is wanted of it
+///
+/// Answers at once; the certificate is obtained and delivered behind it. Repeating it is harmless.
+#[utoipa::path(
+    put, path = "/v1/domains/{name}", tag = "domains", security(("token" = [])),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form")),
+    request_body(content = Option<PutDomain>, content_type = "application/json"),
+    responses(
+        (status = 201, description = "Registered", body = DomainDocument),
+        (status = 200, description = "Changed, or wanted just so already", body = DomainDocument),
+        (status = 400, description = "The body is not JSON", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "A token of the platform", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "Somebody else has the name", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 413, description = "More than 64 KiB", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON by its Content-Type", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "The name or a field cannot be used", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn put(
+    State(state): State<WebState>,
+    caller: Authenticated,
+    DomainName(name): DomainName,
+    body: PutDomain,
+) -> Result<(StatusCode, Json<DomainDocument>), Problem> {
+    let tenant = caller.tenant()?;
+    state.settings.name_policy.check(&name)?;
+    let template = body.template(|wanted| state.settings.has_template(wanted))?;
+    let wish = DomainWish { name, external_id: body.external_id()?, template };
+    let put = match try_put(&state, tenant, &wish).await {
+        // Two requests of the same tenant can race for a new name: the second look finds it as ours.
+        Err(StoreError::NameTaken) => try_put(&state, tenant, &wish).await?,
+        put => put?,
+    };
+    let (status, domain) = match put {
+        Put::Created(domain) => (StatusCode::CREATED, domain),
+        Put::Changed(domain) | Put::Same(domain) => (StatusCode::OK, domain),
+    };
+    let documents = documents(&mut caller.read(&state).await?, vec![domain]).await?;
+    Ok((status, Json(only(documents))))
+}
+
+/// Read a domain
+#[utoipa::path(
+    get, path = "/v1/domains/{name}", tag = "domains", security(("token" = [])),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form")),
+    responses(
+        (status = 200, description = "The domain", body = DomainDocument),
+        (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "Not registered by this caller", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "Not a name", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn show(
+    State(state): State<WebState>,
+    caller: Authenticated,
+    DomainName(name): DomainName,
+) -> Result<Json<DomainDocument>, Problem> {
+    let mut reader = caller.read(&state).await?;
+    let domain = reader.find_domain(&name).await?;
+    Ok(Json(only(documents(&mut reader, vec![domain]).await?)))
+}
+
+/// Remove a domain
+///
+/// It is taken off the load balancers behind the answer. Repeating it is harmless until the domain is gone.
+#[utoipa::path(
+    delete, path = "/v1/domains/{name}", tag = "domains", security(("token" = [])),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form")),
+    responses(
+        (status = 202, description = "Being removed", body = DomainDocument),
+        (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "A token of the platform", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "Not registered by this caller", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "Not a name", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn delete(
+    State(state): State<WebState>,
+    caller: Authenticated,
+    DomainName(name): DomainName,
+) -> Result<(StatusCode, Json<DomainDocument>), Problem> {
+    let mut tx = state.store.tenant(caller.tenant()?).await?;
+    if !tx.delete_domain(&name, &state.chance, state.now()).await? {
+        return Err(Problem::no_such_domain());
+    }
+    let domain = tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
+    tx.commit().await?;
+    let documents = documents(&mut caller.read(&state).await?, vec![domain]).await?;
+    Ok((StatusCode::ACCEPTED, Json(only(documents))))
+}
+
+/// List domains by name
+///
+/// A tenant sees its own, the platform everybody's.
+#[utoipa::path(
+    get, path = "/v1/domains", tag = "domains", security(("token" = [])),
+    params(
+        ("limit" = Option<u16>, Query, description = "Entries on a page, 1 to 1000; 100 by default"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = Page<DomainDocument>, headers(("Link" = String, description = "The next page, rel=next"))),
+        (status = 400, description = "The limit or cursor cannot be used", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list(
+    State(state): State<WebState>,
+    caller: Authenticated,
+    query: PageQuery,
+) -> Result<Response, Problem> {
+    let after = query.after::<Hostname>(caller.0, LIST)?;
+    let mut reader = caller.read(&state).await?;
+    let mut domains = reader.list_domains(after.as_ref().map(Hostname::as_str), query.rows()).await?;
+    let end = cut(&mut domains, query.limit, |domain| domain.name.to_string());
+    let next = end.map(|name| cursor(caller.0, LIST, &name));
+    let documents = documents(&mut reader, domains).await?;
+    Ok(Page::answer(documents, next, query.limit, "/v1/domains"))
+}
+
+async fn try_put(state: &WebState, tenant: TenantId, wish: &DomainWish) -> Result<Put, StoreError> {
+    let mut tx = state.store.tenant(tenant).await?;
+    let put = tx.put_domain(wish, &state.chance, state.now()).await?;
+    tx.commit().await?;
+    Ok(put)
+}
+
+/// The documents of `domains`, with the problems of all of them read at once.
+async fn documents(reader: &mut Reader, domains: Vec<Domain>) -> Result<Vec<DomainDocument>, Problem> {
+    let ids: Vec<DomainId> = domains.iter().map(|domain| domain.domain_id).collect();
+    let problems = reader.problems(&ids).await?;
+    let of = |id| problems.iter().filter(move |(domain, _)| *domain == id).map(|(_, problem)| problem.clone());
+    let document = |domain: Domain| {
+        let problems = of(domain.domain_id).collect();
+        DomainDocument::new(domain, problems)
+    };
+    Ok(domains.into_iter().map(document).collect())
+}
+
+fn only(documents: Vec<DomainDocument>) -> DomainDocument {
+    documents.into_iter().next().expect("one domain gives one document")
+}

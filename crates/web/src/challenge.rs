@@ -1,0 +1,104 @@
+//! The http-01 responder: any instance answers any token, from Postgres, with a short memory.
+
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{Path, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use certmill_model::ChallengeToken;
+use http::{StatusCode, header::CONTENT_TYPE};
+
+use crate::{WebState, problem::Problem};
+
+/// How long an answer is remembered: a CA asks from several places within seconds.
+const REMEMBERED: Duration = Duration::from_secs(120);
+
+/// How many answers are remembered.
+const CAPACITY: usize = 10_000;
+
+/// Where CAs ask (RFC 8555 section 8.3): for any host, without any credentials.
+pub(crate) fn routes() -> Router<WebState> {
+    Router::new().route("/.well-known/acme-challenge/{token}", get(respond))
+}
+
+async fn respond(
+    State(state): State<WebState>,
+    token: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let token = token.ok().and_then(|Path(token)| ChallengeToken::parse(&token).ok());
+    let token = token.ok_or_else(unknown_token)?;
+    if let Some(key_authorization) = state.challenges.get(&token, Instant::now()) {
+        return Ok(answer(key_authorization));
+    }
+    // An unknown token is not remembered: it may be stored a millisecond from now.
+    let key_authorization = state.store.key_authorization(&token).await?.ok_or_else(unknown_token)?;
+    state.challenges.insert(token, key_authorization.clone(), Instant::now());
+    Ok(answer(key_authorization))
+}
+
+fn answer(key_authorization: String) -> Response {
+    ([(CONTENT_TYPE, "application/octet-stream")], key_authorization).into_response()
+}
+
+fn unknown_token() -> Problem {
+    let detail = "No challenge with this token is under way.";
+    Problem::new(StatusCode::NOT_FOUND, "challenge_not_found", "Challenge not found", detail)
+}
+
+/// Answers given lately.
+#[derive(Default)]
+pub(crate) struct ChallengeCache(Mutex<HashMap<ChallengeToken, (String, Instant)>>);
+
+impl ChallengeCache {
+    fn get(&self, token: &ChallengeToken, now: Instant) -> Option<String> {
+        let entries = self.0.lock().expect("no holder of this lock panics");
+        let (key_authorization, since) = entries.get(token)?;
+        (now.duration_since(*since) < REMEMBERED).then(|| key_authorization.clone())
+    }
+
+    fn insert(&self, token: ChallengeToken, key_authorization: String, now: Instant) {
+        let mut entries = self.0.lock().expect("no holder of this lock panics");
+        if entries.len() >= CAPACITY {
+            entries.retain(|_, (_, since)| now.duration_since(*since) < REMEMBERED);
+        }
+        // Still full: so many are fresh that forgetting them all costs less than choosing among them.
+        if entries.len() >= CAPACITY {
+            entries.clear();
+        }
+        entries.insert(token, (key_authorization, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str) -> ChallengeToken {
+        ChallengeToken::parse(text).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_forgotten_after_two_minutes() {
+        let (cache, start) = (ChallengeCache::default(), Instant::now());
+        cache.insert(token("a"), "a.thumbprint".into(), start);
+        assert_eq!(cache.get(&token("a"), start + Duration::from_secs(119)).as_deref(), Some("a.thumbprint"));
+        assert_eq!(cache.get(&token("a"), start + REMEMBERED), None);
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_keeps_the_newest() {
+        let (cache, start) = (ChallengeCache::default(), Instant::now());
+        for number in 0..=CAPACITY {
+            cache.insert(token(&number.to_string()), "x".into(), start);
+        }
+        assert!(cache.0.lock().unwrap().len() <= CAPACITY);
+        assert!(cache.get(&token(&CAPACITY.to_string()), start).is_some());
+    }
+}

@@ -1,0 +1,142 @@
+//! `/domains/{name}`: one domain, what is wrong with it, and what happened to it.
+
+use axum::{
+    extract::{Path, Query, State},
+    response::Response,
+};
+use certmill_model::{Hostname, Problem as DomainProblem};
+use certmill_store::{DomainCertificate, DomainEvent};
+use http::StatusCode;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::{
+    pages::{self, DomainPage, Refresh},
+    session::Session,
+    words::{self, Look, Moment},
+};
+use crate::{WebState, problem::Problem};
+
+/// Entries of the timeline on the page.
+const EVENTS: i64 = 100;
+
+/// The width of the picture of a certificate's life, in its own units.
+const LIFE_WIDTH: f64 = 1000.0;
+
+#[derive(Deserialize)]
+pub(super) struct DomainQuery {
+    #[serde(default)]
+    refresh: String,
+}
+
+/// Something that is wrong, and what mends it.
+pub(super) struct ProblemCard {
+    pub(super) tone: &'static str,
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+    pub(super) fix: &'static str,
+    pub(super) since: Moment,
+    pub(super) last_attempt: Moment,
+    pub(super) next_attempt: Option<Moment>,
+}
+
+/// The certificate, and how much of its life is over.
+pub(super) struct CertificateCard {
+    pub(super) issuer: String,
+    pub(super) serial_number: String,
+    pub(super) valid_from: Moment,
+    pub(super) valid_until: Moment,
+    pub(super) renews: Option<Moment>,
+    pub(super) life_over: i64,
+    pub(super) life_renewal: Option<i64>,
+}
+
+/// Something that happened.
+pub(super) struct EventEntry {
+    pub(super) look: Look,
+    pub(super) detail: String,
+    pub(super) at: Moment,
+}
+
+pub(super) async fn show(
+    State(state): State<WebState>,
+    _session: Session,
+    Path(name): Path<String>,
+    Query(query): Query<DomainQuery>,
+) -> Result<Response, Problem> {
+    let now = state.now();
+    let name = Hostname::parse(&name).map_err(|_| Problem::no_such_domain())?;
+    let mut tx = state.store.platform().await?;
+    let domain = tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
+    let problems = tx.problems(domain.domain_id).await?;
+    let events = tx.latest_events(domain.domain_id, EVENTS).await?;
+    let paused = query.refresh == "off";
+    let address = |word: &str| match word {
+        "" => format!("/domains/{name}"),
+        word => format!("/domains/{name}?refresh={word}"),
+    };
+    let page = DomainPage {
+        refresh: Refresh::new(words::is_under_way(domain.status), paused, address),
+        look: words::status(domain.status),
+        sentence: words::status_sentence(domain.status),
+        health: words::health(domain.health),
+        since: Moment::new(domain.status_since, now),
+        problems: problems.into_iter().map(|problem| ProblemCard::new(problem, now)).collect(),
+        certificate: domain.certificate.map(|found| CertificateCard::new(found, domain.renew_after, now)),
+        is_cut: events.len() as i64 == EVENTS,
+        events: events.into_iter().map(|event| EventEntry::new(event, now)).collect(),
+        name_unicode: name.to_unicode(),
+        name: name.to_string(),
+        id: domain.domain_id.to_string(),
+        tenant: domain.tenant,
+        external_id: domain.external_id,
+        template: domain.template,
+        registered: Moment::new(domain.created_at, now),
+        next_action: domain.next_action_at.map(|at| Moment::new(at, now)),
+    };
+    Ok(pages::answer(StatusCode::OK, &page))
+}
+
+impl ProblemCard {
+    fn new(problem: DomainProblem, now: OffsetDateTime) -> Self {
+        let code = problem.code;
+        Self {
+            tone: if code.severity() == certmill_model::Severity::Critical { "bad" } else { "warn" },
+            title: code.title(),
+            detail: problem.detail,
+            fix: code.fix(),
+            since: Moment::new(problem.since, now),
+            last_attempt: Moment::new(problem.last_attempt_at, now),
+            next_attempt: problem.next_attempt_at.map(|at| Moment::new(at, now)),
+        }
+    }
+}
+
+impl CertificateCard {
+    fn new(found: DomainCertificate, renew_after: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
+        let life = (found.not_after - found.not_before).as_seconds_f64();
+        let place = |at: OffsetDateTime| {
+            let part = (at - found.not_before).as_seconds_f64() / life.max(1.0);
+            (part.clamp(0.0, 1.0) * LIFE_WIDTH) as i64
+        };
+        Self {
+            life_over: place(now),
+            life_renewal: renew_after.map(place),
+            renews: renew_after.map(|at| Moment::new(at, now)),
+            valid_from: Moment::new(found.not_before, now),
+            valid_until: Moment::new(found.not_after, now),
+            issuer: found.issuer,
+            serial_number: found.serial_number,
+        }
+    }
+}
+
+impl EventEntry {
+    fn new(event: DomainEvent, now: OffsetDateTime) -> Self {
+        Self {
+            look: words::event(event.kind),
+            detail: event.detail,
+            at: Moment::new(event.happened_at, now),
+        }
+    }
+}

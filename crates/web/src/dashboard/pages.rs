@@ -1,0 +1,122 @@
+//! The pages, as askama sees them. Everything printed is escaped.
+
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header::CONTENT_TYPE};
+
+use super::{
+    HTML,
+    domain::{CertificateCard, EventEntry, ProblemCard},
+    list::{ListQuery, Row, TargetCard, Tile},
+    words::{Look, Moment},
+};
+use crate::problem::Problem;
+
+/// Answers with `page`.
+pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, [(CONTENT_TYPE, HTML)], html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page does not render");
+            Problem::internal().into_response()
+        }
+    }
+}
+
+/// Whether the page loads itself again, and the link that stops it or lets it go on.
+pub(super) enum Refresh {
+    /// Nothing is under way.
+    Idle,
+    /// It does; the address stops it.
+    On(String),
+    /// It was stopped; the address lets it go on.
+    Paused(String),
+}
+
+impl Refresh {
+    pub(super) fn new(under_way: bool, paused: bool, address: impl Fn(&str) -> String) -> Self {
+        match (under_way, paused) {
+            (false, _) => Self::Idle,
+            (true, false) => Self::On(address("off")),
+            (true, true) => Self::Paused(address("")),
+        }
+    }
+}
+
+/// The release, for the foot of every page.
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// All domains.
+#[derive(Template)]
+#[template(path = "list.html")]
+pub(super) struct ListPage {
+    pub(super) refresh: Refresh,
+    pub(super) tiles: Vec<Tile>,
+    pub(super) targets: Vec<TargetCard>,
+    pub(super) rows: Vec<Row>,
+    /// Whether nobody has registered a domain yet.
+    pub(super) is_empty: bool,
+    pub(super) next: Option<String>,
+    pub(super) first: Option<String>,
+    pub(super) origin: String,
+    pub(super) query: ListQuery,
+}
+
+/// One domain.
+#[derive(Template)]
+#[template(path = "domain.html")]
+pub(super) struct DomainPage {
+    pub(super) refresh: Refresh,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) name_unicode: String,
+    pub(super) tenant: String,
+    pub(super) external_id: Option<String>,
+    pub(super) template: Option<String>,
+    pub(super) look: Look,
+    pub(super) sentence: &'static str,
+    pub(super) health: Option<Look>,
+    pub(super) since: Moment,
+    pub(super) registered: Moment,
+    pub(super) next_action: Option<Moment>,
+    pub(super) problems: Vec<ProblemCard>,
+    pub(super) certificate: Option<CertificateCard>,
+    pub(super) events: Vec<EventEntry>,
+    /// Whether older events are left out.
+    pub(super) is_cut: bool,
+}
+
+/// How to open a session.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub(super) struct SignedOutPage;
+
+/// The button behind a login link.
+#[derive(Template)]
+#[template(path = "login.html")]
+pub(super) struct LoginPage<'a> {
+    pub(super) link: &'a str,
+}
+
+/// A login link that opens nothing.
+#[derive(Template)]
+#[template(path = "stale_link.html")]
+pub(super) struct StaleLinkPage;
+
+/// Something else than what was asked for.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub(super) struct ErrorPage<'a> {
+    status: u16,
+    title: &'a str,
+    detail: &'a str,
+    request_id: &'a str,
+}
+
+impl<'a> ErrorPage<'a> {
+    pub(super) fn new(problem: &'a Problem, request_id: &'a str) -> Self {
+        Self { status: problem.status.as_u16(), title: &problem.title, detail: &problem.detail, request_id }
+    }
+}

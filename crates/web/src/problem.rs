@@ -1,0 +1,186 @@
+//! What is answered when something is wrong (RFC 9457), in one form for every error.
+
+use std::{borrow::Cow, error::Error, sync::Arc};
+
+use axum::response::{IntoResponse, Response};
+use certmill_model::{InvalidHostname, NameRefused};
+use certmill_store::StoreError;
+use http::{
+    HeaderValue, StatusCode,
+    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A refusal or failure. It travels as an extension of an empty response; `observe` gives it its form.
+#[derive(Clone)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) title: Cow<'static, str>,
+    pub(crate) detail: Cow<'static, str>,
+    pub(crate) errors: Vec<FieldError>,
+    /// For the log alone: it is never part of an answer.
+    pub(crate) cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// What is wrong with one field of a request's body.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct FieldError {
+    /// The field, as a JSON pointer (RFC 6901).
+    pub(crate) pointer: String,
+    /// A stable word for programs.
+    pub(crate) code: &'static str,
+    /// What is wrong, for people.
+    pub(crate) detail: String,
+}
+
+/// The body of every error: `application/problem+json` (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(title = "Problem")]
+pub(crate) struct ProblemDocument<'a> {
+    /// The kind of problem, as a URI; it ends with `code`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// The kind of problem, for people.
+    pub(crate) title: &'a str,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// What is wrong in this case, and what to do.
+    pub(crate) detail: &'a str,
+    /// The path that was asked for.
+    pub(crate) instance: &'a str,
+    /// A stable word for programs.
+    pub(crate) code: &'static str,
+    /// The request, for support and logs.
+    pub(crate) request_id: &'a str,
+    /// The fields that are wrong, if the body is at fault.
+    pub(crate) errors: &'a [FieldError],
+}
+
+impl Problem {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let (title, detail) = (title.into(), detail.into());
+        Self { status, code, title, detail, errors: Vec::new(), cause: None }
+    }
+
+    /// A problem of one field of the body, at `pointer`.
+    pub(crate) fn field(pointer: String, code: &'static str, detail: String) -> Self {
+        let title = "A field is not acceptable";
+        let summary = format!("{}: {detail}", pointer.trim_start_matches('/'));
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, title, summary);
+        problem.errors.push(FieldError { pointer, code, detail });
+        problem
+    }
+
+    pub(crate) fn internal() -> Self {
+        let detail = "Something went wrong on our side. The request id leads operators to the details.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    pub(crate) fn database_away() -> Self {
+        let detail = "The database does not answer at the moment. Try again in a few seconds.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "Temporarily unavailable", detail)
+    }
+
+    pub(crate) fn no_such_domain() -> Self {
+        let detail = "No domain of this name is registered here.";
+        Self::new(StatusCode::NOT_FOUND, "domain_not_found", "Domain not found", detail)
+    }
+
+    /// The answer to a path that leads nowhere.
+    pub(crate) async fn no_such_page() -> Self {
+        Self::of_status(StatusCode::NOT_FOUND)
+    }
+
+    /// Stands in for an error that some layer answered with a bare status.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let (code, title, detail) = match status {
+            StatusCode::NOT_FOUND => ("not_found", "Not found", "There is nothing at this address."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                let detail = "This address does not take that method; the Allow header lists what it takes.";
+                ("method_not_allowed", "Method not allowed", detail)
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ("body_too_large", "Body too large", "A request's body may have at most 64 KiB.")
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                ("timed_out", "Timed out", "The answer took too long. Try again in a few seconds.")
+            }
+            status if status.is_client_error() => {
+                ("bad_request", "Bad request", "The request cannot be understood.")
+            }
+            _ => return Self { status, ..Self::internal() },
+        };
+        Self::new(status, code, title, detail)
+    }
+
+    /// The body of the answer to the request `request_id` for the path `instance`.
+    pub(crate) fn document<'a>(&'a self, instance: &'a str, request_id: &'a str) -> ProblemDocument<'a> {
+        ProblemDocument {
+            kind: format!("urn:certmill:problem:{}", self.code),
+            title: &self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            instance,
+            code: self.code,
+            request_id,
+            errors: &self.errors,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let problem = match &error {
+            StoreError::NameTaken => {
+                let detail = "The name is registered already, by somebody else.";
+                return Self::new(StatusCode::CONFLICT, "domain_taken", "Domain is taken", detail);
+            }
+            error if error.is_transient() => Self::database_away(),
+            _ => Self::internal(),
+        };
+        Self { cause: Some(Arc::new(error)), ..problem }
+    }
+}
+
+impl From<InvalidHostname> for Problem {
+    fn from(error: InvalidHostname) -> Self {
+        Self::of_name(error.code(), error.to_string())
+    }
+}
+
+impl From<NameRefused> for Problem {
+    fn from(error: NameRefused) -> Self {
+        Self::of_name(error.code(), error.to_string())
+    }
+}
+
+impl Problem {
+    fn of_name(code: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "The name cannot be used", detail)
+    }
+}
