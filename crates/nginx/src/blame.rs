@@ -42,7 +42,7 @@ impl Blame {
         line.strip_suffix(';')?.rsplit('/').next()?.parse().ok()
     }
 
-    /// The upstream of the place; `file` is the text of `upstreams.conf`.
+    /// The upstream of the place; `file` is the text of `upstreams/all.conf`.
     pub fn upstream_in(&self, file: &str) -> Option<UpstreamAddress> {
         let line = file.lines().nth(self.line.checked_sub(1)? as usize)?;
         let (_, address) = line.split_once("{ server ")?;
@@ -85,7 +85,7 @@ mod tests {
         let found = |line| at("maps/certificate/00.map", line).domain_in(&map);
         assert_eq!(found(2).unwrap().to_string(), ids[1]);
         let upstreams = "upstream certmill_0 { server 10.0.0.1:80; keepalive 16; }\n";
-        let upstream = at("upstreams.conf", 1).upstream_in(upstreams).unwrap();
+        let upstream = at("upstreams/all.conf", 1).upstream_in(upstreams).unwrap();
         assert_eq!(upstream.to_string(), "10.0.0.1:80");
     }
 }

@@ -45,7 +45,7 @@ mod tests {
             ("maps/certificate/00.map", Some(0), None),
             ("servers/redirect.conf", None, Some("redirect")),
             ("certmill.conf", None, None),
-            ("upstreams.conf", None, None),
+            ("upstreams/all.conf", None, None),
             ("names/storefront/0A.conf", None, Some("storefront")),
             ("maps/certificate/+1.map", None, None),
         ] {

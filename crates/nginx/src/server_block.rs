@@ -3,12 +3,12 @@
 use crate::Layout;
 
 /// TLS as every block has it. Tickets are off because nginx would encrypt them by a key that it never changes.
-pub(crate) const TLS: &str = "\
-    ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_session_cache shared:certmill:10m;
-    ssl_session_timeout 1d;
-    ssl_session_tickets off;
-";
+pub(crate) const TLS: &str = concat!(
+    "    ssl_protocols TLSv1.2 TLSv1.3;\n",
+    "    ssl_session_cache shared:certmill_sessions:10m;\n",
+    "    ssl_session_timeout 1d;\n",
+    "    ssl_session_tickets off;\n",
+);
 
 /// The `listen` lines for TLS, each with `suffix` (such as ` default_server`).
 pub(crate) fn listen_tls(layout: &Layout, suffix: &str) -> String {

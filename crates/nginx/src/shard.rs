@@ -175,3 +175,7 @@ pub(crate) fn shared_templates(paths: &BTreeSet<String>) -> BTreeSet<&str> {
     let names = paths.iter().filter(|path| path.starts_with("names/"));
     names.filter_map(|path| crate::template_of_path(path)).collect()
 }
+
+#[cfg(test)]
+#[path = "shard_tests.rs"]
+mod tests;

@@ -51,7 +51,7 @@ impl Templates {
         let main = main_file(layout, release, &rendered);
         top.files.insert("certmill.conf".to_owned(), main.into_bytes());
         let upstreams = upstreams_file(upstreams);
-        top.files.insert("upstreams.conf".to_owned(), upstreams.into_bytes());
+        top.files.insert("upstreams/all.conf".to_owned(), upstreams.into_bytes());
         top
     }
 }
@@ -66,7 +66,7 @@ fn main_file(layout: &Layout, release: i64, templates: &[&str]) -> String {
         maps(&directory),
         cache(layout),
         responders(layout),
-        format!("include {directory}/upstreams.conf;\n"),
+        format!("include {directory}/upstreams/all.conf;\n"),
         http_server(layout),
         default_server(layout),
         servers,
