@@ -7,7 +7,7 @@ trap 'rm -f "$candidate"' EXIT
 trap 'exit 1' HUP INT TERM
 live=$(printf %s "$root/current/" | sed 's/[.]/\\./g')
 sed "s|$live|$root/releases/$number/|g" "$conf" >"$candidate"
-grep -Fq "include $root/releases/$number/" "$candidate" ||
+grep -Fq " $root/releases/$number/*.conf" "$candidate" ||
     fail 84 "$conf does not take up certmill's configuration" \
         "put this line into its http block: include $root/current/*.conf;"
 said=$("$@" -t -c "$candidate" 2>&1) || fail 85 "$said"
