@@ -1,2 +1,67 @@
-//! TLS certificates for white-label platforms.
-fn main() {}
+//! certmill: TLS certificates for white-label platforms.
+//!
+//! The binary reads the configuration, wires the crates together and runs them, or one command of an operator.
+
+mod cli;
+mod commands;
+mod config;
+mod database;
+mod start;
+mod trouble;
+
+use std::{io::IsTerminal, process::ExitCode};
+
+use clap::Parser;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    cli::{Arguments, Command},
+    config::Config,
+    trouble::Trouble,
+};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Before anything makes a TLS connection: two providers may be linked, and this is the one that is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Trouble::new(
+                "the runtime cannot be started",
+                &error,
+                "Look at the limits of this machine.",
+            )
+            .report();
+        }
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => trouble.report(),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Trouble> {
+    if let Command::Init { directory } = &arguments.command {
+        return commands::init(directory);
+    }
+    let config = Config::load(arguments.config.as_deref())?;
+    if matches!(arguments.command, Command::Config(_)) {
+        commands::show_config(&config);
+        return Ok(());
+    }
+    let serving = matches!(arguments.command, Command::All | Command::Serve | Command::Work);
+    log_to_stderr(if serving { &config.log.filter } else { "warn" });
+    commands::run(arguments.command, config).await
+}
+
+/// Lines for people on a terminal, JSON for everything else.
+fn log_to_stderr(filter: &str) {
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    let registry = tracing_subscriber::registry().with(filter);
+    if std::io::stderr().is_terminal() {
+        registry.with(fmt::layer().with_writer(std::io::stderr)).init();
+    } else {
+        registry.with(fmt::layer().json().with_writer(std::io::stderr)).init();
+    }
+}

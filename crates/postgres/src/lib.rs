@@ -68,8 +68,12 @@ impl Cluster {
 
     /// The connection URL of the database `certmill`, as the cluster's superuser over the unix socket.
     pub fn url(&self) -> String {
-        let host = percent_encode(self.home.directory_name());
-        format!("postgres:///{DATABASE}?host={host}&port={}&user={SUPERUSER}", home::PORT)
+        url_in(self.home.directory_name())
+    }
+
+    /// The same of a cluster that another process runs in `directory`, after [`ClusterError::AlreadyRunning`].
+    pub fn url_of_running(directory: &Path) -> std::io::Result<String> {
+        Ok(url_in(&directory.canonicalize()?.to_string_lossy()))
     }
 
     /// The process id of the postmaster.
@@ -81,6 +85,11 @@ impl Cluster {
     pub async fn stop(self) {
         spawn_blocking(move || drop(self)).await.expect("stopping a cluster does not panic");
     }
+}
+
+fn url_in(directory_name: &str) -> String {
+    let host = percent_encode(directory_name);
+    format!("postgres:///{DATABASE}?host={host}&port={}&user={SUPERUSER}", home::PORT)
 }
 
 /// `text` as a value in a URL's query.

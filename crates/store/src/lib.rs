@@ -10,8 +10,8 @@ mod error;
 mod rows;
 
 pub use api::{
-    Api, Caller, Domain, DomainCertificate, DomainEvent, DomainFilter, DomainWish, NewTarget, PlatformTx, Put, TargetRow,
-    Tenant, TenantTx,
+    Api, Caller, Domain, DomainCertificate, DomainEvent, DomainFilter, DomainWish, NewTarget, PlatformTx,
+    Put, TargetRow, Tenant, TenantTx,
 };
 pub use connect::{connect_api, connect_engine, migrate};
 pub use engine::*;

@@ -182,7 +182,10 @@ impl TenantTx {
     }
 
     /// The open problems of each of `domains`.
-    pub async fn problems_of(&mut self, domains: &[DomainId]) -> Result<Vec<(DomainId, Problem)>, StoreError> {
+    pub async fn problems_of(
+        &mut self,
+        domains: &[DomainId],
+    ) -> Result<Vec<(DomainId, Problem)>, StoreError> {
         problems(self.connection(), domains).await
     }
 
@@ -308,7 +311,10 @@ impl PlatformTx {
     }
 
     /// The open problems of each of `domains`.
-    pub async fn problems_of(&mut self, domains: &[DomainId]) -> Result<Vec<(DomainId, Problem)>, StoreError> {
+    pub async fn problems_of(
+        &mut self,
+        domains: &[DomainId],
+    ) -> Result<Vec<(DomainId, Problem)>, StoreError> {
         problems(self.connection(), domains).await
     }
 
@@ -525,7 +531,12 @@ impl DomainEvent {
         detail: String,
         happened_at: OffsetDateTime,
     ) -> Result<Self, StoreError> {
-        Ok(Self { event_id: EventId::from_uuid(event_id), kind: parsed("events", kind)?, detail, happened_at })
+        Ok(Self {
+            event_id: EventId::from_uuid(event_id),
+            kind: parsed("events", kind)?,
+            detail,
+            happened_at,
+        })
     }
 }
 

@@ -69,6 +69,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Opens one stored secret, if there is any: with the wrong key file it is better to say so before any work.
+    pub async fn check_master_key(&self, vault: &Vault) -> Result<(), StoreError> {
+        let row = sqlx::query!("SELECT account_id, sealed_key FROM accounts LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        if let Some(row) = row {
+            vault.open(&place(AccountId::from_uuid(row.account_id), "sealed_key"), &row.sealed_key)?;
+        }
+        Ok(())
+    }
+
     async fn find_account(&self, directory_url: &str, vault: &Vault) -> Result<Option<Account>, StoreError> {
         let row = sqlx::query!(
             "SELECT account_id, sealed_key, sealed_credentials FROM accounts WHERE directory_url = $1",

@@ -1,0 +1,191 @@
+//! The command line.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+/// TLS certificates for white-label platforms.
+#[derive(Parser)]
+#[command(version, about)]
+pub(crate) struct Arguments {
+    /// The configuration file; without one, certmill.toml here or in /etc/certmill, else the defaults.
+    #[arg(long, short, global = true, env = "CERTMILL_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run everything: API, dashboard, responder and workers; the schema is brought up to date first.
+    All,
+    /// Run the API, the dashboard and the responder.
+    Serve,
+    /// Run the workers.
+    Work,
+    /// Bring the schema of the database up to date.
+    Migrate,
+    /// Make a data directory with a master key and a configuration to start from.
+    Init {
+        /// Where; it must not hold a configuration or a key yet.
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+    },
+    /// Print a link that logs one person in to the dashboard, once.
+    LoginLink,
+    /// API tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Tenants.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Load balancers.
+    #[command(subcommand)]
+    Target(TargetCommand),
+    /// Domains.
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token; it is printed once and kept only as a hash.
+    Create {
+        /// What it is for.
+        #[arg(long)]
+        name: String,
+        /// The tenant it speaks for.
+        #[arg(long, required_unless_present = "platform", conflicts_with = "platform")]
+        tenant: Option<String>,
+        /// A token of the platform's own people.
+        #[arg(long)]
+        platform: bool,
+        /// Days until it expires.
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=365))]
+        days: u16,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Add a tenant, or change the one with that name.
+    Add {
+        /// Its name.
+        name: String,
+        /// Where its shops' requests go behind the load balancers, as in 10.0.0.5:8080.
+        #[arg(long)]
+        upstream: String,
+        /// The nginx template of its domains that name none.
+        #[arg(long, default_value = "storefront")]
+        template: String,
+    },
+    /// List the tenants.
+    List,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TargetCommand {
+    /// Add a load balancer, or change the one with that name.
+    Add(Box<TargetArguments>),
+    /// List the load balancers and how they stand.
+    List,
+    /// Look whether a load balancer can be reached and is set up.
+    Test {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct TargetArguments {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where its nginx answers over TLS, as in 203.0.113.7:443: a handshake there proves what is served.
+    #[arg(long)]
+    pub(crate) address: SocketAddr,
+    /// What shops' A and AAAA records must hold; without one, the address above.
+    #[arg(long = "public-address")]
+    pub(crate) public_addresses: Vec<IpAddr>,
+    /// It is this machine: no ssh.
+    #[arg(long, conflicts_with_all = ["ssh_key", "host_key"])]
+    pub(crate) local: bool,
+    /// The host to log in to; without one, the address above.
+    #[arg(long)]
+    pub(crate) ssh_host: Option<String>,
+    /// Its port.
+    #[arg(long, default_value_t = 22)]
+    pub(crate) ssh_port: u16,
+    /// Who to log in as.
+    #[arg(long, default_value = "root")]
+    pub(crate) ssh_user: String,
+    /// The file of our private key.
+    #[arg(long, required_unless_present = "local")]
+    pub(crate) ssh_key: Option<PathBuf>,
+    /// The host's public key, as in "ssh-ed25519 AAAA…"; `ssh-keyscan` shows it, you compare it.
+    #[arg(long, required_unless_present = "local")]
+    pub(crate) host_key: Option<String>,
+    /// certmill's directory there.
+    #[arg(long, default_value = "/etc/certmill-lb")]
+    pub(crate) root: String,
+    /// The command that is nginx there, as in "sudo -n nginx".
+    #[arg(long, default_value = "nginx")]
+    pub(crate) nginx: String,
+    /// nginx's main configuration there; its http block holds `include <root>/current/*.conf;`.
+    #[arg(long, default_value = "/etc/nginx/nginx.conf")]
+    pub(crate) nginx_conf: String,
+    /// The group of nginx's workers, who must read the certificates.
+    #[arg(long)]
+    pub(crate) certificate_group: Option<String>,
+    /// What nginx listens on over HTTP.
+    #[arg(long, default_values_t = ["80".to_owned(), "[::]:80".to_owned()])]
+    pub(crate) http_listen: Vec<String>,
+    /// What nginx listens on over TLS.
+    #[arg(long, default_values_t = ["443".to_owned(), "[::]:443".to_owned()])]
+    pub(crate) https_listen: Vec<String>,
+    /// The port that shoppers are redirected to.
+    #[arg(long, default_value_t = 443)]
+    pub(crate) https_port: u16,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DomainCommand {
+    /// Register a domain, or change it.
+    Add {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        #[arg(long)]
+        tenant: String,
+        /// The nginx template; without one, the tenant's.
+        #[arg(long)]
+        template: Option<String>,
+        /// The shop's id in the commerce system.
+        #[arg(long)]
+        external_id: Option<String>,
+        /// Follow it until it is active.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// List the domains.
+    List,
+    /// Show a domain, its problems and its timeline.
+    Show {
+        /// The name.
+        name: String,
+        /// Follow it until it is active.
+        #[arg(long)]
+        wait: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the configuration in force, and where each value comes from.
+    Show,
+}

@@ -1,0 +1,63 @@
+//! The commands of operators.
+
+mod access;
+mod domains;
+mod settings;
+mod targets;
+mod tenants;
+
+use certmill_store::Api;
+
+pub(crate) use settings::{init, show_config};
+
+use crate::{
+    cli::{Command, TokenCommand},
+    config::Config,
+    database::Database,
+    start::{self, Role},
+    trouble::Trouble,
+};
+
+/// Runs one command.
+pub(crate) async fn run(command: Command, config: Config) -> Result<(), Trouble> {
+    match command {
+        Command::All => return start::run(&config, Role::All).await,
+        Command::Serve => return start::run(&config, Role::Serve).await,
+        Command::Work => return start::run(&config, Role::Work).await,
+        _ => {}
+    }
+    let database = Database::open(&config).await?;
+    let done = with_database(command, &config, &database).await;
+    database.close().await;
+    done
+}
+
+async fn with_database(command: Command, config: &Config, database: &Database) -> Result<(), Trouble> {
+    if matches!(command, Command::Migrate) {
+        start::migrate(&database.url).await?;
+        say("the schema is up to date");
+        return Ok(());
+    }
+    let store: Api = certmill_store::connect_api(&database.url, 2).await?;
+    match command {
+        Command::LoginLink => access::login_link(&store, config).await,
+        Command::Token(TokenCommand::Create { name, tenant, platform: _, days }) => {
+            access::create_token(&store, &name, tenant.as_deref(), days).await
+        }
+        Command::Tenant(command) => tenants::run(&store, config, command).await,
+        Command::Target(command) => targets::run(&store, config, command).await,
+        Command::Domain(command) => domains::run(&store, config, command).await,
+        Command::All
+        | Command::Serve
+        | Command::Work
+        | Command::Migrate
+        | Command::Init { .. }
+        | Command::Config(_) => Ok(()),
+    }
+}
+
+/// Prints a line of a command's answer.
+#[expect(clippy::print_stdout, reason = "the answer of a command belongs on standard output")]
+pub(crate) fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}

@@ -1,0 +1,68 @@
+//! Tenants.
+
+use certmill_model::{Chance, Clock, Label, SystemClock, TemplateRef, TenantId, UpstreamAddress};
+use certmill_store::{Api, Tenant};
+
+use super::say;
+use crate::{cli::TenantCommand, config::Config, start, trouble::Trouble};
+
+pub(super) async fn run(store: &Api, config: &Config, command: TenantCommand) -> Result<(), Trouble> {
+    match command {
+        TenantCommand::Add { name, upstream, template } => {
+            add(store, config, &name, &upstream, &template).await
+        }
+        TenantCommand::List => list(store).await,
+    }
+}
+
+/// The tenant called `name`.
+pub(super) async fn find_tenant(store: &Api, name: &str) -> Result<Tenant, Trouble> {
+    let found = store.platform().await?.find_tenant(name).await?;
+    found.ok_or_else(|| {
+        Trouble::not_found(format!("there is no tenant {name:?}"), "`certmill tenant list` names them.")
+    })
+}
+
+/// A template that exists.
+pub(super) fn parse_template(config: &Config, text: &str) -> Result<TemplateRef, Trouble> {
+    let fix =
+        "Use one that is built in (storefront, storefront-cached, redirect) or in nginx.template_directory.";
+    let template = TemplateRef::parse(text)
+        .map_err(|error| Trouble::new(format!("{text:?} names no template"), &error, fix))?;
+    start::templates(config)?
+        .resolve(&template)
+        .map_err(|error| Trouble::new(format!("{text:?} names no template"), &error, fix))?;
+    Ok(template)
+}
+
+async fn add(
+    store: &Api,
+    config: &Config,
+    name: &str,
+    upstream: &str,
+    template: &str,
+) -> Result<(), Trouble> {
+    let now = SystemClock.now();
+    let tenant = Tenant {
+        tenant_id: TenantId::new(&Chance::from_system(), now),
+        name: Label::parse(name).map_err(|error| {
+            Trouble::new("the tenant's name cannot be used", &error, "Give it another name.")
+        })?,
+        template: parse_template(config, template)?,
+        upstream: UpstreamAddress::parse(upstream).map_err(|error| {
+            Trouble::new(format!("{upstream:?} is no upstream"), &error, "Give it as host:port.")
+        })?,
+    };
+    let mut tx = store.platform().await?;
+    let id = tx.put_tenant(&tenant, now).await?;
+    tx.commit().await?;
+    say(format!("{id} {}", tenant.name));
+    Ok(())
+}
+
+async fn list(store: &Api) -> Result<(), Trouble> {
+    for tenant in store.platform().await?.list_tenants().await? {
+        say(format!("{}  {:<24} {:<20} {}", tenant.tenant_id, tenant.name, tenant.template, tenant.upstream));
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The configuration: defaults, then the file, then the environment. Unknown keys are refused.
+
+mod sources;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+pub(crate) use sources::Setting;
+
+use crate::trouble::Trouble;
+
+/// Everything that can be configured.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where certmill keeps what is not in the database: the master key, and its own database if none is named.
+    pub(crate) data_directory: PathBuf,
+    /// PostgreSQL; empty: a private one in the data directory.
+    pub(crate) database_url: String,
+    /// The file of the master key; empty: `master.key` in the data directory.
+    pub(crate) master_key_file: PathBuf,
+    pub(crate) web: Web,
+    pub(crate) acme: Acme,
+    pub(crate) dns: Dns,
+    pub(crate) names: Names,
+    pub(crate) nginx: Nginx,
+    pub(crate) log: Log,
+    /// Where each value comes from.
+    #[serde(skip)]
+    pub(crate) settings: Vec<Setting>,
+}
+
+/// The `[web]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Web {
+    /// Where API, dashboard and responder listen.
+    pub(crate) listen: SocketAddr,
+    /// How people reach the dashboard.
+    pub(crate) public_url: String,
+    /// Where load balancers reach the responder, `host:port`; empty: `listen`.
+    pub(crate) responders: Vec<String>,
+}
+
+/// The `[acme]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Acme {
+    /// The CA's directory; Let's Encrypt's staging environment unless set.
+    pub(crate) directory_url: String,
+    /// Where the CA may write to, as in `mailto:ops@platform.example`.
+    pub(crate) contacts: Vec<String>,
+    /// PEM file with the root of a private CA's own server; empty: the system's roots.
+    pub(crate) trust_file: PathBuf,
+    /// PEM file with the roots that certificates must lead to; empty: not checked beyond the chain itself.
+    pub(crate) issuing_roots_file: PathBuf,
+    /// Orders in flight at a time in this process.
+    pub(crate) orders_in_flight: u16,
+    /// Milliseconds before the first look at an order that the CA works on.
+    pub(crate) poll_initial_delay_ms: u64,
+}
+
+/// The `[dns]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dns {
+    /// The servers to ask, `ip:port`; empty: the system's.
+    pub(crate) servers: Vec<SocketAddr>,
+}
+
+/// The `[names]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Names {
+    /// Special-use names (such as `test`) below which names are taken all the same, for a CA of one's own.
+    pub(crate) allow_special_use: Vec<String>,
+}
+
+/// The `[nginx]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nginx {
+    /// A directory with templates beside the built-in ones; empty: none.
+    pub(crate) template_directory: PathBuf,
+}
+
+/// The `[log]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    /// What is logged, as in `info` or `info,certmill_engine=debug`.
+    pub(crate) filter: String,
+}
+
+/// The defaults; also the list of all keys.
+const DEFAULTS: &str = r#"
+data_directory = "/var/lib/certmill"
+database_url = ""
+master_key_file = ""
+
+[web]
+listen = "127.0.0.1:8402"
+public_url = "http://127.0.0.1:8402"
+responders = []
+
+[acme]
+directory_url = "https://acme-staging-v02.api.letsencrypt.org/directory"
+contacts = []
+trust_file = ""
+issuing_roots_file = ""
+orders_in_flight = 64
+poll_initial_delay_ms = 250
+
+[dns]
+servers = []
+
+[names]
+allow_special_use = []
+
+[nginx]
+template_directory = ""
+
+[log]
+filter = "info"
+"#;
+
+impl Config {
+    /// Reads the file (the given one, else `certmill.toml` here or in `/etc/certmill`, if there) and the environment.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Trouble> {
+        let (table, settings) = sources::merged(DEFAULTS, file)?;
+        let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
+            let message = error.message().to_owned();
+            Trouble::plain(
+                format!("the configuration makes no sense: {message}"),
+                "Mend that key; `certmill config show` lists all keys with their values.",
+            )
+        })?;
+        config.settings = settings;
+        if config.master_key_file.as_os_str().is_empty() {
+            config.master_key_file = config.data_directory.join("master.key");
+        }
+        if config.web.responders.is_empty() {
+            config.web.responders = vec![config.web.listen.to_string()];
+        }
+        Ok(config)
+    }
+}

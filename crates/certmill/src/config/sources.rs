@@ -1,0 +1,148 @@
+//! Where values come from, and which one counts.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::trouble::Trouble;
+
+/// Environment variables begin with this; sections are parted from keys by two underscores.
+const PREFIX: &str = "CERTMILL_";
+
+/// Variables of ours that are no configuration keys.
+const NOT_KEYS: [&str; 2] = ["CERTMILL_CONFIG", "CERTMILL_DIE_AT"];
+
+/// A key in force.
+pub(crate) struct Setting {
+    /// `section.key`.
+    pub(crate) key: String,
+    /// Its value, as TOML.
+    pub(crate) value: Value,
+    /// Where it comes from.
+    pub(crate) source: String,
+}
+
+/// The defaults, overlaid by the file and then by the environment.
+pub(crate) fn merged(defaults: &str, file: Option<&Path>) -> Result<(Table, Vec<Setting>), Trouble> {
+    let defaults: Table = defaults.parse().expect("the defaults are TOML");
+    let mut settings = flatten(&defaults, "default");
+    if let Some((path, table)) = read_file(file)? {
+        overlay(&mut settings, flatten(&table, &path.display().to_string()))?;
+    }
+    overlay(&mut settings, environment(std::env::vars()))?;
+    Ok((unflatten(&settings), settings))
+}
+
+fn read_file(given: Option<&Path>) -> Result<Option<(PathBuf, Table)>, Trouble> {
+    let usual = || [PathBuf::from("certmill.toml"), PathBuf::from("/etc/certmill/certmill.toml")];
+    let Some(path) = given.map(Path::to_owned).or_else(|| usual().into_iter().find(|path| path.exists()))
+    else {
+        return Ok(None);
+    };
+    let shown = path.display();
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Trouble::new(format!("{shown} cannot be read"), &error, "Check the path and its permissions.")
+    })?;
+    let table = text.parse().map_err(|error| {
+        Trouble::new(format!("{shown} is not TOML"), &error, "Mend the line that is named.")
+    })?;
+    Ok(Some((path, table)))
+}
+
+fn environment(variables: impl Iterator<Item = (String, String)>) -> Vec<Setting> {
+    let ours = variables.filter(|(name, _)| name.starts_with(PREFIX) && !NOT_KEYS.contains(&name.as_str()));
+    ours.map(|(name, text)| {
+        let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+        Setting { key, value: as_value(&text), source: format!("environment {name}") }
+    })
+    .collect()
+}
+
+/// A list or a number where the text is one as TOML, else the text itself.
+fn as_value(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    match parsed {
+        Some(value @ (Value::Array(_) | Value::Integer(_) | Value::String(_))) => value,
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+fn overlay(settings: &mut [Setting], over: Vec<Setting>) -> Result<(), Trouble> {
+    for new in over {
+        let Some(old) = settings.iter_mut().find(|setting| setting.key == new.key) else {
+            return Err(Trouble::plain(
+                format!("{}: there is no key {}", new.source, new.key),
+                "Remove it or mend its spelling; `certmill config show` lists all keys.",
+            ));
+        };
+        *old = new;
+    }
+    Ok(())
+}
+
+fn flatten(table: &Table, source: &str) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for (name, value) in table {
+        match value {
+            Value::Table(section) => settings.extend(
+                flatten(section, source)
+                    .into_iter()
+                    .map(|setting| Setting { key: format!("{name}.{}", setting.key), ..setting }),
+            ),
+            value => {
+                settings.push(Setting { key: name.clone(), value: value.clone(), source: source.to_owned() });
+            }
+        }
+    }
+    settings
+}
+
+fn unflatten(settings: &[Setting]) -> Table {
+    let mut table = Table::new();
+    for setting in settings {
+        match setting.key.split_once('.') {
+            None => {
+                table.insert(setting.key.clone(), setting.value.clone());
+            }
+            Some((section, key)) => {
+                let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+                if let Value::Table(section) = section {
+                    section.insert(key.to_owned(), setting.value.clone());
+                }
+            }
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(name: &str, text: &str) -> Vec<Setting> {
+        environment([(name.to_owned(), text.to_owned())].into_iter())
+    }
+
+    #[test]
+    fn the_environment_names_sections_with_two_underscores() {
+        let settings = variable("CERTMILL_WEB__LISTEN", "127.0.0.1:1");
+        assert_eq!(
+            (settings[0].key.as_str(), settings[0].value.as_str()),
+            ("web.listen", Some("127.0.0.1:1"))
+        );
+        assert_eq!(variable("CERTMILL_DATABASE_URL", "x")[0].key, "database_url");
+        assert_eq!(
+            variable("CERTMILL_DNS__SERVERS", r#"["127.0.0.1:53"]"#)[0].value.as_array().map(Vec::len),
+            Some(1)
+        );
+        assert!(variable("PATH", "x").is_empty() && variable("CERTMILL_CONFIG", "x").is_empty());
+    }
+
+    #[test]
+    fn a_key_that_does_not_exist_is_refused() {
+        let mut settings = flatten(&"[web]\nlisten = \"x\"".parse().unwrap(), "default");
+        assert!(overlay(&mut settings, variable("CERTMILL_WEB__LISTEM", "x")).is_err());
+        assert!(overlay(&mut settings, variable("CERTMILL_WEB__LISTEN", "y")).is_ok());
+        assert_eq!(unflatten(&settings)["web"]["listen"].as_str(), Some("y"));
+    }
+}
