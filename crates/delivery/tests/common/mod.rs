@@ -119,7 +119,9 @@ impl Place {
         child.wait().unwrap();
         for worker in children.split_whitespace() {
             let _ = Command::new("kill").args(["-9", worker]).output();
-            wait_until("the worker is gone", || !Path::new(&format!("/proc/{worker}")).exists());
+            // Dead, though perhaps not yet reaped, is gone enough: its sockets are closed.
+            let command_line = format!("/proc/{worker}/cmdline");
+            wait_until("the worker is gone", || fs::read(&command_line).unwrap_or_default().is_empty());
         }
     }
 
