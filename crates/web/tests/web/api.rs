@@ -1,0 +1,154 @@
+//! Who may call, and what a domain's life looks like from outside.
+
+use certmill_model::ProblemCode;
+use http::StatusCode;
+use serde_json::json;
+use time::Duration;
+
+use crate::support::Bench;
+
+#[tokio::test]
+async fn a_call_without_a_valid_token_is_refused_without_saying_why() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("nordwind").await;
+    let missing = bench.get("/v1/domains").send().await;
+    assert_eq!((missing.status, missing.code().as_str()), (StatusCode::UNAUTHORIZED, "token_missing"));
+    assert_eq!(missing.header("www-authenticate"), "Bearer");
+
+    let unknown = certmill_vault::ApiToken::generate();
+    let mistyped = token.replace("certmill_", "certmill_x");
+    for header in [format!("Bearer {}", unknown.expose()), format!("Bearer {mistyped}"), format!("Basic {token}")] {
+        let answer = bench.get("/v1/domains").header("authorization", &header).send().await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "token_invalid"));
+    }
+
+    bench.clock.advance(Duration::days(91));
+    let expired = bench.get("/v1/domains").token(&token).send().await;
+    assert_eq!((expired.status, expired.code().as_str()), (StatusCode::UNAUTHORIZED, "token_invalid"));
+}
+
+#[tokio::test]
+async fn a_domain_is_registered_changed_read_and_removed() {
+    let bench = Bench::new().await;
+    let (tenant, token) = bench.tenant("nordwind").await;
+    let path = "/v1/domains/M%C3%BCnchen.example-shops.test.";
+    let wish = json!({ "external_id": "shop-1", "template": "storefront:dedicated" }).to_string();
+
+    let created = bench.put(path).token(&token).json(wish.clone()).send().await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.text);
+    let domain = created.json();
+    assert_eq!(domain["name"], "xn--mnchen-3ya.example-shops.test");
+    assert_eq!(domain["name_unicode"], "münchen.example-shops.test");
+    assert_eq!(domain["tenant"], tenant.to_string());
+    assert_eq!((&domain["external_id"], &domain["template"]), (&json!("shop-1"), &json!("storefront:dedicated")));
+    assert_eq!((&domain["status"], &domain["health"]), (&json!("pending_dns"), &json!("ok")));
+    assert_eq!((&domain["problems"], &domain["certificate"]), (&json!([]), &json!(null)));
+    assert_eq!(domain["since"], "2026-11-21T12:00:00Z");
+
+    let same = bench.put(path).token(&token).json(wish).send().await;
+    assert_eq!((same.status, same.json()), (StatusCode::OK, domain.clone()));
+    let changed = bench.put("/v1/domains/xn--mnchen-3ya.example-shops.test").token(&token).send().await;
+    assert_eq!((changed.status, &changed.json()["external_id"]), (StatusCode::OK, &json!(null)));
+
+    let deleted = bench.delete(path).token(&token).send().await;
+    assert_eq!((deleted.status, &deleted.json()["status"]), (StatusCode::ACCEPTED, &json!("pending_deletion")));
+    assert_eq!(bench.delete(path).token(&token).send().await.status, StatusCode::ACCEPTED);
+
+    let timeline = bench.get(&format!("{path}/timeline")).token(&token).send().await.json();
+    let kinds: Vec<_> = timeline["data"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();
+    assert_eq!(kinds, ["domain_created", "domain_changed", "domain_deletion_requested"]);
+}
+
+#[tokio::test]
+async fn another_tenants_domain_does_not_exist_and_its_name_is_taken() {
+    let bench = Bench::new().await;
+    let (_, owner) = bench.tenant("nordwind").await;
+    let (_, other) = bench.tenant("suedwind").await;
+    let path = "/v1/domains/shop.example-shops.test";
+    bench.register(&owner, "shop.example-shops.test").await;
+
+    for call in [bench.get(path), bench.delete(path), bench.get(&format!("{path}/timeline"))] {
+        let answer = call.token(&other).send().await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "domain_not_found"));
+    }
+    let taken = bench.put(path).token(&other).send().await;
+    assert_eq!((taken.status, taken.code().as_str()), (StatusCode::CONFLICT, "domain_taken"));
+    assert!(!taken.text.contains("nordwind"), "{}", taken.text);
+    assert_eq!(bench.get("/v1/domains").token(&other).send().await.json()["data"], json!([]));
+}
+
+#[tokio::test]
+async fn one_tenant_racing_itself_for_a_new_name_gets_it_once() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("nordwind").await;
+    let put = || bench.put("/v1/domains/race.example-shops.test").token(&token).send();
+    let (one, two, three) = tokio::join!(put(), put(), put());
+    let mut statuses = [one.status, two.status, three.status];
+    statuses.sort();
+    assert_eq!(statuses, [StatusCode::OK, StatusCode::OK, StatusCode::CREATED]);
+}
+
+#[tokio::test]
+async fn the_platform_reads_everything_and_writes_no_domain() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("nordwind").await;
+    let (_, other) = bench.tenant("suedwind").await;
+    bench.register(&token, "a.example-shops.test").await;
+    bench.register(&other, "b.example-shops.test").await;
+    let platform = bench.token(None).await;
+
+    let list = bench.get("/v1/domains").token(&platform).send().await.json();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2);
+    let path = "/v1/domains/b.example-shops.test";
+    assert_eq!(bench.get(path).token(&platform).send().await.status, StatusCode::OK);
+    for call in [bench.put(path), bench.delete(path)] {
+        let answer = call.token(&platform).send().await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::FORBIDDEN, "tenant_token_required"));
+    }
+}
+
+#[tokio::test]
+async fn load_balancers_are_shown_to_the_platform_without_their_settings() {
+    let bench = Bench::new().await;
+    let (_, tenant) = bench.tenant("nordwind").await;
+    bench.add_target("lb-1").await;
+    let refused = bench.get("/v1/targets").token(&tenant).send().await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "platform_token_required"));
+
+    let platform = bench.token(None).await;
+    let answer = bench.get("/v1/targets").token(&platform).send().await;
+    let target = &answer.json()["data"][0];
+    assert_eq!((&target["name"], &target["state"]), (&json!("lb-1"), &json!("behind")));
+    assert_eq!(target["public_addresses"], json!(["203.0.113.7"]));
+    assert!(!answer.text.contains("secret"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_domain_shows_its_problem_with_the_fix_and_later_its_certificate() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("nordwind").await;
+    let target = bench.add_target("lb-1").await;
+    let (name, path) = ("shop.example-shops.test", "/v1/domains/shop.example-shops.test");
+    bench.register(&token, name).await;
+    bench.fail(name, ProblemCode::DnsWrongTarget, "it points at 192.0.2.1", None).await;
+
+    let domain = bench.get(path).token(&token).send().await.json();
+    assert_eq!((&domain["status"], &domain["health"]), (&json!("pending_dns"), &json!("critical")));
+    let problem = &domain["problems"][0];
+    assert_eq!((&problem["code"], &problem["severity"]), (&json!("dns_wrong_target"), &json!("critical")));
+    assert_eq!(problem["title"], ProblemCode::DnsWrongTarget.title());
+    assert_eq!(problem["detail"], "it points at 192.0.2.1");
+    assert_eq!(problem["fix"], ProblemCode::DnsWrongTarget.fix());
+    assert_eq!(problem["next_attempt_at"], "2026-11-21T12:10:00Z");
+    assert_eq!(bench.get("/v1/domains").token(&token).send().await.json()["data"][0], domain);
+
+    bench.clock.advance(Duration::minutes(10));
+    let order = bench.place_order(name, "token-1").await;
+    let certificate = bench.issue(name, order).await;
+    bench.deliver(target).await;
+    let domain = bench.get(path).token(&token).send().await.json();
+    assert_eq!(domain["status"], "active");
+    assert_eq!(domain["certificate"]["id"], certificate.to_string());
+    assert_eq!(domain["certificate"]["not_after"], "2027-02-19T12:10:00Z");
+    assert_eq!(domain["certificate"]["renew_after"], "2027-01-20T12:10:00Z");
+}

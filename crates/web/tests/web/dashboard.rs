@@ -1,0 +1,139 @@
+//! What the pages show.
+
+use certmill_model::ProblemCode;
+use http::StatusCode;
+use serde_json::json;
+use time::Duration;
+
+use crate::support::{Answer, Bench};
+
+const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
+
+struct Operator<'a> {
+    bench: &'a Bench,
+    cookie: String,
+}
+
+impl<'a> Operator<'a> {
+    async fn of(bench: &'a Bench) -> Self {
+        let cookie = bench.post(&bench.login_path().await).send().await.set_cookie();
+        Self { bench, cookie }
+    }
+
+    async fn page(&self, path: &str) -> Answer {
+        let answer = self.bench.get(path).cookie(&self.cookie).send().await;
+        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"), "{path}");
+        assert!(!answer.text.contains("<script") && !answer.text.contains("style=\""), "{path}");
+        answer
+    }
+}
+
+#[tokio::test]
+async fn the_empty_dashboard_shows_the_first_call() {
+    let bench = Bench::new().await;
+    let page = Operator::of(&bench).await.page("/").await;
+    assert!(page.text.contains("curl -X PUT http://127.0.0.1:8080/v1/domains/shop.example.com"));
+    assert!(page.text.contains("certmill target add"));
+}
+
+#[tokio::test]
+async fn a_domain_is_shown_from_its_problem_to_its_certificate() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let target = bench.add_target("lb-1").await;
+    let operator = Operator::of(&bench).await;
+    let name = "m%C3%BCnchen.example-shops.test";
+    let (canonical, path) = ("xn--mnchen-3ya.example-shops.test", "/domains/xn--mnchen-3ya.example-shops.test");
+    bench.register(&token, name).await;
+    bench.fail(canonical, ProblemCode::DnsWrongTarget, "it points at 192.0.2.1", None).await;
+
+    let list = operator.page("/").await.text;
+    for words in ["münchen.example-shops.test", "Nordwind", "Waiting for DNS", "Needs action", ProblemCode::DnsWrongTarget.title()] {
+        assert!(list.contains(words), "{words}");
+    }
+    let page = operator.page(path).await.text;
+    for words in ["it points at 192.0.2.1", "load balancers&#39; addresses", "in 10 minutes", "Registered"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(page.contains("http-equiv=\"refresh\""));
+    assert!(!operator.page(&format!("{path}?refresh=off")).await.text.contains("http-equiv=\"refresh\""));
+
+    bench.clock.advance(Duration::minutes(10));
+    let order = bench.place_order(canonical, "token").await;
+    bench.issue(canonical, order).await;
+    bench.deliver(target).await;
+    let page = operator.page(path).await.text;
+    for words in ["Active on every load balancer", "19 Feb 2027, 12:10 UTC", "in 60 days", "CN=Example Intermediate R3"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("http-equiv=\"refresh\""));
+    assert!(operator.page("/").await.text.contains("Up to date"));
+}
+
+#[tokio::test]
+async fn hostile_words_are_shown_as_words() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant(HOSTILE).await;
+    bench.add_target(HOSTILE).await;
+    let path = "/v1/domains/shop.example-shops.test";
+    bench.put(path).token(&token).json(json!({ "external_id": HOSTILE }).to_string()).send().await;
+    bench.fail("shop.example-shops.test", ProblemCode::HttpWrongResponse, HOSTILE, None).await;
+    let operator = Operator::of(&bench).await;
+    let query = "/?q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%22&show=%22%3E%3Cimg&after=%22%3E%3Cimg&refresh=%22%3E%3Cimg";
+    for path in ["/", "/domains/shop.example-shops.test", query] {
+        let page = operator.page(path).await.text;
+        assert!(!page.contains("<img src=x") && !page.contains("\"><img"), "{path}: {page}");
+        assert!(page.contains("&#60;img src=x onerror=alert(1)&#62;"), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_is_searched_filtered_and_turned_over() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    for number in 0..60 {
+        bench.register(&token, &format!("shop-{number:02}.example-shops.test")).await;
+    }
+    bench.register(&token, "b%C3%BCcher.example-shops.test").await;
+    bench.fail("shop-07.example-shops.test", ProblemCode::DnsNotFound, "", None).await;
+    let operator = Operator::of(&bench).await;
+
+    let first = operator.page("/").await.text;
+    assert!(first.contains("shop-49.") && !first.contains("shop-50."));
+    assert!(first.contains("href=\"/?after=shop-49.example-shops.test\""));
+    let second = operator.page("/?after=shop-49.example-shops.test").await.text;
+    assert!(second.contains("shop-50.") && second.contains("First page") && !second.contains("Next page"));
+
+    let found = operator.page("/?q=SHOP-1").await.text;
+    assert!(found.contains("shop-10.") && found.contains("shop-19.") && !found.contains("shop-20."));
+    assert!(operator.page("/?q=b%C3%BCcher.example-shops.test").await.text.contains("href=\"/domains/xn--bcher-kva."));
+    let attention = operator.page("/?show=attention").await.text;
+    assert!(attention.contains("/domains/shop-07.") && !attention.contains("/domains/shop-08."));
+    assert!(operator.page("/?show=active").await.text.contains("No domain suits this selection"));
+    for odd in ["/?q=%00&after=%00", "/?q=%25_'", "/?show=nothing", "/?q=%F0%9F%98%80"] {
+        operator.page(odd).await;
+    }
+}
+
+#[tokio::test]
+async fn a_domain_that_is_not_there_is_a_page_not_found() {
+    let bench = Bench::new().await;
+    let operator = Operator::of(&bench).await;
+    for path in ["/domains/none.example-shops.test", "/domains/%3Cscript%3E", "/domains/%ff"] {
+        let answer = bench.get(path).cookie(&operator.cookie).send().await;
+        assert!(answer.status.is_client_error() && answer.header("content-type").starts_with("text/html"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_style_sheet_is_kept_for_ever_under_a_name_of_its_content() {
+    let bench = Bench::new().await;
+    let page = bench.get("/").send().await.text;
+    let (_, rest) = page.split_once("href=\"/assets/style-").expect("a style sheet");
+    let (name, _) = rest.split_once('"').unwrap();
+    let style = bench.get(&format!("/assets/style-{name}")).send().await;
+    assert_eq!((style.status, style.header("content-type")), (StatusCode::OK, "text/css; charset=utf-8"));
+    assert_eq!(style.header("cache-control"), "public, max-age=31536000, immutable");
+    assert!(style.text.len() <= 15_000, "{} bytes", style.text.len());
+    assert_eq!(bench.get("/assets/style-0.css").send().await.status, StatusCode::NOT_FOUND);
+}

@@ -1,0 +1,13 @@
+//! The router on a real Postgres.
+
+mod api;
+mod bad_bodies;
+mod bad_names;
+mod cursors;
+mod dashboard;
+mod errors;
+mod openapi;
+mod readiness;
+mod responder;
+mod sessions;
+mod support;

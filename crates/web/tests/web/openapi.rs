@@ -1,0 +1,22 @@
+//! The description of the API.
+
+use crate::support::Bench;
+
+#[test]
+fn the_committed_description_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    let renew = "cargo run -p certmill-web --example openapi > docs/openapi.json";
+    assert!(committed == certmill_web::openapi_json(), "docs/openapi.json is out of date; run: {renew}");
+}
+
+#[tokio::test]
+async fn the_description_is_served_and_names_every_route() {
+    let bench = Bench::new().await;
+    let document = bench.get("/openapi.json").send().await.json();
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = [
+        "/livez", "/readyz", "/v1/domains", "/v1/domains/{name}", "/v1/domains/{name}/timeline", "/v1/targets", "/version",
+    ];
+    assert_eq!(paths, expected);
+}

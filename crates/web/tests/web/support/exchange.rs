@@ -1,0 +1,113 @@
+//! Requests and answers, short to write.
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::Bench;
+
+/// A request that is being put together.
+pub struct Call<'a> {
+    router: &'a Router,
+    request: http::request::Builder,
+    body: Body,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Bench {
+    pub fn get(&self, path: &str) -> Call<'_> {
+        Call::new(&self.router, Method::GET, path)
+    }
+
+    pub fn put(&self, path: &str) -> Call<'_> {
+        Call::new(&self.router, Method::PUT, path)
+    }
+
+    pub fn delete(&self, path: &str) -> Call<'_> {
+        Call::new(&self.router, Method::DELETE, path)
+    }
+
+    /// A form on one of our own pages.
+    pub fn post(&self, path: &str) -> Call<'_> {
+        Call::new(&self.router, Method::POST, path).header("origin", "http://127.0.0.1:8080")
+    }
+
+    /// Registers `name` for the holder of `token`.
+    pub async fn register(&self, token: &str, name: &str) {
+        let answer = self.put(&format!("/v1/domains/{name}")).token(token).send().await;
+        assert!(answer.status.is_success(), "{name}: {}", answer.text);
+    }
+}
+
+impl<'a> Call<'a> {
+    pub fn new(router: &'a Router, method: Method, path: &str) -> Self {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:8080");
+        Self { router, request, body: Body::empty() }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    pub fn token(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn cookie(self, cookie: &str) -> Self {
+        self.header("cookie", cookie).header("accept", "text/html")
+    }
+
+    pub fn json(self, body: impl Into<Body>) -> Self {
+        self.header("content-type", "application/json").body(body)
+    }
+
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub async fn send(self) -> Answer {
+        let request = self.request.body(self.body).unwrap();
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status: head.status, headers: head.headers, text }
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The `code` of an error, which must have the one form of all errors.
+    #[track_caller]
+    pub fn code(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert_eq!(problem["request_id"], self.header("x-request-id"));
+        for member in ["type", "title", "detail", "instance"] {
+            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
+        }
+        problem["code"].as_str().expect("a code").to_owned()
+    }
+
+    /// The cookie that was set, as a browser sends it back.
+    pub fn set_cookie(&self) -> String {
+        self.header("set-cookie").split(';').next().unwrap_or_default().to_owned()
+    }
+}

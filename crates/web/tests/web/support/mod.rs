@@ -1,0 +1,99 @@
+//! A router over a database of its own, and what stands in it.
+
+mod cluster;
+mod exchange;
+mod seed;
+
+use std::sync::Arc;
+
+use axum::Router;
+use certmill_model::{
+    Chance, Form, Label, ManualClock, NamePolicy, TemplateRef, TenantId, TokenId, UpstreamAddress,
+};
+use certmill_store::{Api, Engine, Tenant, connect_api, connect_engine};
+use certmill_vault::ApiToken;
+use certmill_web::{PublicUrl, WebSettings, WebState, router};
+use time::{Duration, macros::datetime};
+
+pub use cluster::{Server, new_database};
+pub use exchange::{Answer, Call};
+
+/// A router, its database, and its clock.
+pub struct Bench {
+    pub router: Router,
+    pub api: Api,
+    pub engine: Engine,
+    pub clock: Arc<ManualClock>,
+    pub chance: Arc<Chance>,
+    // The server lives as long as whoever uses it.
+    _server: Arc<Server>,
+}
+
+impl Bench {
+    pub async fn new() -> Self {
+        Self::at("http://127.0.0.1:8080").await
+    }
+
+    /// A bench whose dashboard is found at `public_url`.
+    pub async fn at(public_url: &str) -> Self {
+        let (server, database) = new_database().await;
+        let api = connect_api(&database, 4).await.unwrap();
+        let engine = connect_engine(&database, 2).await.unwrap();
+        let clock = Arc::new(ManualClock::new(datetime!(2026-11-21 12:00 UTC)));
+        let chance = Arc::new(Chance::seeded(7));
+        let settings = settings(public_url);
+        let state = WebState::new(api.clone(), clock.clone(), chance.clone(), settings);
+        Self { router: router(state), api, engine, clock, chance, _server: server }
+    }
+
+    /// Adds a tenant, and a token of it.
+    pub async fn tenant(&self, name: &str) -> (TenantId, String) {
+        let tenant = Tenant {
+            tenant_id: TenantId::new(&self.chance, self.now()),
+            name: Label::parse(name).unwrap(),
+            template: TemplateRef::parse("storefront").unwrap(),
+            upstream: UpstreamAddress::parse("127.0.0.1:9000").unwrap(),
+        };
+        let mut tx = self.api.platform().await.unwrap();
+        let id = tx.put_tenant(&tenant, self.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        (id, self.token(Some(id)).await)
+    }
+
+    /// Adds a token of `tenant`, or of the platform, that is valid for 90 days.
+    pub async fn token(&self, tenant: Option<TenantId>) -> String {
+        let token = ApiToken::generate();
+        let (id, now) = (TokenId::new(&self.chance, self.now()), self.now());
+        let name = Label::parse("test").unwrap();
+        let mut tx = self.api.platform().await.unwrap();
+        tx.add_token(id, tenant, &name, &token.hash(), now, now + Duration::days(90)).await.unwrap();
+        tx.commit().await.unwrap();
+        token.expose().to_owned()
+    }
+
+    /// Adds a login link that is valid for 10 minutes, and gives its path.
+    pub async fn login_path(&self) -> String {
+        let link = ApiToken::generate();
+        let mut tx = self.api.platform().await.unwrap();
+        tx.add_login_link(&link.hash(), self.now(), self.now() + Duration::minutes(10)).await.unwrap();
+        tx.commit().await.unwrap();
+        format!("/login/{}", link.expose())
+    }
+
+    pub fn now(&self) -> time::OffsetDateTime {
+        certmill_model::Clock::now(&*self.clock)
+    }
+}
+
+/// What an operator would set, with names below `.test` allowed.
+pub fn settings(public_url: &str) -> WebSettings {
+    WebSettings {
+        public_url: PublicUrl::parse(public_url).unwrap(),
+        name_policy: NamePolicy::allowing_special_use(["test".into()]),
+        templates: vec![
+            ("storefront".into(), Form::Shared),
+            ("storefront".into(), Form::Dedicated),
+            ("redirect".into(), Form::Shared),
+        ],
+    }
+}

@@ -1,0 +1,130 @@
+//! Domains in every state, brought there as the engine brings them there.
+
+use std::net::SocketAddr;
+
+use certmill_model::{
+    CertificateId, ChallengeToken, DomainId, DomainStatus, Hostname, Label, OrderId, OrderStatus,
+    ProblemCode, TargetId,
+};
+use certmill_store::{
+    ClaimedDomain, Delivered, Failure, Issued, NewOrder, NewTarget, OrderFailure, PlacedChallenge,
+    ReleaseRecord,
+};
+use certmill_vault::{MasterKey, Secret, Vault};
+use time::Duration;
+
+use super::Bench;
+
+impl Bench {
+    /// Adds a load balancer.
+    pub async fn add_target(&self, name: &str) -> TargetId {
+        let address: SocketAddr = "203.0.113.7:443".parse().unwrap();
+        let target = NewTarget {
+            target_id: TargetId::new(&self.chance, self.now()),
+            name: Label::parse(name).unwrap(),
+            address,
+            public_addresses: vec![address.ip()],
+            settings: serde_json::json!({ "identity_file": "/secret/place" }),
+        };
+        let mut tx = self.api.platform().await.unwrap();
+        let id = tx.put_target(&target, self.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// Places an order for a registered domain, with one challenge.
+    pub async fn place_order(&self, name: &str, token: &str) -> OrderId {
+        let domain = self.claim(name).await;
+        let (order_id, key) = (OrderId::new(&self.chance, self.now()), Secret::new(vec![1; 32]));
+        let vault = vault();
+        let directory = "https://ca.example/directory";
+        let new_key = || Secret::new(vec![2; 32]);
+        let account = self.engine.account(directory, new_key, &vault, &self.chance, self.now()).await.unwrap();
+        let names = [domain.name.clone()];
+        let order = NewOrder { order_id, account_id: account.account_id, names: &names, key: &key };
+        self.engine.start_order(&domain.lease, &order, &vault, &self.chance, self.now()).await.unwrap();
+        let challenge = PlacedChallenge {
+            token: ChallengeToken::parse(token).unwrap(),
+            key_authorization: format!("{token}.thumbprint"),
+        };
+        let url = "https://ca.example/order/1";
+        self.engine.order_placed(&domain.lease, order_id, url, &[challenge], self.now()).await.unwrap();
+        self.engine.rest(&domain.lease, Some(self.now())).await.unwrap();
+        order_id
+    }
+
+    /// Gives a domain with an order a certificate that is valid for 90 days.
+    pub async fn issue(&self, name: &str, order_id: OrderId) -> CertificateId {
+        let domain = self.claim(name).await;
+        let certificate_id = CertificateId::new(&self.chance, self.now());
+        let names = [domain.name.clone()];
+        let issued = Issued {
+            certificate_id,
+            order_id,
+            names: &names,
+            serial_number: "04a1b2c3d4e5f60718293a4b5c6d7e8f9012",
+            fingerprint: &[7; 32],
+            issuer: "CN=Example Intermediate R3, O=Example CA",
+            not_before: self.now(),
+            not_after: self.now() + Duration::days(90),
+            fullchain: "-----BEGIN CERTIFICATE-----",
+            key: &Secret::new(vec![3; 32]),
+            renew_after: self.now() + Duration::days(60),
+        };
+        self.engine.issued(&domain, &issued, &vault(), &self.chance, self.now()).await.unwrap();
+        certificate_id
+    }
+
+    /// Delivers all that is pending on `target`, and makes it active.
+    pub async fn deliver(&self, target: TargetId) {
+        let claimed = self.engine.claim_target(target, self.now()).await.unwrap().expect("a target to deliver to");
+        let lease = claimed.lease;
+        let pending = self.engine.pending_placements(&lease, 1000, self.now()).await.unwrap();
+        let deployment = self.engine.begin_deployment(&lease, pending.len(), &self.chance, self.now()).await.unwrap();
+        let number = self.engine.begin_release(&lease, 0, self.now()).await.unwrap();
+        let release = ReleaseRecord { number, manifest: [].into(), rendered_from: String::new() };
+        let delivered: Vec<_> = pending
+            .iter()
+            .map(|one| Delivered {
+                domain_id: one.domain_id,
+                certificate_id: one.wanted_certificate_id,
+                revision: one.wanted_revision,
+                template: None,
+            })
+            .collect();
+        let (chance, now) = (&self.chance, self.now());
+        self.engine.finish_deployment(&lease, deployment, &release, &delivered, &[], chance, now).await.unwrap();
+        let domains: Vec<DomainId> = pending.iter().map(|one| one.domain_id).collect();
+        self.engine.activate(&domains, chance, now).await.unwrap();
+    }
+
+    /// Lets a step for a domain fail, and with it `order`, if one is given.
+    pub async fn fail(&self, name: &str, code: ProblemCode, detail: &str, order: Option<OrderId>) {
+        let domain = self.claim(name).await;
+        let order = order.map(|order_id| OrderFailure {
+            order_id,
+            status: OrderStatus::Invalid,
+            problem: serde_json::json!({}),
+        });
+        let failure = Failure {
+            code,
+            detail,
+            order,
+            status: DomainStatus::PendingDns,
+            consecutive_failures: 1,
+            next_attempt_at: Some(self.now() + Duration::minutes(10)),
+        };
+        self.engine.fail(&domain.lease, &failure, &self.chance, self.now()).await.unwrap();
+    }
+
+    async fn claim(&self, name: &str) -> ClaimedDomain {
+        let name = Hostname::parse(name).unwrap();
+        let mut tx = self.api.platform().await.unwrap();
+        let domain = tx.find_domain(&name).await.unwrap().expect("a registered domain");
+        self.engine.claim_domain(domain.domain_id, self.now()).await.unwrap().expect("a domain that is due")
+    }
+}
+
+fn vault() -> Vault {
+    Vault::new(vec![MasterKey::generate()]).expect("one key")
+}
