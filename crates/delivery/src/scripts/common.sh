@@ -41,7 +41,7 @@ verify() (
 # One deployer at a time changes what is live.
 lock() {
     exec 9>"$root/lock"
-    flock -w 10 9 || exit 83
+    flock -w 3 9 || exit 83
 }
 
 # A reader sees the old link or the new one, never none.

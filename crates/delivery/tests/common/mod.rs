@@ -16,6 +16,8 @@ use certmill_nginx::{DomainConfig, Layout, Manifest, Templates};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+pub mod sshd;
+
 pub const WAIT: Duration = Duration::from_secs(10);
 
 /// One load balancer with what is on it and around it.
