@@ -29,7 +29,9 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use instant_acme::{Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, RetryPolicy};
+use instant_acme::{
+    Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, RetryPolicy,
+};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
@@ -150,8 +152,11 @@ async fn open_account(options: &Options) -> Result<Account, Failure> {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
     tcp.enforce_http(false);
-    let https =
-        HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_all_versions().wrap_connector(tcp);
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_only()
+        .enable_all_versions()
+        .wrap_connector(tcp);
     let http = Client::builder(TokioExecutor::new()).build(https);
     let new_account = NewAccount { contact: &[], terms_of_service_agreed: true, only_return_existing: false };
     let builder = Account::builder_with_http(Box::new(http));
@@ -166,7 +171,10 @@ async fn listen(address: SocketAddr, responses: Responses) -> Result<(), Failure
     Ok(())
 }
 
-async fn respond(State(responses): State<Responses>, Path(token): Path<String>) -> Result<String, StatusCode> {
+async fn respond(
+    State(responses): State<Responses>,
+    Path(token): Path<String>,
+) -> Result<String, StatusCode> {
     let responses = responses.0.read().expect("no holder panics");
     responses.get(&token).cloned().ok_or(StatusCode::NOT_FOUND)
 }

@@ -1,6 +1,7 @@
 //! The whole way of an order at a real CA, as a load balancer's address answers the challenges.
 
-mod support;
+#[path = "support/responder.rs"]
+mod responder;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,7 +11,7 @@ use certmill_acme::{
 };
 use certmill_lab::{Lab, Options, Part, PebbleOptions};
 use certmill_model::{Clock, Hostname, OrderStatus, ProblemCode, SystemClock};
-use support::Responder;
+use responder::Responder;
 use tokio::time::Instant;
 
 struct Ca {

@@ -1,4 +1,4 @@
-//! What the tests against a CA share.
+//! Answers the challenges of a CA.
 
 use std::{
     collections::HashMap,
