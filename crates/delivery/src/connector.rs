@@ -1,7 +1,6 @@
 //! The ways to all targets, kept by one process.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,9 +8,12 @@ use tempfile::TempDir;
 
 use crate::local::Local;
 use crate::ssh::{Ssh, close_connections};
-use crate::staging::{place_for_secrets, remove_leftovers};
+use crate::staging::{STAGING, place_for_secrets, private_directory, remove_leftovers};
 use crate::transport::Transport;
 use crate::{Connection, DeliveryError, Session, TargetConfig};
+
+/// What names of directories for ssh begin with; the id of our process follows.
+const SSH: &str = "certmill-ssh-";
 
 /// Opens sessions. One for a process: sessions of the same target share a connection, which stays open for a minute.
 #[derive(Clone)]
@@ -31,14 +33,12 @@ impl Connector {
     pub fn new(data_directory: &Path) -> Result<Self, DeliveryError> {
         fs::create_dir_all(data_directory).map_err(DeliveryError::Staging)?;
         let secret_place = place_for_secrets(data_directory);
-        remove_leftovers(&secret_place);
-        remove_leftovers(data_directory);
+        remove_leftovers(STAGING, &secret_place);
+        remove_leftovers(STAGING, data_directory);
         // Not the machine's directory for temporary files: a socket's path is short.
-        let directory = tempfile::Builder::new()
-            .prefix("certmill-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in("/tmp")
-            .map_err(DeliveryError::Staging)?;
+        let short = Path::new("/tmp");
+        remove_leftovers(SSH, short);
+        let directory = private_directory(SSH, short).map_err(DeliveryError::Staging)?;
         Ok(Self(Arc::new(Inner { directory, secret_place, place: data_directory.to_owned() })))
     }
 

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::DeliveryError;
 
-const PREFIX: &str = "certmill-staging-";
+/// What names of staged directories begin with; the id of our process follows.
+pub(crate) const STAGING: &str = "certmill-staging-";
 
 /// Lays `files` (path and content) out below a new directory in `place` that only we can enter, and that is removed
 /// with its value.
@@ -18,11 +19,7 @@ where
     C: AsRef<[u8]> + Send + 'static,
 {
     let write = move || -> io::Result<TempDir> {
-        let prefix = format!("{PREFIX}{}-", std::process::id());
-        let directory = tempfile::Builder::new()
-            .prefix(&prefix)
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(place)?;
+        let directory = private_directory(STAGING, &place)?;
         for (path, content) in files {
             write_file(&directory.path().join(path), content.as_ref())?;
         }
@@ -35,10 +32,18 @@ where
         .map_err(DeliveryError::Staging)
 }
 
+/// A new directory in `place` that only we can enter.
+pub(crate) fn private_directory(prefix: &str, place: &Path) -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix(&format!("{prefix}{}-", std::process::id()))
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(place)
+}
+
 /// The place for secrets: memory, where there is a file system for that, so that no disk ever sees them.
 pub(crate) fn place_for_secrets(data_directory: &Path) -> PathBuf {
     let memory = Path::new("/dev/shm");
-    let probe = tempfile::Builder::new().prefix(PREFIX).tempdir_in(memory);
+    let probe = private_directory(STAGING, memory);
     match probe {
         Ok(_) => memory.to_owned(),
         Err(_) => data_directory.to_owned(),
@@ -46,11 +51,11 @@ pub(crate) fn place_for_secrets(data_directory: &Path) -> PathBuf {
 }
 
 /// Removes what processes that are no more left behind in `place`.
-pub(crate) fn remove_leftovers(place: &Path) {
+pub(crate) fn remove_leftovers(prefix: &str, place: &Path) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner =
-            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok());
+            name.to_str().and_then(|name| name.strip_prefix(prefix)?.split('-').next()?.parse::<u32>().ok());
         if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             // Somebody else's stays: it cannot be removed.
             let _ = fs::remove_dir_all(entry.path());
@@ -85,11 +90,11 @@ mod tests {
     #[test]
     fn what_a_dead_process_left_is_removed_and_what_a_living_one_has_is_not() {
         let place = tempfile::tempdir().unwrap();
-        let dead = place.path().join(format!("{PREFIX}4294967295-x"));
-        let living = place.path().join(format!("{PREFIX}{}-x", std::process::id()));
+        let dead = place.path().join(format!("{STAGING}4294967295-x"));
+        let living = place.path().join(format!("{STAGING}{}-x", std::process::id()));
         fs::create_dir(&dead).unwrap();
         fs::create_dir(&living).unwrap();
-        remove_leftovers(place.path());
+        remove_leftovers(STAGING, place.path());
         assert!(!dead.exists() && living.exists());
     }
 }

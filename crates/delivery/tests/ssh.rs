@@ -39,6 +39,45 @@ async fn a_delivery_over_ssh_is_served_and_the_next_one_is_quick() {
     session.clean_up(3).await.unwrap();
 }
 
+/// Prints its figures: `cargo test --release -p certmill-delivery --test ssh figures -- --nocapture`.
+#[tokio::test]
+async fn figures_of_first_deliveries_and_of_renewals() {
+    let mut place = Place::new();
+    let sshd = Sshd::start(&place.path("ssh"));
+    let session = place.connector().open(&Connection::Ssh(sshd.settings()), place.config()).unwrap();
+    session.prepare().await.unwrap();
+    place.start_nginx();
+    let domain = |number: u32| {
+        let name = format!("shop{number}.example.com");
+        place.domain(&number.to_string(), &name, "storefront")
+    };
+    let (mut domains, mut previous, mut known) = (Vec::new(), None, 0);
+    for (number, count) in [(1, 1), (2, 100), (3, 1)] {
+        let fresh: Vec<_> = (known..known + count).map(domain).collect();
+        known += count;
+        domains.extend(fresh.iter().cloned());
+        let (files, prints): (Vec<_>, Vec<_>) = fresh.iter().map(certificate).unzip();
+        let build = Build::render(&place, &Templates::built_in(), number, &domains);
+        let release = build.since(number, previous.as_ref().map(|(number, build)| (*number, build)));
+        let start = Instant::now();
+        session.send_certificates(&files).await.unwrap();
+        deliver(&session, &release).await;
+        for (domain, print) in fresh.iter().zip(prints) {
+            wait_until_served(place.https, &domain.name, print, WAIT).await.unwrap();
+        }
+        eprintln!("{count} new domains, {} files, proved: {:?}", release.changed.len(), start.elapsed());
+        previous = Some((number, build));
+
+        let (files, prints): (Vec<_>, Vec<_>) = fresh.iter().map(certificate).unzip();
+        let start = Instant::now();
+        session.send_certificates(&files).await.unwrap();
+        for (domain, print) in fresh.iter().zip(prints) {
+            wait_until_served(place.https, &domain.name, print, WAIT).await.unwrap();
+        }
+        eprintln!("{count} renewals, proved: {:?}", start.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn another_host_key_stops_everything_before_anything_is_sent() {
     let place = Place::new();
