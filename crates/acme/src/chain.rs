@@ -58,7 +58,7 @@ pub(crate) fn write_chain(chain: &[Vec<u8>]) -> String {
 /// Reads one certificate, which must fill its bytes.
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, WrongCertificate> {
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         _ => Err(WrongCertificate::NotAChain),
     }
 }

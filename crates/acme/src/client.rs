@@ -48,12 +48,12 @@ impl Client {
         let identifiers: Vec<_> = names.iter().map(|name| Identifier::Dns(name.to_string())).collect();
         let (order, note) =
             attempt!(Stage::NewOrder, self.clock, self.account.new_order(&NewOrder::new(&identifiers)))?;
-        Ok(Order::new(self.clone(), order, note))
+        Ok(Order::new(self.clone(), order, &note))
     }
 
     /// Finds an order by its stored URL. [`AcmeError::NewOrder`] when the CA does not know it any more.
     pub async fn resume(&self, url: &str) -> Result<Order, AcmeError> {
         let (order, note) = attempt!(Stage::StoredUrl, self.clock, self.account.order(url.to_owned()))?;
-        Ok(Order::new(self.clone(), order, note))
+        Ok(Order::new(self.clone(), order, &note))
     }
 }

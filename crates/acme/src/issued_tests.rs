@@ -71,7 +71,7 @@ fn what_was_ordered_is_accepted_and_described() {
     assert_eq!(issued.serial, "abcd");
     assert_eq!(issued.issuer, "CN=intermediate");
     assert_eq!(issued.not_after, NOW + Duration::days(90));
-    assert_eq!(issued.fingerprint.as_slice(), Sha256::digest(&issued.leaf_der).as_slice());
+    assert_eq!(issued.fingerprint, <[u8; 32]>::from(Sha256::digest(&issued.leaf_der)));
     assert_eq!(issued.fullchain_pem.matches("BEGIN CERTIFICATE").count(), 2);
     assert_eq!(read_chain(&issued.fullchain_pem).unwrap()[0], issued.leaf_der);
 }

@@ -32,7 +32,7 @@ pub(crate) struct Polling {
 }
 
 impl Order {
-    pub(crate) fn new(client: Client, inner: instant_acme::Order, note: Note) -> Self {
+    pub(crate) fn new(client: Client, inner: instant_acme::Order, note: &Note) -> Self {
         let mut order = Self {
             client,
             inner,
@@ -41,7 +41,7 @@ impl Order {
             nonce: None,
             answered: HashSet::new(),
         };
-        order.read(&note);
+        order.read(note);
         order
     }
 

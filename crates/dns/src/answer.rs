@@ -20,14 +20,21 @@ pub(crate) enum Answer {
     Found { cname_chain: Vec<Name>, end: Name, addresses: BTreeSet<IpAddr> },
     /// The end of the chain does not exist.
     NotFound { cname_chain: Vec<Name>, end: Name },
-    /// CNAME records that lead back; the last name is one of those before it.
-    Loop(Vec<Name>),
-    /// Too many CNAME records.
-    TooLong(Vec<Name>),
+    /// CNAME records that nobody can follow to an end.
+    Endless(Endless),
     /// An error of the server, or what is no answer.
     Failure(String),
     /// More than fits into a datagram: ask by TCP.
     Truncated,
+}
+
+/// A chain of CNAME records without an end.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Endless {
+    /// It leads back; the last name is one of those before it.
+    Loop(Vec<Name>),
+    /// It is longer than anybody follows.
+    TooLong(Vec<Name>),
 }
 
 /// Whether `message` is the answer to this query, and not one that somebody else made up.
@@ -49,7 +56,7 @@ pub(crate) fn read(message: &Message, query: &Query) -> Answer {
     }
     let (cname_chain, end) = match follow(query.name(), &message.answers) {
         Ok(followed) => followed,
-        Err(answer) => return answer,
+        Err(endless) => return Answer::Endless(endless),
     };
     let at_end = |record: &&Record| record.name == end;
     let addresses: BTreeSet<_> =
@@ -61,7 +68,7 @@ pub(crate) fn read(message: &Message, query: &Query) -> Answer {
 }
 
 /// The names passed on the way, and the name at the end of it.
-fn follow(start: &Name, records: &[Record]) -> Result<(Vec<Name>, Name), Answer> {
+fn follow(start: &Name, records: &[Record]) -> Result<(Vec<Name>, Name), Endless> {
     let mut chain = Vec::new();
     let mut end = start.clone();
     while let Some(next) = records.iter().find_map(|record| target(record, &end)) {
@@ -69,11 +76,11 @@ fn follow(start: &Name, records: &[Record]) -> Result<(Vec<Name>, Name), Answer>
         end = next.clone();
         if chain.contains(&end) {
             chain.push(end);
-            return Err(Answer::Loop(chain));
+            return Err(Endless::Loop(chain));
         }
         if chain.len() > MAX_CNAMES {
             chain.push(end);
-            return Err(Answer::TooLong(chain));
+            return Err(Endless::TooLong(chain));
         }
     }
     Ok((chain, end))

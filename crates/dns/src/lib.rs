@@ -5,6 +5,8 @@ mod compare;
 mod error;
 mod query;
 mod resolver;
+#[cfg(test)]
+mod testing;
 
 pub use compare::{PointsElsewhere, compare};
 pub use error::LookupError;

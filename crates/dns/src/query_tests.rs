@@ -6,33 +6,12 @@ use hickory_proto::{
     },
 };
 use proptest::prelude::*;
-use tokio::net::TcpListener;
 
 use super::*;
+use crate::testing::server;
 
 fn query() -> Query {
     Query::query(Name::from_ascii("shop.test.").unwrap(), RecordType::A)
-}
-
-/// A server at a port of its own that answers each datagram with what `answers` makes of it.
-async fn server(answers: impl Fn(Message) -> Vec<Vec<u8>> + Send + 'static) -> (SocketAddr, TcpListener) {
-    // The same port for both; another test may have taken it for one of them.
-    let (socket, listener) = loop {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        if let Ok(listener) = TcpListener::bind(socket.local_addr().unwrap()).await {
-            break (socket, listener);
-        }
-    };
-    let address = socket.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut buffer = [0; 2_048];
-        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-            for answer in answers(Message::from_vec(&buffer[..length]).unwrap()) {
-                socket.send_to(&answer, from).await.unwrap();
-            }
-        }
-    });
-    (address, listener)
 }
 
 fn address_answer(question: &Message, last: u8) -> Message {

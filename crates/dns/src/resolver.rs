@@ -15,7 +15,7 @@ use hickory_proto::{
 
 use crate::{
     LookupError,
-    answer::{Answer, MAX_CNAMES},
+    answer::{Answer, Endless, MAX_CNAMES},
     query::{NoAnswer, ask},
 };
 
@@ -87,8 +87,10 @@ impl Resolver {
                     chain.extend(cname_chain);
                     return Err(LookupError::NotFound { name: text(&end), cname_chain: texts(&chain) });
                 }
-                Answer::Loop(more) => return Err(LookupError::CnameLoop(texts(&[chain, more].concat()))),
-                Answer::TooLong(more) => {
+                Answer::Endless(Endless::Loop(more)) => {
+                    return Err(LookupError::CnameLoop(texts(&[chain, more].concat())));
+                }
+                Answer::Endless(Endless::TooLong(more)) => {
                     return Err(LookupError::CnameTooLong(texts(&[chain, more].concat())));
                 }
                 Answer::Failure(answer) => {
@@ -191,20 +193,5 @@ fn name_servers(configuration: &str) -> Vec<SocketAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_machine_s_servers_are_read_from_its_configuration() {
-        let configuration =
-            "# x\nnameserver 192.0.2.1\nsearch a.test\nnameserver 2001:db8::1\nnameserver none\n";
-        let expected: Vec<SocketAddr> =
-            vec!["192.0.2.1:53".parse().unwrap(), "[2001:db8::1]:53".parse().unwrap()];
-        assert_eq!(name_servers(configuration), expected);
-    }
-
-    #[test]
-    fn without_a_server_there_is_no_resolver() {
-        assert!(matches!(Resolver::new(Vec::new()), Err(NoServers)));
-    }
-}
+#[path = "resolver_tests.rs"]
+mod tests;
