@@ -62,7 +62,10 @@ mod tests {
     #[test]
     fn an_origin_has_no_usual_port_and_no_slash() {
         let origin = |text| PublicUrl::parse(text).map(|url| url.to_string());
-        assert_eq!(origin("https://Certmill.Example.com:443/").as_deref(), Ok("https://certmill.example.com"));
+        assert_eq!(
+            origin("https://Certmill.Example.com:443/").as_deref(),
+            Ok("https://certmill.example.com")
+        );
         assert_eq!(origin("http://127.0.0.1:8080").as_deref(), Ok("http://127.0.0.1:8080"));
     }
 

@@ -61,7 +61,8 @@ pub async fn serve(
 }
 
 fn answer_to_panic(panic: Box<dyn Any + Send>) -> Response {
-    let message = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+    let message =
+        panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = message.unwrap_or("(no message)"), "a handler panicked");
     axum::response::IntoResponse::into_response(Problem::internal())
 }

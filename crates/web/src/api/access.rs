@@ -15,9 +15,10 @@ impl FromRequestParts<WebState> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Problem> {
-        let header = parts.headers.get(AUTHORIZATION).ok_or_else(|| {
-            unauthorized("token_missing", "Send a token: Authorization: Bearer certmill_…")
-        })?;
+        let header = parts
+            .headers
+            .get(AUTHORIZATION)
+            .ok_or_else(|| unauthorized("token_missing", "Send a token: Authorization: Bearer certmill_…"))?;
         let token = header.to_str().ok().and_then(bearer_token).ok_or_else(unknown_token)?;
         let caller = state.store.authenticate(&token.hash(), state.now()).await?;
         caller.map(Self).ok_or_else(unknown_token)

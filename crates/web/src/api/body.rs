@@ -63,6 +63,10 @@ impl FromRequest<WebState> for PutDomain {
             return Ok(Self::default());
         }
         require_json(&headers)?;
+        // Derived readers take the fields from an array too, in their order.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(misshapen("The body is an array where an object is expected.".into()));
+        }
         serde_json::from_slice(&body).map_err(|error| unreadable(&error))
     }
 }
@@ -88,12 +92,15 @@ fn unsupported(detail: &'static str) -> Problem {
 /// Broken JSON is a bad request; well-formed JSON of another shape is one that cannot be processed.
 fn unreadable(error: &serde_json::Error) -> Problem {
     if error.classify() == Category::Data {
-        let detail = format!("The body has another shape than expected: {error}.");
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        return Problem::new(status, "invalid_body", "The body is not acceptable", detail);
+        return misshapen(format!("The body has another shape than expected: {error}."));
     }
     let detail = format!("The body is not JSON: {error}.");
     Problem::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is not JSON", detail)
+}
+
+fn misshapen(detail: String) -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    Problem::new(status, "invalid_body", "The body is not acceptable", detail)
 }
 
 fn text<'a>(field: &str, value: Option<&'a Value>) -> Result<Option<&'a str>, Problem> {

@@ -152,7 +152,8 @@ async fn try_put(state: &WebState, tenant: TenantId, wish: &DomainWish) -> Resul
 async fn documents(reader: &mut Reader, domains: Vec<Domain>) -> Result<Vec<DomainDocument>, Problem> {
     let ids: Vec<DomainId> = domains.iter().map(|domain| domain.domain_id).collect();
     let problems = reader.problems(&ids).await?;
-    let of = |id| problems.iter().filter(move |(domain, _)| *domain == id).map(|(_, problem)| problem.clone());
+    let of =
+        |id| problems.iter().filter(move |(domain, _)| *domain == id).map(|(_, problem)| problem.clone());
     let document = |domain: Domain| {
         let problems = of(domain.domain_id).collect();
         DomainDocument::new(domain, problems)

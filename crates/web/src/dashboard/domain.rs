@@ -133,10 +133,6 @@ impl CertificateCard {
 
 impl EventEntry {
     fn new(event: DomainEvent, now: OffsetDateTime) -> Self {
-        Self {
-            look: words::event(event.kind),
-            detail: event.detail,
-            at: Moment::new(event.happened_at, now),
-        }
+        Self { look: words::event(event.kind), detail: event.detail, at: Moment::new(event.happened_at, now) }
     }
 }

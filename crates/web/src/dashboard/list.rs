@@ -4,7 +4,7 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
-use certmill_model::{DomainId, DomainStatus, Hostname, Problem as DomainProblem};
+use certmill_model::{DomainId, DomainStatus, Hostname, Problem as DomainProblem, TargetState};
 use certmill_store::{Domain, DomainFilter, TargetRow};
 use http::StatusCode;
 use serde::Deserialize;
@@ -95,7 +95,9 @@ pub(super) async fn show(
     let under_way = domains.iter().any(|domain| words::is_under_way(domain.status));
     let next = domains.last().filter(|_| more).map(|last| query.address(last.name.as_str(), &query.refresh));
     let page = ListPage {
-        refresh: pages::Refresh::new(under_way, query.refresh == "off", |word| query.address(&query.after, word)),
+        refresh: pages::Refresh::new(under_way, query.refresh == "off", |word| {
+            query.address(&query.after, word)
+        }),
         tiles: tiles(&counts, unhealthy, &query.show),
         targets: targets.into_iter().map(|target| TargetCard::new(target, now)).collect(),
         is_empty: counts.is_empty(),
@@ -142,7 +144,8 @@ impl ListQuery {
 
 fn tiles(counts: &[(DomainStatus, i64)], unhealthy: i64, show: &str) -> Vec<Tile> {
     let count = |wanted| counts.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, count)| *count);
-    let tile = |look, count, word| Tile { look, count: words::number(count), show: word, chosen: show == word };
+    let tile =
+        |look, count, word| Tile { look, count: words::number(count), show: word, chosen: show == word };
     let all = Look { icon: "globe", tone: "idle", words: "All domains" };
     let tone = if unhealthy > 0 { "bad" } else { "idle" };
     let attention = Look { icon: "alert", tone, words: "Need attention" };
@@ -158,8 +161,13 @@ fn tiles(counts: &[(DomainStatus, i64)], unhealthy: i64, show: &str) -> Vec<Tile
 
 impl TargetCard {
     fn new(target: TargetRow, now: OffsetDateTime) -> Self {
+        // The state is of the last delivery; something may have come up since.
+        let state = match target.state {
+            TargetState::InSync if target.pending > 0 => TargetState::Behind,
+            state => state,
+        };
         Self {
-            look: words::target(target.state),
+            look: words::target(state),
             name: target.name,
             detail: target.state_detail,
             release: target.release_number,

@@ -85,7 +85,8 @@ fn cookie_name(url: &PublicUrl) -> &'static str {
 fn session_id(headers: &HeaderMap, url: &PublicUrl) -> Option<ApiToken> {
     let name = cookie_name(url);
     let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs =
+        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(found, _)| *found == name).and_then(|(_, value)| ApiToken::parse(value).ok())
 }
 
@@ -94,8 +95,10 @@ mod tests {
     use super::*;
 
     fn check(url: &str, headers: &[(&'static str, &'static str)]) -> bool {
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-        require_own_form(&headers.collect(), &Uri::from_static("/logout"), &PublicUrl::parse(url).unwrap()).is_ok()
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        require_own_form(&headers.collect(), &Uri::from_static("/logout"), &PublicUrl::parse(url).unwrap())
+            .is_ok()
     }
 
     #[test]

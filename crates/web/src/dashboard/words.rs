@@ -29,7 +29,7 @@ const fn look(icon: &'static str, tone: &'static str, words: &'static str) -> Lo
 pub(super) fn status(status: DomainStatus) -> Look {
     match status {
         DomainStatus::PendingDns => look("clock", "busy", "Waiting for DNS"),
-        DomainStatus::PendingIssuance => look("clock", "busy", "Getting a certificate"),
+        DomainStatus::PendingIssuance => look("clock", "busy", "Getting certificate"),
         DomainStatus::PendingDeployment => look("clock", "busy", "Going live"),
         DomainStatus::Active => look("check", "good", "Active"),
         DomainStatus::Moved => look("alert", "warn", "Moved away"),
@@ -131,7 +131,11 @@ fn distance(from_now: Duration) -> String {
         _ => (seconds / 86_400, "day"),
     };
     let plural = if count == 1 { "" } else { "s" };
-    if from_now.is_positive() { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
+    if from_now.is_positive() {
+        format!("in {count} {unit}{plural}")
+    } else {
+        format!("{count} {unit}{plural} ago")
+    }
 }
 
 /// A number with a thin space between its thousands.
@@ -162,7 +166,10 @@ mod tests {
     #[test]
     fn a_moment_is_in_utc_and_plain() {
         let moment = Moment::new(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH + Duration::days(3));
-        assert_eq!((moment.full.as_str(), moment.iso.as_str()), ("1 Jan 1970, 00:00 UTC", "1970-01-01T00:00:00Z"));
+        assert_eq!(
+            (moment.full.as_str(), moment.iso.as_str()),
+            ("1 Jan 1970, 00:00 UTC", "1970-01-01T00:00:00Z")
+        );
         assert_eq!(moment.distance, "3 days ago");
     }
 }

@@ -17,7 +17,9 @@ async fn a_call_without_a_valid_token_is_refused_without_saying_why() {
 
     let unknown = certmill_vault::ApiToken::generate();
     let mistyped = token.replace("certmill_", "certmill_x");
-    for header in [format!("Bearer {}", unknown.expose()), format!("Bearer {mistyped}"), format!("Basic {token}")] {
+    for header in
+        [format!("Bearer {}", unknown.expose()), format!("Bearer {mistyped}"), format!("Basic {token}")]
+    {
         let answer = bench.get("/v1/domains").header("authorization", &header).send().await;
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "token_invalid"));
     }
@@ -40,18 +42,26 @@ async fn a_domain_is_registered_changed_read_and_removed() {
     assert_eq!(domain["name"], "xn--mnchen-3ya.example-shops.test");
     assert_eq!(domain["name_unicode"], "münchen.example-shops.test");
     assert_eq!(domain["tenant"], tenant.to_string());
-    assert_eq!((&domain["external_id"], &domain["template"]), (&json!("shop-1"), &json!("storefront:dedicated")));
+    assert_eq!(
+        (&domain["external_id"], &domain["template"]),
+        (&json!("shop-1"), &json!("storefront:dedicated"))
+    );
     assert_eq!((&domain["status"], &domain["health"]), (&json!("pending_dns"), &json!("ok")));
     assert_eq!((&domain["problems"], &domain["certificate"]), (&json!([]), &json!(null)));
     assert_eq!(domain["since"], "2026-11-21T12:00:00Z");
 
     let same = bench.put(path).token(&token).json(wish).send().await;
     assert_eq!((same.status, same.json()), (StatusCode::OK, domain.clone()));
+    bench.clock.advance(Duration::seconds(1));
     let changed = bench.put("/v1/domains/xn--mnchen-3ya.example-shops.test").token(&token).send().await;
     assert_eq!((changed.status, &changed.json()["external_id"]), (StatusCode::OK, &json!(null)));
 
+    bench.clock.advance(Duration::seconds(1));
     let deleted = bench.delete(path).token(&token).send().await;
-    assert_eq!((deleted.status, &deleted.json()["status"]), (StatusCode::ACCEPTED, &json!("pending_deletion")));
+    assert_eq!(
+        (deleted.status, &deleted.json()["status"]),
+        (StatusCode::ACCEPTED, &json!("pending_deletion"))
+    );
     assert_eq!(bench.delete(path).token(&token).send().await.status, StatusCode::ACCEPTED);
 
     let timeline = bench.get(&format!("{path}/timeline")).token(&token).send().await.json();

@@ -45,9 +45,19 @@ async fn json_of_another_shape_cannot_be_processed() {
     let bench = Bench::new().await;
     let (_, token) = bench.tenant("nordwind").await;
     for body in [
-        "null", "1", "true", "\"x\"", "[1,2,3]",
-        "{\"tags\":[]}", "{\"name\":\"other.example\"}", "{\"tenant_id\":\"ten_0\"}", "{\"status\":\"active\"}",
-        "{\"external_id\":\"a\",\"external_id\":\"b\"}", "{\"EXTERNAL_ID\":\"a\"}",
+        "null",
+        "1",
+        "true",
+        "\"x\"",
+        "[1,2,3]",
+        "[]",
+        " [\"shop-1\"]",
+        "{\"tags\":[]}",
+        "{\"name\":\"other.example\"}",
+        "{\"tenant_id\":\"ten_0\"}",
+        "{\"status\":\"active\"}",
+        "{\"external_id\":\"a\",\"external_id\":\"b\"}",
+        "{\"EXTERNAL_ID\":\"a\"}",
     ] {
         assert_eq!(refused(&bench, &token, body).await, (422, "invalid_body".into()), "{body}");
     }
@@ -57,13 +67,35 @@ async fn json_of_another_shape_cannot_be_processed() {
 async fn a_bad_field_is_named() {
     let bench = Bench::new().await;
     let (_, token) = bench.tenant("nordwind").await;
-    let wrong_types = [json!(1), json!(9_007_199_254_740_993_u64), json!(-0.0), json!(1e300), json!(true), json!([]), json!({})];
-    let bad_labels = [json!(""), json!(" a"), json!("a\u{0}"), json!("a\r\nBcc: x"), json!("a\u{202e}b"), json!("x".repeat(201))];
-    let bad_references = [json!(""), json!("../../etc/passwd"), json!("{{7*7}}"), json!("storefront;"), json!("Storefront")];
+    let wrong_types = [
+        json!(1),
+        json!(9_007_199_254_740_993_u64),
+        json!(-0.0),
+        json!(1e300),
+        json!(true),
+        json!([]),
+        json!({}),
+    ];
+    let bad_labels = [
+        json!(""),
+        json!(" a"),
+        json!("a\u{0}"),
+        json!("a\r\nBcc: x"),
+        json!("a\u{202e}b"),
+        json!("x".repeat(201)),
+    ];
+    let bad_references =
+        [json!(""), json!("../../etc/passwd"), json!("{{7*7}}"), json!("storefront;"), json!("Storefront")];
     let cases = wrong_types.iter().chain(&bad_labels).map(|value| ("external_id", value));
-    for (field, value) in cases.chain(wrong_types.iter().chain(&bad_references).map(|value| ("template", value))) {
+    for (field, value) in
+        cases.chain(wrong_types.iter().chain(&bad_references).map(|value| ("template", value)))
+    {
         let answer = bench.put(PATH).token(&token).json(json!({ field: value }).to_string()).send().await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (422, "invalid_field"), "{field}: {value}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (422, "invalid_field"),
+            "{field}: {value}"
+        );
         assert_eq!(answer.json()["errors"][0]["pointer"], format!("/{field}"));
     }
 }

@@ -44,7 +44,8 @@ async fn every_spelling_of_a_name_is_one_domain() {
         let (typed, canonical) = line.split_once('\t').unwrap();
         let typed: String = serde_json::from_str(typed).unwrap();
         let canonical: String = serde_json::from_str(canonical).unwrap();
-        let answer = bench.put(&format!("/v1/domains/{}", percent_encoded(&typed))).token(&token).send().await;
+        let answer =
+            bench.put(&format!("/v1/domains/{}", percent_encoded(&typed))).token(&token).send().await;
         assert!(answer.status.is_success(), "{line}: {}", answer.text);
         assert_eq!(answer.json()["name"], canonical, "{line}");
     }
@@ -55,7 +56,10 @@ async fn a_special_use_name_is_refused_unless_the_operator_allows_it() {
     let bench = Bench::new().await;
     let (_, token) = bench.tenant("nordwind").await;
     let refused = bench.put("/v1/domains/shop.example.com").token(&token).send().await;
-    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "name_special_use"));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "name_special_use")
+    );
     assert_eq!(bench.put("/v1/domains/shop.any.test").token(&token).send().await.status, StatusCode::CREATED);
 }
 
@@ -64,9 +68,16 @@ async fn a_name_is_decoded_once_and_must_be_utf8() {
     let bench = Bench::new().await;
     let (_, token) = bench.tenant("nordwind").await;
     let twice = bench.put("/v1/domains/shop%252eany.test").token(&token).send().await;
-    assert_eq!((twice.status, twice.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "name_forbidden_character"));
+    assert_eq!(
+        (twice.status, twice.code().as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "name_forbidden_character")
+    );
     for raw in ["%ff.test", "%c0%ae.test", "%ed%a0%80.test"] {
         let answer = bench.put(&format!("/v1/domains/{raw}")).token(&token).send().await;
-        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::BAD_REQUEST, "name_not_utf8"), "{raw}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (StatusCode::BAD_REQUEST, "name_not_utf8"),
+            "{raw}"
+        );
     }
 }

@@ -55,7 +55,10 @@ async fn a_tampered_or_foreign_cursor_is_refused() {
     }
     let page = bench.get("/v1/domains?limit=1").token(&token).send().await.json();
     let cursor = page["next_cursor"].as_str().unwrap();
-    assert_eq!(bench.get(&format!("/v1/domains?cursor={cursor}")).token(&token).send().await.status, StatusCode::OK);
+    assert_eq!(
+        bench.get(&format!("/v1/domains?cursor={cursor}")).token(&token).send().await.status,
+        StatusCode::OK
+    );
 
     let foreign = bench.get(&format!("/v1/domains?cursor={cursor}")).token(&other).send().await;
     assert_eq!((foreign.status, foreign.code().as_str()), (StatusCode::BAD_REQUEST, "invalid_cursor"));
@@ -67,7 +70,11 @@ async fn a_tampered_or_foreign_cursor_is_refused() {
     let long = "A".repeat(10_000);
     for bad in [&altered, &cursor[..10], "x", "%00", "AQ", "....", &long] {
         let answer = bench.get(&format!("/v1/domains?cursor={bad}")).token(&token).send().await;
-        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::BAD_REQUEST, "invalid_cursor"), "{bad}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (StatusCode::BAD_REQUEST, "invalid_cursor"),
+            "{bad}"
+        );
     }
 }
 
@@ -77,7 +84,11 @@ async fn a_limit_is_a_number_from_1_to_1000_and_nothing_else_is_asked() {
     let (_, token) = bench.tenant("nordwind").await;
     for bad in ["0", "-1", "1001", "1000000000", "x", "", "1.5", "%31%30%30%31"] {
         let answer = bench.get(&format!("/v1/domains?limit={bad}")).token(&token).send().await;
-        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::BAD_REQUEST, "invalid_limit"), "{bad}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (StatusCode::BAD_REQUEST, "invalid_limit"),
+            "{bad}"
+        );
     }
     for bad in ["limit=1&limit=2", "sort=name", "limit=1&offset=3", "limit=%ff"] {
         let answer = bench.get(&format!("/v1/domains?{bad}")).token(&token).send().await;

@@ -18,7 +18,10 @@ async fn an_unknown_address_and_a_wrong_method_are_problems_too() {
 async fn people_see_a_page_where_programs_see_json() {
     let bench = Bench::new().await;
     let page = bench.get("/nowhere").header("accept", "text/html,*/*").send().await;
-    assert_eq!((page.status, page.header("content-type")), (StatusCode::NOT_FOUND, "text/html; charset=utf-8"));
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (StatusCode::NOT_FOUND, "text/html; charset=utf-8")
+    );
     assert!(page.text.contains("Not found") && page.text.contains(page.header("x-request-id")));
     let json = bench.get("/v1/nowhere").header("accept", "text/html").send().await;
     assert_eq!(json.code(), "not_found");
@@ -53,5 +56,8 @@ async fn every_answer_carries_the_headers_that_guard_browsers() {
 async fn the_release_is_told() {
     let bench = Bench::new().await;
     let version = bench.get("/version").send().await.json();
-    assert_eq!((version["name"].as_str(), version["version"].as_str()), (Some("certmill"), Some(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (version["name"].as_str(), version["version"].as_str()),
+        (Some("certmill"), Some(env!("CARGO_PKG_VERSION")))
+    );
 }

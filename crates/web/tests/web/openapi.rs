@@ -16,7 +16,13 @@ async fn the_description_is_served_and_names_every_route() {
     let document = bench.get("/openapi.json").send().await.json();
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     let expected = [
-        "/livez", "/readyz", "/v1/domains", "/v1/domains/{name}", "/v1/domains/{name}/timeline", "/v1/targets", "/version",
+        "/livez",
+        "/readyz",
+        "/v1/domains",
+        "/v1/domains/{name}",
+        "/v1/domains/{name}/timeline",
+        "/v1/targets",
+        "/version",
     ];
     assert_eq!(paths, expected);
 }

@@ -16,7 +16,10 @@ async fn a_known_token_is_answered_for_any_host_and_with_no_credentials() {
     bench.place_order("shop.example-shops.test", &path[28..]).await;
     for host in ["shop.example-shops.test", "203.0.113.7", "another.example"] {
         let answer = bench.get(path).header("host", host).send().await;
-        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/octet-stream"));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (StatusCode::OK, "application/octet-stream")
+        );
         assert_eq!(answer.text, format!("{}.thumbprint", &path[28..]));
         assert_eq!(answer.header("set-cookie"), "");
     }
@@ -29,7 +32,19 @@ async fn only_the_exact_token_is_answered() {
     bench.register(&token, "shop.example-shops.test").await;
     bench.place_order("shop.example-shops.test", "AbC-123_x").await;
     let long = "a".repeat(129);
-    for odd in ["abc-123_x", "AbC-123_", "AbC-123_xx", "AbC-123_x%20", "AbC-123_x%00", "%41bC-123_x%2f", "..%2f..%2fx", "$(id)", "%ff", "AbC-123_x/", &long] {
+    for odd in [
+        "abc-123_x",
+        "AbC-123_",
+        "AbC-123_xx",
+        "AbC-123_x%20",
+        "AbC-123_x%00",
+        "%41bC-123_x%2f",
+        "..%2f..%2fx",
+        "$(id)",
+        "%ff",
+        "AbC-123_x/",
+        &long,
+    ] {
         let answer = bench.get(&format!("/.well-known/acme-challenge/{odd}")).send().await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{odd}");
     }

@@ -22,7 +22,10 @@ async fn without_a_session_a_page_says_how_to_get_in() {
     let bench = Bench::new().await;
     for path in ["/", "/domains/shop.example-shops.test"] {
         let answer = bench.get(path).send().await;
-        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::UNAUTHORIZED, "text/html; charset=utf-8"));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (StatusCode::UNAUTHORIZED, "text/html; charset=utf-8")
+        );
         assert!(answer.text.contains("certmill login-link"));
     }
 }
@@ -39,7 +42,10 @@ async fn a_login_link_survives_being_looked_at_and_works_once() {
     let first = bench.post(&path).send().await;
     assert_eq!(first.status, StatusCode::SEE_OTHER);
     let attributes = first.header("set-cookie");
-    assert!(attributes.contains("; HttpOnly; SameSite=Lax") && attributes.contains("; Path=/"), "{attributes}");
+    assert!(
+        attributes.contains("; HttpOnly; SameSite=Lax") && attributes.contains("; Path=/"),
+        "{attributes}"
+    );
     assert!(is_in(&bench, &first.set_cookie()).await);
     let second = bench.post(&path).send().await;
     assert_eq!((second.status, second.header("set-cookie")), (StatusCode::GONE, ""));
@@ -87,7 +93,10 @@ async fn logging_out_ends_the_session() {
     let cookie = log_in(&bench).await;
     let answer = bench.post("/logout").cookie(&cookie).send().await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    assert!(answer.header("set-cookie").starts_with("certmill=; ") && answer.header("set-cookie").contains("Max-Age=0"));
+    assert!(
+        answer.header("set-cookie").starts_with("certmill=; ")
+            && answer.header("set-cookie").contains("Max-Age=0")
+    );
     assert!(!is_in(&bench, &cookie).await);
 }
 

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 /// A running Postgres; it ends, and its directory goes, with its last user.
-pub struct Server {
-    pub cluster: Cluster,
+pub(crate) struct Server {
+    pub(crate) cluster: Cluster,
     // Behind the cluster: its directory goes when it has ended.
     _directory: TempDir,
     databases: AtomicU32,
@@ -25,7 +25,7 @@ pub struct Server {
 static RUNNING: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
 
 /// The server, and the URL of a new database in it that has the schema.
-pub async fn new_database() -> (Arc<Server>, String) {
+pub(crate) async fn new_database() -> (Arc<Server>, String) {
     let mut running = RUNNING.lock().await;
     let server = match running.upgrade() {
         Some(server) => server,
@@ -42,7 +42,7 @@ pub async fn new_database() -> (Arc<Server>, String) {
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         // The server's user must be able to go through it.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();

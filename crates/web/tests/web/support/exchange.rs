@@ -9,73 +9,73 @@ use tower::ServiceExt;
 use super::Bench;
 
 /// A request that is being put together.
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     router: &'a Router,
     request: http::request::Builder,
     body: Body,
 }
 
 /// What came back.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Bench {
-    pub fn get(&self, path: &str) -> Call<'_> {
+    pub(crate) fn get(&self, path: &str) -> Call<'_> {
         Call::new(&self.router, Method::GET, path)
     }
 
-    pub fn put(&self, path: &str) -> Call<'_> {
+    pub(crate) fn put(&self, path: &str) -> Call<'_> {
         Call::new(&self.router, Method::PUT, path)
     }
 
-    pub fn delete(&self, path: &str) -> Call<'_> {
+    pub(crate) fn delete(&self, path: &str) -> Call<'_> {
         Call::new(&self.router, Method::DELETE, path)
     }
 
     /// A form on one of our own pages.
-    pub fn post(&self, path: &str) -> Call<'_> {
+    pub(crate) fn post(&self, path: &str) -> Call<'_> {
         Call::new(&self.router, Method::POST, path).header("origin", "http://127.0.0.1:8080")
     }
 
     /// Registers `name` for the holder of `token`.
-    pub async fn register(&self, token: &str, name: &str) {
+    pub(crate) async fn register(&self, token: &str, name: &str) {
         let answer = self.put(&format!("/v1/domains/{name}")).token(token).send().await;
         assert!(answer.status.is_success(), "{name}: {}", answer.text);
     }
 }
 
 impl<'a> Call<'a> {
-    pub fn new(router: &'a Router, method: Method, path: &str) -> Self {
+    pub(crate) fn new(router: &'a Router, method: Method, path: &str) -> Self {
         let request = Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:8080");
         Self { router, request, body: Body::empty() }
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
         self
     }
 
-    pub fn token(self, token: &str) -> Self {
+    pub(crate) fn token(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
-    pub fn cookie(self, cookie: &str) -> Self {
+    pub(crate) fn cookie(self, cookie: &str) -> Self {
         self.header("cookie", cookie).header("accept", "text/html")
     }
 
-    pub fn json(self, body: impl Into<Body>) -> Self {
+    pub(crate) fn json(self, body: impl Into<Body>) -> Self {
         self.header("content-type", "application/json").body(body)
     }
 
-    pub fn body(mut self, body: impl Into<Body>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Answer {
         let request = self.request.body(self.body).unwrap();
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -85,17 +85,17 @@ impl<'a> Call<'a> {
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The `code` of an error, which must have the one form of all errors.
     #[track_caller]
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
         let problem = self.json();
         assert_eq!(problem["status"], self.status.as_u16());
@@ -107,7 +107,7 @@ impl Answer {
     }
 
     /// The cookie that was set, as a browser sends it back.
-    pub fn set_cookie(&self) -> String {
+    pub(crate) fn set_cookie(&self) -> String {
         self.header("set-cookie").split(';').next().unwrap_or_default().to_owned()
     }
 }

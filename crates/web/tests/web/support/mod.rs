@@ -11,31 +11,32 @@ use certmill_model::{
     Chance, Form, Label, ManualClock, NamePolicy, TemplateRef, TenantId, TokenId, UpstreamAddress,
 };
 use certmill_store::{Api, Engine, Tenant, connect_api, connect_engine};
-use certmill_vault::ApiToken;
+use certmill_vault::{ApiToken, MasterKey, Vault};
 use certmill_web::{PublicUrl, WebSettings, WebState, router};
 use time::{Duration, macros::datetime};
 
-pub use cluster::{Server, new_database};
-pub use exchange::{Answer, Call};
+pub(crate) use cluster::{Server, new_database};
+pub(crate) use exchange::{Answer, Call};
 
 /// A router, its database, and its clock.
-pub struct Bench {
-    pub router: Router,
-    pub api: Api,
-    pub engine: Engine,
-    pub clock: Arc<ManualClock>,
-    pub chance: Arc<Chance>,
+pub(crate) struct Bench {
+    pub(crate) router: Router,
+    pub(crate) api: Api,
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) chance: Arc<Chance>,
+    vault: Vault,
     // The server lives as long as whoever uses it.
     _server: Arc<Server>,
 }
 
 impl Bench {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::at("http://127.0.0.1:8080").await
     }
 
     /// A bench whose dashboard is found at `public_url`.
-    pub async fn at(public_url: &str) -> Self {
+    pub(crate) async fn at(public_url: &str) -> Self {
         let (server, database) = new_database().await;
         let api = connect_api(&database, 4).await.unwrap();
         let engine = connect_engine(&database, 2).await.unwrap();
@@ -43,11 +44,12 @@ impl Bench {
         let chance = Arc::new(Chance::seeded(7));
         let settings = settings(public_url);
         let state = WebState::new(api.clone(), clock.clone(), chance.clone(), settings);
-        Self { router: router(state), api, engine, clock, chance, _server: server }
+        let vault = Vault::new(vec![MasterKey::generate()]).expect("one key");
+        Self { router: router(state), api, engine, clock, chance, vault, _server: server }
     }
 
     /// Adds a tenant, and a token of it.
-    pub async fn tenant(&self, name: &str) -> (TenantId, String) {
+    pub(crate) async fn tenant(&self, name: &str) -> (TenantId, String) {
         let tenant = Tenant {
             tenant_id: TenantId::new(&self.chance, self.now()),
             name: Label::parse(name).unwrap(),
@@ -61,7 +63,7 @@ impl Bench {
     }
 
     /// Adds a token of `tenant`, or of the platform, that is valid for 90 days.
-    pub async fn token(&self, tenant: Option<TenantId>) -> String {
+    pub(crate) async fn token(&self, tenant: Option<TenantId>) -> String {
         let token = ApiToken::generate();
         let (id, now) = (TokenId::new(&self.chance, self.now()), self.now());
         let name = Label::parse("test").unwrap();
@@ -72,7 +74,7 @@ impl Bench {
     }
 
     /// Adds a login link that is valid for 10 minutes, and gives its path.
-    pub async fn login_path(&self) -> String {
+    pub(crate) async fn login_path(&self) -> String {
         let link = ApiToken::generate();
         let mut tx = self.api.platform().await.unwrap();
         tx.add_login_link(&link.hash(), self.now(), self.now() + Duration::minutes(10)).await.unwrap();
@@ -80,13 +82,13 @@ impl Bench {
         format!("/login/{}", link.expose())
     }
 
-    pub fn now(&self) -> time::OffsetDateTime {
+    pub(crate) fn now(&self) -> time::OffsetDateTime {
         certmill_model::Clock::now(&*self.clock)
     }
 }
 
 /// What an operator would set, with names below `.test` allowed.
-pub fn settings(public_url: &str) -> WebSettings {
+pub(crate) fn settings(public_url: &str) -> WebSettings {
     WebSettings {
         public_url: PublicUrl::parse(public_url).unwrap(),
         name_policy: NamePolicy::allowing_special_use(["test".into()]),

@@ -10,14 +10,14 @@ use certmill_store::{
     ClaimedDomain, Delivered, Failure, Issued, NewOrder, NewTarget, OrderFailure, PlacedChallenge,
     ReleaseRecord,
 };
-use certmill_vault::{MasterKey, Secret, Vault};
+use certmill_vault::Secret;
 use time::Duration;
 
 use super::Bench;
 
 impl Bench {
     /// Adds a load balancer.
-    pub async fn add_target(&self, name: &str) -> TargetId {
+    pub(crate) async fn add_target(&self, name: &str) -> TargetId {
         let address: SocketAddr = "203.0.113.7:443".parse().unwrap();
         let target = NewTarget {
             target_id: TargetId::new(&self.chance, self.now()),
@@ -33,16 +33,16 @@ impl Bench {
     }
 
     /// Places an order for a registered domain, with one challenge.
-    pub async fn place_order(&self, name: &str, token: &str) -> OrderId {
+    pub(crate) async fn place_order(&self, name: &str, token: &str) -> OrderId {
         let domain = self.claim(name).await;
         let (order_id, key) = (OrderId::new(&self.chance, self.now()), Secret::new(vec![1; 32]));
-        let vault = vault();
+        let vault = &self.vault;
         let directory = "https://ca.example/directory";
         let new_key = || Secret::new(vec![2; 32]);
-        let account = self.engine.account(directory, new_key, &vault, &self.chance, self.now()).await.unwrap();
+        let account = self.engine.account(directory, new_key, vault, &self.chance, self.now()).await.unwrap();
         let names = [domain.name.clone()];
         let order = NewOrder { order_id, account_id: account.account_id, names: &names, key: &key };
-        self.engine.start_order(&domain.lease, &order, &vault, &self.chance, self.now()).await.unwrap();
+        self.engine.start_order(&domain.lease, &order, vault, &self.chance, self.now()).await.unwrap();
         let challenge = PlacedChallenge {
             token: ChallengeToken::parse(token).unwrap(),
             key_authorization: format!("{token}.thumbprint"),
@@ -54,7 +54,7 @@ impl Bench {
     }
 
     /// Gives a domain with an order a certificate that is valid for 90 days.
-    pub async fn issue(&self, name: &str, order_id: OrderId) -> CertificateId {
+    pub(crate) async fn issue(&self, name: &str, order_id: OrderId) -> CertificateId {
         let domain = self.claim(name).await;
         let certificate_id = CertificateId::new(&self.chance, self.now());
         let names = [domain.name.clone()];
@@ -71,16 +71,18 @@ impl Bench {
             key: &Secret::new(vec![3; 32]),
             renew_after: self.now() + Duration::days(60),
         };
-        self.engine.issued(&domain, &issued, &vault(), &self.chance, self.now()).await.unwrap();
+        self.engine.issued(&domain, &issued, &self.vault, &self.chance, self.now()).await.unwrap();
         certificate_id
     }
 
     /// Delivers all that is pending on `target`, and makes it active.
-    pub async fn deliver(&self, target: TargetId) {
-        let claimed = self.engine.claim_target(target, self.now()).await.unwrap().expect("a target to deliver to");
+    pub(crate) async fn deliver(&self, target: TargetId) {
+        let claimed =
+            self.engine.claim_target(target, self.now()).await.unwrap().expect("a target to deliver to");
         let lease = claimed.lease;
         let pending = self.engine.pending_placements(&lease, 1000, self.now()).await.unwrap();
-        let deployment = self.engine.begin_deployment(&lease, pending.len(), &self.chance, self.now()).await.unwrap();
+        let deployment =
+            self.engine.begin_deployment(&lease, pending.len(), &self.chance, self.now()).await.unwrap();
         let number = self.engine.begin_release(&lease, 0, self.now()).await.unwrap();
         let release = ReleaseRecord { number, manifest: [].into(), rendered_from: String::new() };
         let delivered: Vec<_> = pending
@@ -93,13 +95,16 @@ impl Bench {
             })
             .collect();
         let (chance, now) = (&self.chance, self.now());
-        self.engine.finish_deployment(&lease, deployment, &release, &delivered, &[], chance, now).await.unwrap();
+        self.engine
+            .finish_deployment(&lease, deployment, &release, &delivered, &[], chance, now)
+            .await
+            .unwrap();
         let domains: Vec<DomainId> = pending.iter().map(|one| one.domain_id).collect();
         self.engine.activate(&domains, chance, now).await.unwrap();
     }
 
     /// Lets a step for a domain fail, and with it `order`, if one is given.
-    pub async fn fail(&self, name: &str, code: ProblemCode, detail: &str, order: Option<OrderId>) {
+    pub(crate) async fn fail(&self, name: &str, code: ProblemCode, detail: &str, order: Option<OrderId>) {
         let domain = self.claim(name).await;
         let order = order.map(|order_id| OrderFailure {
             order_id,
@@ -123,8 +128,4 @@ impl Bench {
         let domain = tx.find_domain(&name).await.unwrap().expect("a registered domain");
         self.engine.claim_domain(domain.domain_id, self.now()).await.unwrap().expect("a domain that is due")
     }
-}
-
-fn vault() -> Vault {
-    Vault::new(vec![MasterKey::generate()]).expect("one key")
 }
