@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::local::Local;
 use crate::ssh::{Ssh, close_connections};
 use crate::staging::{STAGING, place_for_secrets, private_directory, remove_leftovers};
+use crate::target::Target;
 use crate::transport::Transport;
 use crate::{Connection, DeliveryError, Session, TargetConfig};
 
@@ -49,7 +50,7 @@ impl Connector {
             Connection::Ssh(settings) => Box::new(Ssh::new(settings, self.0.directory.path())?),
             Connection::Local => Box::new(Local),
         };
-        Ok(Session::new(transport, config, self.0.clone()))
+        Ok(Session::new(Target { transport, config }, self.0.clone()))
     }
 }
 

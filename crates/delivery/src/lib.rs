@@ -14,6 +14,7 @@ mod release;
 mod session;
 mod ssh;
 mod staging;
+mod target;
 mod transport;
 
 pub use certificates::CertificateFile;

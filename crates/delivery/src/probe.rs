@@ -97,10 +97,7 @@ pub async fn wait_until_served(
 
 async fn handshake(address: SocketAddr, name: &Hostname) -> Result<ServedCertificate, ProbeError> {
     let stream = TcpStream::connect(address).await.map_err(ProbeError::Unreachable)?;
-    let asked = match name.is_wildcard() {
-        true => format!("certmill-probe.{}", name.base()),
-        false => name.to_string(),
-    };
+    let asked = if name.is_wildcard() { format!("certmill-probe.{}", name.base()) } else { name.to_string() };
     let refused = |detail: String| ProbeError::Refused { detail };
     let asked = ServerName::try_from(asked).map_err(|error| refused(error.to_string()))?;
     let connector = TlsConnector::from(client_config());

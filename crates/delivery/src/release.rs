@@ -1,6 +1,7 @@
 //! A release on its way to a target.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use crate::DeliveryError;
 
@@ -31,6 +32,14 @@ impl Release {
             }),
         }
     }
+}
+
+/// `bytes` in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
 }
 
 fn is_release_path(path: &str) -> bool {

@@ -1,18 +1,16 @@
 //! The steps of a delivery to one target.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use certmill_model::DomainId;
 use sha2::{Digest, Sha256};
 
 use crate::certificates::path_of;
 use crate::connector::Inner;
-use crate::process::{Finished, RunError, run};
+use crate::release::hex;
 use crate::staging::lay_out;
-use crate::transport::Transport;
-use crate::{CertificateFile, DeliveryError, Release, TargetConfig};
+use crate::target::{LONG, SHORT, Target};
+use crate::{CertificateFile, DeliveryError, Release};
 
 /// Scripts that run on the target; each begins with the common part.
 macro_rules! script {
@@ -21,15 +19,9 @@ macro_rules! script {
     };
 }
 
-/// For steps that only touch files.
-const SHORT: Duration = Duration::from_secs(60);
-/// For transfers, and for nginx, which reads a certificate for each dedicated block.
-const LONG: Duration = Duration::from_secs(900);
-
 /// Deliveries to one target. Every step can be repeated.
 pub struct Session {
-    transport: Box<dyn Transport>,
-    config: TargetConfig,
+    target: Target,
     places: Arc<Inner>,
 }
 
@@ -68,16 +60,18 @@ pub enum Activation {
 }
 
 impl Session {
-    pub(crate) fn new(transport: Box<dyn Transport>, config: TargetConfig, places: Arc<Inner>) -> Self {
-        Self { transport, config, places }
+    pub(crate) fn new(target: Target, places: Arc<Inner>) -> Self {
+        Self { target, places }
     }
 
     /// Makes the directories, and checks that everything a delivery needs is there.
     pub async fn prepare(&self) -> Result<TargetFacts, DeliveryError> {
-        let group = self.config.certificate_group.as_deref().unwrap_or_default();
-        let arguments = [&self.config.nginx_conf, group];
-        let said =
-            self.nginx_script("preparing the target", script!("prepare.sh"), &arguments, SHORT).await?;
+        let group = self.target.config.certificate_group.as_deref().unwrap_or_default();
+        let arguments = [&self.target.config.nginx_conf, group];
+        let said = self
+            .target
+            .nginx_script("preparing the target", script!("prepare.sh"), &arguments, SHORT)
+            .await?;
         let value = |key: &str| {
             let mut lines = said.lines();
             lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
@@ -97,20 +91,21 @@ impl Session {
         }
         let files = certificates.iter().map(|file| (file.path(), file.pem())).collect();
         let staged = lay_out(self.places.secret_place.clone(), files).await?;
-        let group = self.config.certificate_group.as_ref().map(|name| format!("--chown=:{name}"));
+        let group = self.target.config.certificate_group.as_ref().map(|name| format!("--chown=:{name}"));
         let options: &[&str] = match &group {
             // nginx's workers read the files in the shared form.
             Some(group) => &["--chmod=D0750,F0640", "--group", group],
             None => &["--chmod=D0700,F0600"],
         };
-        self.rsync("sending certificates", options, staged.path(), "live").await
+        self.target.rsync("sending certificates", options, staged.path(), "live").await
     }
 
     /// Removes the certificates of these domains.
     pub async fn remove_certificates(&self, domains: &[DomainId]) -> Result<(), DeliveryError> {
         let paths: Vec<_> = domains.iter().map(|domain| path_of(*domain) + "\n").collect();
         let input = paths.concat().into_bytes();
-        self.script("removing certificates", script!("remove_certificates.sh"), &[], input, SHORT)
+        self.target
+            .script("removing certificates", script!("remove_certificates.sh"), &[], input, SHORT)
             .await
             .map(drop)
     }
@@ -120,22 +115,24 @@ impl Session {
         release.check()?;
         let number = release.number.to_string();
         let previous = release.previous.unwrap_or_default().to_string();
-        let digest = Sha256::digest(release.manifest.as_bytes());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let removed: String = release.removed.iter().map(|path| format!("{path}\n")).collect();
+        let digest = hex(&Sha256::digest(release.manifest.as_bytes()));
+        let removed: Vec<_> = release.removed.iter().map(|path| format!("{path}\n")).collect();
+        let removed = removed.concat().into_bytes();
+        let arguments = [number.as_str(), &previous, &digest];
         let begin = script!("begin_release.sh");
-        let said = self
-            .script("beginning the release", begin, &[&number, &previous, &digest], removed.into(), LONG)
-            .await?;
+        let said = self.target.script("beginning the release", begin, &arguments, removed, LONG).await?;
         if said.trim() == "present" {
             return Ok(());
         }
         let files = release.changed.clone().into_iter().collect();
         let staged = lay_out(self.places.place.clone(), files).await?;
         let destination = format!("releases/{number}.partial");
-        self.rsync("sending the release", &["--chmod=D0755,F0644"], staged.path(), &destination).await?;
+        self.target
+            .rsync("sending the release", &["--chmod=D0755,F0644"], staged.path(), &destination)
+            .await?;
         let manifest = release.manifest.clone().into_bytes();
-        self.script("checking the release", script!("finish_release.sh"), &[&number], manifest, LONG)
+        self.target
+            .script("checking the release", script!("finish_release.sh"), &[&number], manifest, LONG)
             .await
             .map(drop)
     }
@@ -143,13 +140,14 @@ impl Session {
     /// Lets nginx test its whole configuration with release `number` in the place of the live one.
     pub async fn test(&self, number: i64) -> Result<(), DeliveryError> {
         let number = number.to_string();
-        let arguments = [&self.config.nginx_conf, number.as_str()];
-        self.nginx_script("testing the release", script!("test.sh"), &arguments, LONG).await.map(drop)
+        let arguments = [&self.target.config.nginx_conf, number.as_str()];
+        self.target.nginx_script("testing the release", script!("test.sh"), &arguments, LONG).await.map(drop)
     }
 
     /// Makes release `number`, which passed its test, the live one on disk.
     pub async fn activate(&self, number: i64) -> Result<Activation, DeliveryError> {
         let said = self
+            .target
             .script(
                 "activating the release",
                 script!("activate.sh"),
@@ -166,7 +164,8 @@ impl Session {
 
     /// Tells nginx to take up what is live on disk. It does so a while after this returns.
     pub async fn reload(&self) -> Result<(), DeliveryError> {
-        self.nginx_script("reloading nginx", script!("reload.sh"), &[&self.config.nginx_conf], LONG)
+        self.target
+            .nginx_script("reloading nginx", script!("reload.sh"), &[&self.target.config.nginx_conf], LONG)
             .await
             .map(drop)
     }
@@ -175,102 +174,26 @@ impl Session {
     pub async fn roll_back(&self, failed: i64, previous: Option<i64>) -> Result<(), DeliveryError> {
         let arguments = [failed.to_string(), previous.unwrap_or_default().to_string()];
         let arguments = [arguments[0].as_str(), arguments[1].as_str()];
-        self.script("rolling back", script!("roll_back.sh"), &arguments, Vec::new(), SHORT).await?;
+        self.target.script("rolling back", script!("roll_back.sh"), &arguments, Vec::new(), SHORT).await?;
         self.reload().await
     }
 
     /// Removes all releases but the live one and the `keep` newest, and what broken transfers left.
     pub async fn clean_up(&self, keep: usize) -> Result<(), DeliveryError> {
         let keep = keep.to_string();
-        self.script("cleaning up", script!("clean_up.sh"), &[&keep], Vec::new(), SHORT).await.map(drop)
+        self.target.script("cleaning up", script!("clean_up.sh"), &[&keep], Vec::new(), SHORT).await.map(drop)
     }
 
     /// What is live, and whether its files are as they were delivered.
     pub async fn status(&self) -> Result<TargetStatus, DeliveryError> {
-        let said = self.script("looking at the target", script!("status.sh"), &[], Vec::new(), SHORT).await?;
+        let said =
+            self.target.script("looking at the target", script!("status.sh"), &[], Vec::new(), SHORT).await?;
         let (current, verified) = said.trim().split_once(' ').unwrap_or_default();
         Ok(TargetStatus { current: release_number(current), verified: verified == "verified" })
-    }
-
-    /// Runs a script that gets the words of the nginx command behind its own arguments.
-    async fn nginx_script(
-        &self,
-        step: &'static str,
-        script: &str,
-        arguments: &[&str],
-        within: Duration,
-    ) -> Result<String, DeliveryError> {
-        let nginx = self.config.nginx.iter().map(String::as_str);
-        let all: Vec<&str> = arguments.iter().copied().chain(nginx).collect();
-        self.script(step, script, &all, Vec::new(), within).await
-    }
-
-    async fn script(
-        &self,
-        step: &'static str,
-        script: &str,
-        arguments: &[&str],
-        input: Vec<u8>,
-        within: Duration,
-    ) -> Result<String, DeliveryError> {
-        let all: Vec<&str> =
-            [self.config.root.as_str()].into_iter().chain(arguments.iter().copied()).collect();
-        let finished = run(self.transport.shell(script, &all), input, within).await;
-        let finished = finished.map_err(|error| not_run(step, &error))?;
-        match finished.code {
-            Some(0) => Ok(finished.stdout),
-            _ => Err(self.failed(step, finished)),
-        }
-    }
-
-    async fn rsync(
-        &self,
-        step: &'static str,
-        options: &[&str],
-        source: &Path,
-        destination: &str,
-    ) -> Result<(), DeliveryError> {
-        let destination = format!("{}/{destination}", self.config.root);
-        let command = self.transport.rsync(options, source, &destination);
-        let finished = run(command, Vec::new(), LONG).await.map_err(|error| not_run(step, &error))?;
-        match finished.code {
-            Some(0) => Ok(()),
-            _ => Err(self.failed(step, finished)),
-        }
-    }
-
-    /// The error that a script means by its exit code: the agreement is in `scripts/common.sh`.
-    fn failed(&self, step: &'static str, finished: Finished) -> DeliveryError {
-        if let Some(error) = self.transport.failure(&finished) {
-            return error;
-        }
-        let detail = finished.stderr.trim().to_owned();
-        match finished.code {
-            Some(81) => DeliveryError::Drifted { detail },
-            Some(82) => DeliveryError::OlderRelease { current: detail.parse().unwrap_or_default() },
-            Some(83) => DeliveryError::Busy,
-            Some(84) => {
-                let (what, fix) = detail.rsplit_once('\n').unwrap_or((&detail, "see `certmill target test`"));
-                DeliveryError::NotPrepared { what: what.to_owned(), fix: fix.to_owned() }
-            }
-            Some(85) => DeliveryError::TestFailed { output: detail },
-            Some(86) => DeliveryError::ReloadFailed { output: detail },
-            _ => DeliveryError::StepFailed { step, detail },
-        }
     }
 }
 
 /// A release's number as scripts write it: 0 is none.
 fn release_number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|number| *number > 0)
-}
-
-fn not_run(step: &'static str, error: &RunError) -> DeliveryError {
-    match error {
-        RunError::Start { program, .. } => DeliveryError::NotPrepared {
-            what: error.to_string(),
-            fix: format!("install {program} on this machine"),
-        },
-        _ => DeliveryError::StepFailed { step, detail: error.to_string() },
-    }
 }

@@ -1,6 +1,5 @@
 //! A target over the system's ssh: one connection for all commands and transfers, a pinned host key, no questions.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -8,6 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use crate::process::Finished;
+use crate::release::hex;
 use crate::transport::{Transport, contents_of, rsync_command};
 use crate::{DeliveryError, SshSettings};
 
@@ -28,11 +28,7 @@ impl Ssh {
     pub(crate) fn new(settings: &SshSettings, directory: &Path) -> Result<Self, DeliveryError> {
         settings.check()?;
         let key = format!("{settings:?}");
-        let digest = Sha256::digest(key.as_bytes());
-        let id = digest[..8].iter().fold(String::new(), |mut id, byte| {
-            write!(id, "{byte:02x}").expect("writing to a string cannot fail");
-            id
-        });
+        let id = hex(&Sha256::digest(key.as_bytes())[..8]);
         let base = directory.join(id);
         let known_hosts = base.with_extension("known_hosts");
         let config_file = base.with_extension("conf");

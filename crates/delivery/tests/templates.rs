@@ -5,7 +5,7 @@ mod common;
 use certmill_delivery::{DeliveryError, ProbeError, served_certificate, wait_until_served};
 use certmill_model::Hostname;
 use certmill_nginx::{Blame, Templates};
-use common::{Build, Place, WAIT, certificate, deliver, serve_http};
+use common::{Build, Place, WAIT, certificate, curl, deliver, serve_http};
 
 #[tokio::test]
 async fn every_built_in_template_passes_nginx_without_a_warning_with_the_longest_names() {
@@ -132,7 +132,7 @@ async fn requests_go_where_the_template_says() {
     assert!(redirect.contains(&format!("location: https://shop4.example.com:{port}/a?b\r\n")), "{redirect}");
 
     let plain = |host: &str, path: &str| {
-        place.curl(&["-i", "-H", &format!("Host: {host}"), &format!("http://{}{path}", place.http)])
+        curl(&["-i", "-H", &format!("Host: {host}"), &format!("http://{}{path}", place.http)])
     };
     for host in ["shop1.example.com", "shop2.example.com", "www.shop4.example.com", "x.shop5.example.com"] {
         let answer = plain(host, "/a?b");

@@ -8,8 +8,8 @@ use certmill_model::{Hostname, UpstreamAddress};
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: String,
-    http_listen: Vec<String>,
-    https_listen: Vec<String>,
+    plain_listen: Vec<String>,
+    tls_listen: Vec<String>,
     https_port: u16,
     responders: Vec<UpstreamAddress>,
 }
@@ -36,8 +36,8 @@ impl Layout {
     /// `[::]:443`), the port that clients reach HTTPS at, and who answers http-01 challenges.
     pub fn new(
         root: &str,
-        http_listen: &[String],
-        https_listen: &[String],
+        plain_listen: &[String],
+        tls_listen: &[String],
         https_port: u16,
         responders: Vec<UpstreamAddress>,
     ) -> Result<Self, InvalidLayout> {
@@ -49,8 +49,8 @@ impl Layout {
         }
         Ok(Self {
             root: root.to_owned(),
-            http_listen: listens(http_listen, "HTTP")?,
-            https_listen: listens(https_listen, "HTTPS")?,
+            plain_listen: listens(plain_listen, "HTTP")?,
+            tls_listen: listens(tls_listen, "HTTPS")?,
             https_port,
             responders,
         })
@@ -61,12 +61,12 @@ impl Layout {
         &self.root
     }
 
-    pub(crate) fn http_listen(&self) -> &[String] {
-        &self.http_listen
+    pub(crate) fn plain_listen(&self) -> &[String] {
+        &self.plain_listen
     }
 
-    pub(crate) fn https_listen(&self) -> &[String] {
-        &self.https_listen
+    pub(crate) fn tls_listen(&self) -> &[String] {
+        &self.tls_listen
     }
 
     pub(crate) fn https_port(&self) -> u16 {
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_listen_is_a_port_or_an_address_with_one() {
         for good in ["80", "127.9.1.1:8080", "[::]:443"] {
-            assert_eq!(layout("/srv", good).unwrap().http_listen(), [good]);
+            assert_eq!(layout("/srv", good).unwrap().plain_listen(), [good]);
         }
         for bad in ["", "0", "65536", "unix:/x", "80 default_server", "localhost:80", "80;"] {
             assert!(layout("/srv", bad).is_err(), "{bad:?}");

@@ -12,8 +12,9 @@ pub(crate) const TLS: &str = concat!(
 
 /// The `listen` lines for TLS, each with `suffix` (such as ` default_server`).
 pub(crate) fn listen_tls(layout: &Layout, suffix: &str) -> String {
-    let lines = layout.https_listen().iter();
-    lines.map(|listen| format!("    listen {listen} ssl http2{suffix};\n")).collect()
+    let line = |listen: &String| format!("    listen {listen} ssl http2{suffix};\n");
+    let lines: Vec<_> = layout.tls_listen().iter().map(line).collect();
+    lines.concat()
 }
 
 /// The one PEM file of certificate, chain and key; `certificate` is its path below `live`, without extension.

@@ -32,10 +32,7 @@ fn text(shard: &ShardFiles, path: &str) -> String {
 
 /// All that a text of nginx configuration says but for the words that `is_value` knows.
 fn structure(directives: Vec<Directive>, is_value: impl Fn(&str) -> bool) -> Vec<(usize, Vec<String>)> {
-    let blank = |word: String| match is_value(&word) {
-        true => "?".to_owned(),
-        false => word,
-    };
+    let blank = |word: String| if is_value(&word) { "?".to_owned() } else { word };
     let words = |words: Vec<String>| words.into_iter().map(blank).collect();
     directives.into_iter().map(|directive| (directive.depth, words(directive.words))).collect()
 }

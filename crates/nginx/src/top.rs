@@ -108,16 +108,18 @@ fn cache(layout: &Layout) -> String {
 }
 
 fn responders(layout: &Layout) -> String {
-    let servers = layout.responders().iter();
-    let servers: String = servers.map(|address| format!("    server {address};\n")).collect();
+    let server = |address: &UpstreamAddress| format!("    server {address};\n");
+    let servers: Vec<_> = layout.responders().iter().map(server).collect();
+    let servers = servers.concat();
     format!("upstream certmill_responders {{\n{servers}    keepalive 16;\n}}\n")
 }
 
 /// HTTP without TLS: challenges for any name, also one that is not in the configuration yet; a redirect to HTTPS for
 /// the names that are.
 fn http_server(layout: &Layout) -> String {
-    let listen: String =
-        layout.http_listen().iter().map(|listen| format!("    listen {listen} default_server;\n")).collect();
+    let line = |listen: &String| format!("    listen {listen} default_server;\n");
+    let listen: Vec<_> = layout.plain_listen().iter().map(line).collect();
+    let listen = listen.concat();
     let port = layout.port_suffix();
     format!(
         "server {{\n{listen}    server_name _;\n    server_tokens off;\n\

@@ -1,8 +1,10 @@
 # Runs on the target in any POSIX shell. Exit codes are an agreement with session.rs:
 # 81 drifted, 82 older release, 83 busy, 84 not prepared (last line: what to do), 85 test failed, 86 reload failed.
 set -eu
+# A login that is not root's often has no sbin, where nginx is.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
-export LC_ALL
+export PATH LC_ALL
 umask 022
 root=$1
 shift

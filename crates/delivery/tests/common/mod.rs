@@ -134,17 +134,11 @@ impl Place {
         files
     }
 
-    pub fn curl(&self, arguments: &[&str]) -> String {
-        let output = Command::new("curl").args(["-sS", "-k", "--max-time", "10"]).args(arguments).output();
-        let output: Output = output.expect("curl is installed");
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-    }
-
     pub fn curl_https(&self, name: &str, path: &str, more: &[&str]) -> String {
         let port = self.https.port();
         let resolve = format!("{name}:{port}:{}", self.https.ip());
         let url = format!("https://{name}:{port}{path}");
-        self.curl(&[&["--resolve", &resolve, &url], more].concat())
+        curl(&[&["--resolve", &resolve, &url], more].concat())
     }
 }
 
@@ -152,6 +146,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.kill_nginx();
     }
+}
+
+pub fn curl(arguments: &[&str]) -> String {
+    let output = Command::new("curl").args(["-sS", "-k", "--max-time", "10"]).args(arguments).output();
+    let output: Output = output.expect("curl is installed");
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 fn walk(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
