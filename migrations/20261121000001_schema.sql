@@ -162,12 +162,14 @@ CREATE TABLE targets (
     manifest jsonb,
     rendered_from text,
     consecutive_failures integer NOT NULL DEFAULT 0,
+    revisit boolean NOT NULL DEFAULT true,
     next_attempt_at timestamptz NOT NULL,
     nudged_until timestamptz,
     lease_until timestamptz,
     lease_token bigint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL
 );
+COMMENT ON COLUMN targets.revisit IS 'its settings or what releases are rendered from may have changed';
 COMMENT ON COLUMN targets.address IS 'ip:port at which a handshake proves what is served';
 COMMENT ON COLUMN targets.public_addresses IS 'what a shop''s A and AAAA records must hold';
 COMMENT ON COLUMN targets.manifest IS 'path -> SHA-256 of the release that is live there';

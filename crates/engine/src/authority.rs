@@ -28,27 +28,22 @@ impl Engine {
             parts.store.account(&directory, new_key, &parts.vault, &parts.chance, self.now()).await?;
         let credentials = match account.credentials {
             Some(credentials) => AccountCredentials::from_secret_bytes(credentials.expose().to_vec()),
-            None => {
-                let key = AccountKey::from_pkcs8(account.key.expose())?;
-                let registration = register(&parts.ca, &key, parts.clock.clone()).await?;
-                let secret = Secret::new(registration.credentials.secret_bytes().to_vec());
-                parts
-                    .store
-                    .account_registered(
-                        account.account_id,
-                        &registration.account_url,
-                        &secret,
-                        &parts.vault,
-                        self.now(),
-                    )
-                    .await?;
-                tracing::info!(
-                    account.url = registration.account_url,
-                    "registered with the certificate authority"
-                );
-                registration.credentials
-            }
+            None => self.register(account.account_id, &AccountKey::from_pkcs8(account.key.expose())?).await?,
         };
         Ok((account.account_id, Client::open(&parts.ca, &credentials, parts.clock.clone()).await?))
+    }
+
+    async fn register(
+        &self,
+        account: AccountId,
+        key: &AccountKey,
+    ) -> Result<AccountCredentials, AuthorityError> {
+        let parts = &self.parts;
+        let registration = register(&parts.ca, key, parts.clock.clone()).await?;
+        let url = &registration.account_url;
+        let secret = Secret::new(registration.credentials.secret_bytes().to_vec());
+        parts.store.account_registered(account, url, &secret, &parts.vault, self.now()).await?;
+        tracing::info!(account.url = url, "registered with the certificate authority");
+        Ok(registration.credentials)
     }
 }

@@ -9,6 +9,7 @@ pub mod checkpoint;
 mod context;
 mod domain;
 mod error;
+mod heartbeat;
 mod nudge;
 mod planner;
 mod target;
@@ -24,6 +25,12 @@ pub use target::TargetSettings;
 
 /// Runs the engine until `stop` turns true; steps under way are finished first.
 pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
+    if let Err(error) = engine.parts.store.revisit_targets(engine.now()).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the targets could not be marked for a look"
+        );
+    }
     let planner = tokio::spawn(planner::run(engine.clone(), stop.clone()));
     let domains = tokio::spawn(nudge::run_lane(engine.clone(), nudge::Lane::Domains, stop.clone()));
     let targets = tokio::spawn(nudge::run_lane(engine, nudge::Lane::Targets, stop));

@@ -207,7 +207,7 @@ async fn handle(payload: serde_json::Value, data: Data<(Arc<Engine>, Lane)>) -> 
     match step.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(id, error = &error as &dyn std::error::Error, "a step was not recorded")
+            tracing::warn!(id, error = &error as &dyn std::error::Error, "a step was not recorded");
         }
         Err(error) => tracing::error!(id, %error, "a step ended by a panic"),
     }

@@ -7,7 +7,7 @@ use certmill_model::{DomainId, NextStep, ProblemCode, next_step};
 use certmill_store::ClaimedDomain;
 use time::Duration;
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, heartbeat::while_held};
 
 /// How long a domain waits for its load balancers before it is looked at again, in case nobody woke it.
 const AWAIT_DELIVERY: Duration = Duration::minutes(5);
@@ -26,8 +26,12 @@ pub(crate) async fn step(engine: &Engine, id: DomainId) -> Result<(), EngineErro
             store.rest(&lease, domain.situation.renew_after).await?;
         }
         NextStep::FinishDeletion => store.finish_deletion(&lease, &engine.parts.chance, now).await?,
-        NextStep::CheckAndOrder => order::begin(engine, domain).await?,
-        NextStep::ContinueOrder => order::resume(engine, domain).await?,
+        NextStep::CheckAndOrder => {
+            while_held(Box::pin(order::begin(engine, domain)), || store.renew_lease(&lease)).await??;
+        }
+        NextStep::ContinueOrder => {
+            while_held(Box::pin(order::resume(engine, domain)), || store.renew_lease(&lease)).await??;
+        }
     }
     Ok(())
 }

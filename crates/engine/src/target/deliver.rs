@@ -73,6 +73,15 @@ pub(super) async fn carry_out(
     delivery.prove(live, rendered, flipped).await
 }
 
+/// Whether what is live on a target was rendered from what would be rendered from now.
+pub(super) fn is_up_to_date(engine: &Engine, target: &ClaimedTarget) -> bool {
+    let settings: Option<TargetSettings> = serde_json::from_value(target.settings.clone()).ok();
+    let parts = &engine.parts;
+    let wanted =
+        settings.map(|settings| settings.rendered_from(&parts.templates.fingerprint(), &parts.responders));
+    target.release.as_ref().map(|release| &release.rendered_from) == wanted.as_ref()
+}
+
 /// The release that was live before, if another went live: where to go back to.
 enum Flipped {
     No,
@@ -171,14 +180,21 @@ impl Delivery<'_> {
         let previous =
             self.target.release.as_ref().filter(|release| !whole && release.rendered_from == rendered_from);
         let shards = self.shards(previous).await?;
-        let batch: Vec<_> = self.pending.iter().map(|one| one.domain_id).collect();
+        let batch: BTreeSet<_> = self.pending.iter().map(|one| one.domain_id).collect();
+        let ids: Vec<_> = batch.iter().copied().collect();
         let domains =
-            parts.store.placed_domains(&self.target.lease, &shards, &batch).await.map_err(Failed::from)?;
+            parts.store.placed_domains(&self.target.lease, &shards, &ids).await.map_err(Failed::from)?;
         let upstreams: BTreeSet<_> =
             parts.store.upstreams().await.map_err(Failed::from)?.into_iter().collect();
-        let ground = Ground { templates: &parts.templates, layout: &layout, upstreams: &upstreams, broken };
+        let ground = Ground {
+            templates: &parts.templates,
+            layout: &layout,
+            upstreams: &upstreams,
+            batch: &batch,
+            broken,
+        };
         let mut rendered = release::render(&ground, previous, &shards, &domains);
-        self.refuse_to_break_what_is_served(broken, &domains)?;
+        refuse_to_break_what_is_served(broken, &domains)?;
         if let Some(previous) = previous {
             // With the number of the release that is live: equal then, if nothing changed.
             release::add_top(&ground, previous.number, &mut rendered);
@@ -209,24 +225,6 @@ impl Delivery<'_> {
                 || one.served_revision != Some(one.wanted_revision)
         });
         Ok(changed.map(|one| one.domain_id.shard()).collect::<BTreeSet<_>>().into_iter().collect())
-    }
-
-    /// A template that shops are served with and that nginx refuses now was changed by an operator: the release as a
-    /// whole is given up, and what is served stays.
-    fn refuse_to_break_what_is_served(
-        &self,
-        broken: &BTreeMap<String, String>,
-        domains: &[certmill_store::DomainPlacement],
-    ) -> Result<(), Failed> {
-        let served = domains.iter().filter_map(|domain| domain.served_template.as_ref());
-        match served.into_iter().find_map(|template| Some((template, broken.get(template.name())?))) {
-            None => Ok(()),
-            Some((template, words)) => Err(failed(
-                TargetState::Behind,
-                ProblemCode::ConfigTestFailed,
-                format!("nginx refuses the template {template}, which shops are served with: {words}"),
-            )),
-        }
     }
 
     async fn activate(
@@ -363,6 +361,23 @@ impl Delivery<'_> {
             _ => backoff(failures, fraction),
         };
         Undelivered { domain_id, code, detail, next_attempt_at: self.engine.now() + wait }
+    }
+}
+
+/// A template that shops are served with and that nginx refuses now was changed by an operator: the release as a
+/// whole is given up, and what is served stays.
+fn refuse_to_break_what_is_served(
+    broken: &BTreeMap<String, String>,
+    domains: &[certmill_store::DomainPlacement],
+) -> Result<(), Failed> {
+    let served = domains.iter().filter_map(|domain| domain.served_template.as_ref());
+    match served.into_iter().find_map(|template| Some((template, broken.get(template.name())?))) {
+        None => Ok(()),
+        Some((template, words)) => Err(failed(
+            TargetState::Behind,
+            ProblemCode::ConfigTestFailed,
+            format!("nginx refuses the template {template}, which shops are served with: {words}"),
+        )),
     }
 }
 

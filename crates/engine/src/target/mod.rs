@@ -10,7 +10,7 @@ use certmill_store::{ClaimedTarget, PendingPlacement};
 
 pub use settings::TargetSettings;
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, heartbeat::while_held};
 use outcome::{Failed, Proved};
 
 /// Domains in one delivery at most: what one release changes, and one round of handshakes proves.
@@ -21,12 +21,13 @@ pub(crate) async fn deliver(engine: &Engine, id: TargetId) -> Result<(), EngineE
     let store = &engine.parts.store;
     let Some(target) = store.claim_target(id, engine.now()).await? else { return Ok(()) };
     let pending = store.pending_placements(&target.lease, BATCH, engine.now()).await?;
-    if pending.is_empty() && target.release.is_some() {
+    if pending.is_empty() && deliver::is_up_to_date(engine, &target) {
         return Ok(store.release_target(&target.lease).await?);
     }
     let deployment =
         store.begin_deployment(&target.lease, pending.len(), &engine.parts.chance, engine.now()).await?;
-    match deliver::carry_out(engine, &target, deployment, &pending).await {
+    let work = deliver::carry_out(engine, &target, deployment, &pending);
+    match while_held(work, || store.renew_target_lease(&target.lease)).await? {
         Ok(proved) => record_proved(engine, &target, deployment, proved, &pending).await,
         Err(failed) => record_failed(engine, &target, deployment, failed).await,
     }

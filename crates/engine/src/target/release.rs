@@ -23,6 +23,8 @@ pub(super) struct Ground<'a> {
     pub(super) templates: &'a Templates,
     pub(super) layout: &'a Layout,
     pub(super) upstreams: &'a BTreeSet<certmill_model::UpstreamAddress>,
+    /// The domains that are being delivered; all others stay as they were served.
+    pub(super) batch: &'a BTreeSet<DomainId>,
     /// Templates that nginx refused, with its words.
     pub(super) broken: &'a BTreeMap<String, String>,
 }
@@ -102,6 +104,9 @@ fn usable_template<'a>(
     ground: &Ground<'_>,
     domain: &'a DomainPlacement,
 ) -> Result<&'a TemplateRef, (ProblemCode, String)> {
+    if let (Some(served), false) = (&domain.served_template, ground.batch.contains(&domain.domain_id)) {
+        return Ok(served);
+    }
     let wanted = &domain.wanted_template;
     if let Some(words) = ground.broken.get(wanted.name()) {
         return Err((ProblemCode::ConfigTestFailed, format!("nginx refuses the template {wanted}: {words}")));

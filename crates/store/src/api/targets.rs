@@ -63,7 +63,8 @@ impl PlatformTx {
                                   next_attempt_at, created_at)
              VALUES ($1, $2, $3, $4, $5, 'behind', $6, $6, $6)
              ON CONFLICT (name) DO UPDATE SET address = EXCLUDED.address, settings = EXCLUDED.settings,
-                 public_addresses = EXCLUDED.public_addresses, next_attempt_at = EXCLUDED.next_attempt_at
+                 public_addresses = EXCLUDED.public_addresses, revisit = true,
+                 next_attempt_at = EXCLUDED.next_attempt_at
              RETURNING target_id",
             target.target_id.uuid(),
             target.name.as_str(),

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::PlatformTx;
-use crate::{StoreError, rows::parsed};
+use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
 
 /// A tenant: a brand of the platform, with its shops behind one upstream.
 #[derive(Clone, Debug)]
@@ -57,6 +57,19 @@ impl PlatformTx {
         )
         .fetch_one(self.connection())
         .await?;
+        // What its domains are configured with may have changed.
+        sqlx::query!(
+            "WITH changed AS (
+                 UPDATE domains SET revision = revision + 1 WHERE tenant_id = $1 RETURNING domain_id, revision
+             )
+             UPDATE placements p SET wanted_revision = changed.revision, pending = true, next_attempt_at = $2
+             FROM changed WHERE p.domain_id = changed.domain_id",
+            id,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(TenantId::from_uuid(id))
     }
 

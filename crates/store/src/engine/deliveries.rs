@@ -73,7 +73,7 @@ pub struct Delivered {
     pub certificate_id: Option<CertificateId>,
     /// The configuration it was shown with.
     pub revision: i64,
-    /// The template it was shown with.
+    /// The template it was shown with, if its configuration was rendered anew.
     pub template: Option<TemplateRef>,
 }
 
@@ -280,7 +280,7 @@ impl Engine {
         let mut tx = self.pool.begin().await?;
         let name = sqlx::query_scalar!(
             "UPDATE targets SET lease_until = NULL, release_number = $3, manifest = $4, rendered_from = $5,
-                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6,
+                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6, revisit = false,
                  state_since = CASE WHEN state = $7 THEN state_since ELSE $6 END, state = $7
              WHERE target_id = $1 AND lease_token = $2 RETURNING name",
             lease.target_id.uuid(),
@@ -406,7 +406,7 @@ async fn record_delivered(
     let templates: Vec<_> = there.iter().map(|one| one.template.as_ref().map(ToString::to_string)).collect();
     let told = sqlx::query_scalar!(
         "UPDATE placements p SET served_certificate_id = s.certificate_id, served_revision = s.revision,
-             served_template = s.template, served_at = $6, consecutive_failures = 0,
+             served_template = COALESCE(s.template, p.served_template), served_at = $6, consecutive_failures = 0,
              pending = (p.wanted_certificate_id IS DISTINCT FROM s.certificate_id OR p.wanted_revision <> s.revision)
          FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[], $5::text[]) AS s (domain_id, certificate_id, revision, template)
          WHERE p.target_id = $1 AND p.domain_id = s.domain_id

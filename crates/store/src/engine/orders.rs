@@ -68,18 +68,24 @@ impl Engine {
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let place = key_place("orders", lease.tenant_id, order.order_id.uuid());
+        // Made first, so that it stands first on the timeline.
+        let verified = EventId::new(chance, now - time::Duration::MILLISECOND);
         let done = sqlx::query!(
             "WITH held AS (
-                 UPDATE domains SET lease_until = now() + $3, updated_at = $9,
-                     status = CASE WHEN certificate_id IS NULL THEN 'pending_issuance' ELSE status END,
-                     status_since = CASE WHEN certificate_id IS NULL AND status <> 'pending_issuance' THEN $9
-                                         ELSE status_since END
-                 WHERE domain_id = $1 AND lease_token = $2 AND revision = $10
-                 RETURNING domain_id, tenant_id
+                 UPDATE domains d SET lease_until = now() + $3, updated_at = $9,
+                     status = CASE WHEN d.certificate_id IS NULL THEN 'pending_issuance' ELSE d.status END,
+                     status_since = CASE WHEN d.certificate_id IS NULL AND d.status <> 'pending_issuance' THEN $9
+                                         ELSE d.status_since END
+                 FROM domains before
+                 WHERE before.domain_id = d.domain_id AND d.domain_id = $1 AND d.lease_token = $2 AND d.revision = $10
+                 RETURNING d.domain_id, d.tenant_id, before.status AS status_before
              ), started AS (
                  INSERT INTO orders (order_id, tenant_id, domain_id, account_id, names, status, sealed_key, created_at,
                                      updated_at)
                  SELECT $4, tenant_id, domain_id, $5, $6, 'queued', $7, $9, $9 FROM held
+             ), verified AS (
+                 INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
+                 SELECT $12, tenant_id, domain_id, $13, '', $9 FROM held WHERE status_before = 'pending_dns'
              )
              INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
              SELECT $8, tenant_id, domain_id, $11, '', $9 FROM held",
@@ -94,6 +100,8 @@ impl Engine {
             now,
             lease.revision,
             EventKind::OrderStarted.as_str(),
+            verified.uuid(),
+            EventKind::DnsVerified.as_str(),
         )
         .execute(&self.pool)
         .await?;

@@ -64,7 +64,7 @@ impl Engine {
                  WHERE next_attempt_at <= $1 AND state <> 'disabled'
                    AND (lease_until IS NULL OR lease_until < now())
                    AND (nudged_until IS NULL OR nudged_until < now())
-                   AND (release_number IS NULL OR EXISTS (
+                   AND (revisit OR EXISTS (
                        SELECT 1 FROM placements p
                        WHERE p.target_id = t.target_id AND p.pending AND p.next_attempt_at <= $1))
                  ORDER BY next_attempt_at LIMIT $2
@@ -130,16 +130,31 @@ impl Engine {
         held(done.rows_affected())
     }
 
-    /// Lets a target go: nothing was to be done, or the rest can be done at once by whoever claims next.
+    /// Lets a target go on which nothing was to be done.
     pub async fn release_target(&self, lease: &TargetLease) -> Result<(), StoreError> {
         let done = sqlx::query!(
-            "UPDATE targets SET lease_until = NULL WHERE target_id = $1 AND lease_token = $2",
+            "UPDATE targets SET lease_until = NULL, revisit = false WHERE target_id = $1 AND lease_token = $2",
             lease.target_id.uuid(),
             lease.token,
         )
         .execute(&self.pool)
         .await?;
         held(done.rows_affected())
+    }
+
+    /// Has every target looked at, and whatever waits for a later attempt tried now: templates or settings may have been
+    /// mended since this process ran last.
+    pub async fn revisit_targets(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        sqlx::query!(
+            "WITH targets_too AS (
+                 UPDATE targets SET revisit = true, next_attempt_at = LEAST(next_attempt_at, $1)
+             )
+             UPDATE placements SET next_attempt_at = $1 WHERE pending AND next_attempt_at > $1",
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Takes the next release number of a target, above `at_least`.
