@@ -146,6 +146,16 @@ impl LoadBalancer {
         }
     }
 
+    /// Where its nginx listens for HTTP.
+    pub fn http(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.http_port)
+    }
+
+    /// Where its nginx listens for HTTPS.
+    pub fn https(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.https_port)
+    }
+
     /// Where its sshd listens.
     pub fn ssh(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.ssh_port)

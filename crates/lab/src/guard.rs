@@ -1,13 +1,13 @@
 //! The guard of a lab: a process that cleans up when the process that holds the lab is killed.
 
-use std::env;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::error::{LabError, doing};
 use crate::lab::DIRECTORY_PREFIX;
+use crate::programs::find_beside;
 use crate::sweep;
 
 const PROGRAM: &str = "certmill-lab";
@@ -31,7 +31,8 @@ pub(crate) struct Guard(Child);
 
 impl Guard {
     pub(crate) fn spawn(directory: &Path) -> Result<Self, LabError> {
-        let mut command = Command::new(find()?);
+        let program = find_beside(PROGRAM).map_err(|looked_for| LabError::GuardMissing { looked_for })?;
+        let mut command = Command::new(program);
         // Nothing of ours may be held open by it: whoever reads our output would wait for the guard.
         command.arg("guard").arg(directory).current_dir("/");
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -49,17 +50,4 @@ impl Drop for Guard {
         drop(self.0.stdin.take());
         let _ = self.0.wait();
     }
-}
-
-/// Beside the running program, or one directory up: tests are in `target/debug/deps`.
-fn find() -> Result<PathBuf, LabError> {
-    let own = env::current_exe().map_err(doing("find the running program"))?;
-    let mut looked_for = PathBuf::from(PROGRAM);
-    for directory in own.ancestors().skip(1).take(2) {
-        looked_for = directory.join(PROGRAM);
-        if looked_for.is_file() {
-            return Ok(looked_for);
-        }
-    }
-    Err(LabError::GuardMissing { looked_for })
 }

@@ -4,6 +4,8 @@
 //! (nginx and sshd each), a shop behind them and a mail sink, all on loopback addresses of its own and in a
 //! directory of its own. Any number of labs run side by side, as root and as a plain user.
 //!
+//! [`service`] runs certmill itself on a lab, and [`shopper`] looks at what its load balancers serve.
+//!
 //! Nothing is left behind: [`Lab::down`] and dropping end every process of the lab and remove its directory,
 //! and when the process that holds a lab is killed, a guard process does the same.
 
@@ -18,6 +20,8 @@ mod part;
 mod parts;
 mod process;
 mod programs;
+pub mod service;
+pub mod shopper;
 mod sweep;
 
 pub use crate::description::{Description, LoadBalancer, TsigKey};

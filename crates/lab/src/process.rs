@@ -118,7 +118,8 @@ fn answers(command: &mut Command) -> io::Result<bool> {
     Ok(output.status.success() && !output.stdout.is_empty())
 }
 
-fn tail(log: &Path) -> String {
+/// The last lines of a log.
+pub(crate) fn tail(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();

@@ -48,6 +48,15 @@ impl Programs {
     }
 }
 
+/// A program of this workspace: beside the running one, or one directory up, as tests are in `target/debug/deps`.
+/// The error is where it was looked for last.
+pub(crate) fn find_beside(program: &str) -> Result<PathBuf, PathBuf> {
+    let own = env::current_exe().unwrap_or_default();
+    let candidates = || own.ancestors().skip(1).take(2).map(|directory| directory.join(program));
+    let found = candidates().find(|candidate| candidate.is_file());
+    found.ok_or_else(|| candidates().last().unwrap_or_else(|| PathBuf::from(program)))
+}
+
 fn find(program: &'static str, package: &'static str) -> Result<PathBuf, LabError> {
     let path = env::var_os("PATH").unwrap_or_default();
     SYSTEM

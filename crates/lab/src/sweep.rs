@@ -127,7 +127,8 @@ fn mentions(command_line: &[u8], path: &[u8]) -> bool {
     })
 }
 
-fn send<'a>(signal: &str, process_ids: impl Iterator<Item = &'a u32>) {
+/// Sends a signal, named as `kill` does: `TERM`. Blocks.
+pub(crate) fn send<'a>(signal: &str, process_ids: impl Iterator<Item = &'a u32>) {
     let process_ids: Vec<String> = process_ids.map(u32::to_string).collect();
     if process_ids.is_empty() {
         return;
