@@ -65,3 +65,15 @@ fn a_refused_template_is_named_with_its_line() {
 fn other_files_of_the_directory_are_left_alone() {
     assert!(with_file("README.md", "{{ nonsense").is_ok());
 }
+
+#[test]
+fn the_examples_in_the_documentation_are_templates() {
+    let text = include_str!("../../../docs/templates.md");
+    let examples: Vec<_> =
+        text.split("```nginx\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let file = example.trim_start_matches("{# ").split(':').next().unwrap();
+        assert!(with_file(file, example).is_ok(), "{:?}", with_file(file, example));
+    }
+}
