@@ -1,1 +1,19 @@
-//! Helpers of the end-to-end tests.
+//! Helpers of the end-to-end tests: a lab with the real certmill on it, and eyes of our own on what they do.
+//!
+//! Every test waits for a state with a deadline ([`until`]), never for a time.
+
+mod ca;
+mod database;
+mod files;
+mod gate;
+mod plain;
+mod stage;
+mod wait;
+
+pub use ca::CaLog;
+pub use database::Database;
+pub use files::{Found, files_below};
+pub use gate::Gate;
+pub use plain::{PlainPage, plain_page};
+pub use stage::{Stage, events, has_problem, problem};
+pub use wait::{MINUTE, SOON, until};

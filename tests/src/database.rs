@@ -1,0 +1,101 @@
+//! The database, looked into and hastened as its superuser.
+
+use sqlx::{Executor, PgPool, Row, postgres::PgPoolOptions};
+
+/// A way into the database that no tenancy bars.
+#[derive(Clone)]
+pub struct Database(PgPool);
+
+/// A certificate on record.
+#[derive(Clone, Debug)]
+pub struct StoredCertificate {
+    /// Its serial number, hexadecimal.
+    pub serial_number: String,
+    /// SHA-256 of its leaf.
+    pub fingerprint: Vec<u8>,
+    /// What has become of it.
+    pub status: String,
+}
+
+/// Everything that a claim or a nudge of a process that is gone keeps others from.
+const FREE_WHAT_THE_DEAD_HOLD: [&str; 4] = [
+    "UPDATE domains SET lease_until = now(), nudged_until = NULL",
+    "UPDATE targets SET lease_until = now(), nudged_until = NULL",
+    "UPDATE domains SET next_action_at = now() WHERE next_action_at > now() AND status LIKE 'pending%'",
+    "UPDATE targets SET next_attempt_at = now()",
+];
+
+impl Database {
+    /// At `url`; nothing is connected yet.
+    pub fn at(url: &str) -> Self {
+        Self(PgPoolOptions::new().max_connections(2).connect_lazy(url).unwrap())
+    }
+
+    /// Runs a statement.
+    pub async fn execute(&self, statement: &'static str) {
+        self.0.execute(statement).await.unwrap();
+    }
+
+    /// Runs a statement about the domain `name`, which is its `$1`.
+    pub async fn execute_for(&self, name: &str, statement: &'static str) {
+        let done = sqlx::query(statement).bind(name).execute(&self.0).await.unwrap();
+        assert_ne!(done.rows_affected(), 0, "{name}: {statement}");
+    }
+
+    /// A number.
+    pub async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.0).await.unwrap()
+    }
+
+    /// A number about the domain `name`, which is the query's `$1`.
+    pub async fn count_for(&self, name: &str, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).bind(name).fetch_one(&self.0).await.unwrap()
+    }
+
+    /// Lets the next attempt for `name` begin now.
+    pub async fn hasten(&self, name: &str) {
+        self.execute_for(name, "UPDATE domains SET next_action_at = now() WHERE name = $1").await;
+    }
+
+    /// Ends every claim now, as time would, and lets what waits for its next attempt begin. Only while no worker runs.
+    pub async fn let_time_pass(&self) {
+        for statement in FREE_WHAT_THE_DEAD_HOLD {
+            self.execute(statement).await;
+        }
+    }
+
+    /// The certificates of `name`, oldest first.
+    pub async fn certificates(&self, name: &str) -> Vec<StoredCertificate> {
+        let query =
+            "SELECT serial_number, fingerprint, c.status FROM certificates c JOIN domains d USING (domain_id)
+                     WHERE d.name = $1 ORDER BY c.certificate_id";
+        let rows = sqlx::query(query).bind(name).fetch_all(&self.0).await.unwrap();
+        rows.iter()
+            .map(|row| StoredCertificate {
+                serial_number: row.get("serial_number"),
+                fingerprint: row.get("fingerprint"),
+                status: row.get("status"),
+            })
+            .collect()
+    }
+
+    /// Answers of the CA's challenges that are still given.
+    pub async fn open_challenges(&self) -> i64 {
+        self.count("SELECT count(*) FROM challenges").await
+    }
+
+    /// Every row of every table, the queue's too, as text; binary columns in hexadecimal.
+    pub async fn dump(&self) -> String {
+        let tables = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+                      WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
+        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&self.0).await.unwrap();
+        let mut dump = String::new();
+        for table in tables {
+            let query = format!("SELECT row_to_json(t)::text FROM {table} t");
+            let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&self.0).await;
+            let rows: Vec<String> = rows.unwrap();
+            dump.push_str(&format!("{table}\n{}\n", rows.join("\n")));
+        }
+        dump
+    }
+}

@@ -1,0 +1,139 @@
+//! A lab with certmill on it, and what every test asks of them.
+
+use std::net::SocketAddr;
+
+use certmill_lab::{
+    Lab, LoadBalancer, Options,
+    service::{Api, Role, Running, Service},
+    shopper::Shopper,
+};
+use serde_json::{Value, json};
+
+use crate::{Database, MINUTE, SOON, until};
+
+/// A lab, certmill's installation on it with both load balancers, and a tenant.
+pub struct Stage {
+    /// Certmill's installation.
+    pub service: Service,
+    /// The API as the tenant `Nordwind` sees it.
+    pub shops: Api,
+    /// The database.
+    pub database: Database,
+    /// The CA's root.
+    pub roots: String,
+    /// The lab. Last, so that it goes last.
+    pub lab: Lab,
+}
+
+impl Stage {
+    /// Everything before the first start of certmill.
+    pub async fn set() -> Self {
+        Self::on(Lab::up(Options::default()).await.unwrap(), &[]).await
+    }
+
+    /// The same on a lab that is up; `environment` is certmill's.
+    pub async fn on(lab: Lab, environment: &[(&str, &str)]) -> Self {
+        let service = Service::set_up(&lab, environment).await.unwrap();
+        let shops = service.add_tenant("Nordwind").await.unwrap();
+        let database = Database::at(&lab.description().postgres_url);
+        let roots = lab.issuing_roots_pem().await.unwrap();
+        Self { service, shops, database, roots, lab }
+    }
+
+    /// Starts all of certmill, and waits until both load balancers have their first configuration.
+    pub async fn start(&self) -> Running {
+        let running = self.service.start(Role::All, &[]).await.unwrap();
+        self.targets_in_sync().await;
+        running
+    }
+
+    /// Starts all of certmill as a process that ends at a checkpoint, as by `kill -9`.
+    pub async fn start_dying_at(&self, checkpoint: &str) -> Running {
+        self.service.spawn(Role::All, &[("CERTMILL_DIE_AT", checkpoint)]).unwrap()
+    }
+
+    /// Waits until both load balancers have a configuration and serve what is wanted.
+    pub async fn targets_in_sync(&self) {
+        let query = "SELECT count(*) FROM targets WHERE release_number IS NULL OR state <> 'in_sync'";
+        until("both load balancers in sync", MINUTE, async || match self.database.count(query).await {
+            0 => Ok(()),
+            behind => Err(format!("{behind} are not")),
+        })
+        .await;
+    }
+
+    /// Registers a domain, with the tenant's template.
+    pub async fn put(&self, name: &str) -> Value {
+        self.shops.put(name, &Value::Null).await.unwrap()
+    }
+
+    /// Registers a domain with a template, or changes it.
+    pub async fn put_with(&self, name: &str, template: &str) -> Value {
+        self.shops.put(name, &json!({ "template": template })).await.unwrap()
+    }
+
+    /// Waits until a domain is active, and sees for itself that both load balancers show its certificate.
+    pub async fn active(&self, name: &str) -> Value {
+        self.active_within(name, SOON).await
+    }
+
+    /// The same with another deadline.
+    pub async fn active_within(&self, name: &str, within: std::time::Duration) -> Value {
+        let domain = self.shops.wait_for_status(name, "active", within).await.unwrap();
+        self.served_everywhere(name, serial_number(&domain)).await;
+        domain
+    }
+
+    /// Fails unless a handshake with each load balancer shows the certificate with this serial number, at once.
+    pub async fn served_everywhere(&self, name: &str, serial_number: &str) {
+        for load_balancer in self.load_balancers() {
+            let shown = self.shown(load_balancer, name).await;
+            assert_eq!(shown.as_deref(), Ok(serial_number), "{name} on {}", load_balancer.name);
+        }
+    }
+
+    /// The serial number that a handshake shows; the error is what a browser would say.
+    pub async fn shown(&self, load_balancer: &LoadBalancer, name: &str) -> Result<String, String> {
+        let shown = self.shopper().handshake(https(load_balancer), name).await;
+        shown.map_err(|refused| refused.source.to_string())
+    }
+
+    /// A page of a shop over HTTPS: its status, where it leads to, and its body.
+    pub async fn page(&self, load_balancer: &LoadBalancer, name: &str, path: &str) -> (u16, String, String) {
+        let page = self.shopper().get(https(load_balancer), name, path).await.unwrap();
+        (page.status, page.location.unwrap_or_default(), page.body)
+    }
+
+    /// The load balancers.
+    pub fn load_balancers(&self) -> &[LoadBalancer] {
+        &self.lab.description().load_balancers
+    }
+
+    /// A new one each time: a resumed session would show the certificate of the first.
+    fn shopper(&self) -> Shopper {
+        Shopper::trusting(&self.roots).unwrap()
+    }
+}
+
+/// Whether the document of a domain shows a problem with this code.
+pub fn has_problem(domain: &Value, code: &str) -> bool {
+    problem(domain, code).is_some()
+}
+
+/// The problem with this code in the document of a domain.
+pub fn problem<'a>(domain: &'a Value, code: &str) -> Option<&'a Value> {
+    domain["problems"].as_array()?.iter().find(|problem| problem["code"] == code)
+}
+
+/// How often each kind of event stands in a timeline, as `kind`.
+pub fn events(timeline: &[Value], kind: &str) -> usize {
+    timeline.iter().filter(|event| event["kind"] == kind).count()
+}
+
+fn serial_number(domain: &Value) -> &str {
+    domain["certificate"]["serial_number"].as_str().expect("an active domain has a certificate")
+}
+
+fn https(load_balancer: &LoadBalancer) -> SocketAddr {
+    SocketAddr::new(load_balancer.address, load_balancer.https_port)
+}
