@@ -167,7 +167,8 @@ impl Order {
     /// Waits as the CA asks, or longer each time, and looks again.
     async fn pause(&mut self, delay: &mut Duration, deadline: Instant) -> Result<(), AcmeError> {
         let asked = self.retry_after.and_then(|wait| Duration::try_from(wait).ok());
-        let wait = asked.unwrap_or(*delay);
+        // A CA that says 0 does not mean as fast as we can.
+        let wait = asked.unwrap_or(*delay).max(self.client.polling.initial_delay);
         if Instant::now() + wait > deadline {
             return Err(AcmeError::StillProcessing { retry_after: self.retry_after });
         }

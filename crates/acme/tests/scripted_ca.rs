@@ -279,6 +279,17 @@ async fn a_ca_that_asks_for_more_time_than_there_is_gets_it() {
 }
 
 #[tokio::test]
+async fn a_ca_that_asks_for_no_wait_is_not_flooded() {
+    let processing = |base: &str| with_header(json_answer(200, &order(base, "processing")), "0");
+    let mut ca = ScriptedCa::start(always("/order/1", processing)).await;
+    ca.settings.poll_initial_delay = Duration::from_millis(50);
+    let mut order = ca.client().await.unwrap().resume(&ca.order_url()).await.unwrap();
+    let error = order.await_certificate(Instant::now() + Duration::from_millis(200)).await.unwrap_err();
+    assert!(matches!(error, AcmeError::StillProcessing { .. }), "{error:?}");
+    assert!(ca.asked("/order/1") <= 5);
+}
+
+#[tokio::test]
 async fn an_order_that_stays_pending_is_parked_at_the_deadline() {
     let ca = ScriptedCa::start(|_| None).await;
     let mut order = ca.place().await.unwrap();
