@@ -1,0 +1,285 @@
+//! Claims, fencing and what concurrent workers can do to one another: on a real Postgres.
+
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
+
+use certmill_model::{
+    CertificateId, Chance, Clock, DomainId, DomainStatus, Hostname, Label, OrderId, SystemClock, TemplateRef,
+    TenantId, UpstreamAddress,
+};
+use certmill_postgres::Cluster;
+use certmill_store::{
+    Api, ClaimedDomain, DomainWish, Engine, Issued, NewOrder, PlacedChallenge, Put, StoreError, Tenant,
+};
+use certmill_vault::{MasterKey, Secret, Vault};
+use tempfile::TempDir;
+use time::{Duration, OffsetDateTime};
+
+/// A database with one tenant.
+struct Base {
+    api: Api,
+    engine: Engine,
+    vault: Vault,
+    chance: Chance,
+    tenant: TenantId,
+    url: String,
+    _cluster: Cluster,
+    _directory: TempDir,
+}
+
+impl Base {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // The server's user must be able to go through it.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let cluster = Cluster::start(&directory.path().join("postgres")).await.unwrap();
+        let url = cluster.url();
+        certmill_store::migrate(&url).await.unwrap();
+        let api = certmill_store::connect_api(&url, 8).await.unwrap();
+        let engine = certmill_store::connect_engine(&url, 16).await.unwrap();
+        let vault = Vault::new(vec![MasterKey::generate()]).unwrap();
+        let chance = Chance::seeded(1);
+        let tenant = Tenant {
+            tenant_id: TenantId::new(&chance, now()),
+            name: Label::parse("Nordwind").unwrap(),
+            template: TemplateRef::parse("storefront").unwrap(),
+            upstream: UpstreamAddress::parse("127.0.0.1:1").unwrap(),
+        };
+        let mut platform = api.platform().await.unwrap();
+        let tenant = platform.put_tenant(&tenant, now()).await.unwrap();
+        platform.commit().await.unwrap();
+        Self { api, engine, vault, chance, tenant, url, _cluster: cluster, _directory: directory }
+    }
+
+    async fn put(&self, name: &str) -> DomainId {
+        let mut tx = self.api.tenant(self.tenant).await.unwrap();
+        let wish = DomainWish { name: Hostname::parse(name).unwrap(), external_id: None, template: None };
+        let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) =
+            tx.put_domain(&wish, &self.chance, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        domain.domain_id
+    }
+
+    async fn claim(&self, domain: DomainId) -> Option<ClaimedDomain> {
+        self.engine.claim_domain(domain, now() + Duration::SECOND).await.unwrap()
+    }
+
+    async fn start_order(&self, domain: &ClaimedDomain) -> Result<OrderId, StoreError> {
+        let account = self
+            .engine
+            .account("https://ca.test/dir", || Secret::new(vec![1]), &self.vault, &self.chance, now())
+            .await?;
+        let order_id = OrderId::new(&self.chance, now());
+        let names = [domain.name.clone()];
+        let key = Secret::new(b"a private key".to_vec());
+        let order = NewOrder { order_id, account_id: account.account_id, names: &names, key: &key };
+        self.engine.start_order(&domain.lease, &order, &self.vault, &self.chance, now()).await?;
+        Ok(order_id)
+    }
+
+    async fn issued(&self, domain: &ClaimedDomain, order_id: OrderId) -> Result<(), StoreError> {
+        let names = [domain.name.clone()];
+        let issued = Issued {
+            certificate_id: CertificateId::new(&self.chance, now()),
+            order_id,
+            names: &names,
+            serial_number: "01",
+            fingerprint: &[7; 32],
+            issuer: "CN=test",
+            not_before: now(),
+            not_after: now() + Duration::days(90),
+            fullchain: "PEM",
+            key: &Secret::new(b"a private key".to_vec()),
+            renew_after: now() + Duration::days(60),
+        };
+        self.engine.issued(domain, &issued, &self.vault, &self.chance, now()).await
+    }
+
+    /// As the cluster's superuser, past every wall.
+    async fn sql(&self, statement: &'static str) -> i64 {
+        let mut owner = <sqlx::PgConnection as sqlx::Connection>::connect(&self.url).await.unwrap();
+        sqlx::query_scalar(statement).fetch_one(&mut owner).await.unwrap()
+    }
+}
+
+fn now() -> OffsetDateTime {
+    SystemClock.now()
+}
+
+#[tokio::test]
+async fn of_many_workers_that_claim_one_domain_one_gets_it() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    let mut claims = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let engine = base.engine.clone();
+        claims.spawn(async move {
+            engine.claim_domain(domain, now() + Duration::SECOND).await.unwrap().is_some()
+        });
+    }
+    assert_eq!(claims.join_all().await.into_iter().filter(|got| *got).count(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_wakes_late_writes_nothing() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    let late = base.claim(domain).await.unwrap();
+    base.sql("UPDATE domains SET lease_until = now() - interval '1 second' RETURNING 1::bigint").await;
+    let other = base.claim(domain).await.unwrap();
+
+    assert!(matches!(base.start_order(&late).await, Err(StoreError::LeaseLost)));
+    assert!(matches!(base.engine.rest(&late.lease, None).await, Err(StoreError::LeaseLost)));
+    assert!(matches!(base.engine.renew_lease(&late.lease).await, Err(StoreError::LeaseLost)));
+    let order = base.start_order(&other).await.unwrap();
+    assert!(matches!(base.issued(&late, order).await, Err(StoreError::LeaseLost)));
+    assert_eq!(base.sql("SELECT count(*) FROM certificates").await, 0);
+    assert_eq!(base.sql("SELECT count(*) FROM orders").await, 1);
+
+    base.issued(&other, order).await.unwrap();
+    assert_eq!(base.sql("SELECT count(*) FROM certificates").await, 1);
+}
+
+#[tokio::test]
+async fn an_order_goes_on_with_its_key_and_its_url_after_the_worker_is_gone() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    let gone = base.claim(domain).await.unwrap();
+    let order = base.start_order(&gone).await.unwrap();
+    let challenge = PlacedChallenge { token: "tok".parse_token(), key_authorization: "tok.thumb".into() };
+    base.engine
+        .order_placed(&gone.lease, order, "https://ca.test/order/1", &[challenge], now())
+        .await
+        .unwrap();
+    base.sql("UPDATE domains SET lease_until = now() - interval '1 second' RETURNING 1::bigint").await;
+
+    let heir = base.claim(domain).await.unwrap();
+    let found = heir.order.as_ref().expect("the order is open");
+    assert_eq!(found.order_id, order);
+    assert_eq!(found.url.as_deref(), Some("https://ca.test/order/1"));
+    assert!(found.private_key(&base.vault).unwrap() == Secret::new(b"a private key".to_vec()));
+    let answer = base.api.key_authorization(&"tok".parse_token()).await.unwrap();
+    assert_eq!(answer.as_deref(), Some("tok.thumb"));
+
+    base.issued(&heir, order).await.unwrap();
+    assert_eq!(base.api.key_authorization(&"tok".parse_token()).await.unwrap(), None);
+    assert_eq!(base.sql("SELECT count(*) FROM orders WHERE sealed_key IS NOT NULL").await, 0);
+}
+
+#[tokio::test]
+async fn a_wish_made_while_a_worker_holds_the_domain_is_not_lost() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    let claimed = base.claim(domain).await.unwrap();
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    let wish = DomainWish {
+        name: Hostname::parse("shop.example.com").unwrap(),
+        external_id: Some(Label::parse("48213").unwrap()),
+        template: None,
+    };
+    tx.put_domain(&wish, &base.chance, now()).await.unwrap();
+    tx.commit().await.unwrap();
+
+    base.engine.rest(&claimed.lease, Some(now() + Duration::days(60))).await.unwrap();
+    assert!(base.claim(domain).await.is_some(), "it is due again at once");
+}
+
+#[tokio::test]
+async fn a_domain_deleted_while_its_certificate_is_being_issued_stays_deleted() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    let claimed = base.claim(domain).await.unwrap();
+    let order = base.start_order(&claimed).await.unwrap();
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    let name = Hostname::parse("shop.example.com").unwrap();
+    assert!(tx.delete_domain(&name, &base.chance, now()).await.unwrap());
+    tx.commit().await.unwrap();
+
+    base.issued(&claimed, order).await.unwrap();
+    let again = base.claim(domain).await.expect("it is due");
+    assert_eq!(again.status, DomainStatus::PendingDeletion);
+    base.engine.finish_deletion(&again.lease, &base.chance, now()).await.unwrap();
+    assert!(base.put("shop.example.com").await != domain, "the name is free for a new domain");
+}
+
+#[tokio::test]
+async fn a_due_domain_is_nudged_once_until_it_is_claimed() {
+    let base = Base::new().await;
+    let ids: BTreeSet<_> = [base.put("a.example.com").await, base.put("b.example.com").await].into();
+    let mut tx = base.engine.begin().await.unwrap();
+    let taken = base.engine.take_due_domains(&mut tx, 10, now() + Duration::SECOND).await.unwrap();
+    assert_eq!(taken.iter().map(|(id, _)| *id).collect::<BTreeSet<_>>(), ids);
+    assert!(base.engine.take_due_domains(&mut tx, 10, now() + Duration::SECOND).await.unwrap().is_empty());
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_many_tenants_that_claim_one_name_one_gets_it() {
+    let base = Base::new().await;
+    let mut platform = base.api.platform().await.unwrap();
+    let mut tenants = vec![base.tenant];
+    for number in 0..9 {
+        let tenant = Tenant {
+            tenant_id: TenantId::new(&base.chance, now()),
+            name: Label::parse(&format!("tenant {number}")).unwrap(),
+            template: TemplateRef::parse("storefront").unwrap(),
+            upstream: UpstreamAddress::parse("127.0.0.1:1").unwrap(),
+        };
+        tenants.push(platform.put_tenant(&tenant, now()).await.unwrap());
+    }
+    platform.commit().await.unwrap();
+    let mut puts = tokio::task::JoinSet::new();
+    for (number, tenant) in tenants.into_iter().enumerate() {
+        let api = base.api.clone();
+        puts.spawn(async move {
+            let wish = DomainWish {
+                name: Hostname::parse("shop.example.com").unwrap(),
+                external_id: None,
+                template: None,
+            };
+            let mut tx = api.tenant(tenant).await.unwrap();
+            match tx.put_domain(&wish, &Chance::seeded(100 + number as u64), now()).await {
+                Ok(_) => tx.commit().await.map(|()| true).unwrap(),
+                Err(StoreError::NameTaken) => false,
+                Err(error) => panic!("{error}"),
+            }
+        });
+    }
+    assert_eq!(puts.join_all().await.into_iter().filter(|won| *won).count(), 1);
+}
+
+/// A million due rows would be read in order by their index, not sorted.
+#[tokio::test]
+async fn what_is_due_is_found_by_an_index() {
+    let base = Base::new().await;
+    base.sql(
+        "WITH filled AS (
+             INSERT INTO domains (domain_id, tenant_id, name, status, status_since, next_action_at, created_at, updated_at)
+             SELECT gen_random_uuid(), (SELECT tenant_id FROM tenants), 's' || n || '.example.com', 'active', now(),
+                    now() + n * interval '1 minute', now(), now()
+             FROM generate_series(1, 50000) n RETURNING 1)
+         SELECT count(*) FROM filled",
+    )
+    .await;
+    let mut owner = <sqlx::PgConnection as sqlx::Connection>::connect(&base.url).await.unwrap();
+    sqlx::query("ANALYZE domains").execute(&mut owner).await.unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(
+        "EXPLAIN SELECT domain_id FROM domains
+         WHERE next_action_at <= now() AND (lease_until IS NULL OR lease_until < now())
+           AND (nudged_until IS NULL OR nudged_until < now())
+         ORDER BY next_action_at LIMIT 128 FOR UPDATE SKIP LOCKED",
+    )
+    .fetch_all(&mut owner)
+    .await
+    .unwrap();
+    assert!(plan.iter().any(|line| line.contains("domains_due")), "{plan:#?}");
+}
+
+trait ParseToken {
+    fn parse_token(&self) -> certmill_model::ChallengeToken;
+}
+
+impl ParseToken for str {
+    fn parse_token(&self) -> certmill_model::ChallengeToken {
+        certmill_model::ChallengeToken::parse(self).unwrap()
+    }
+}
