@@ -80,7 +80,7 @@ UseDNS no
 PrintMotd no
 MaxStartups 200:30:400
 MaxSessions 100
-SetEnv PATH={directory}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+SetEnv PATH={directory}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME={directory}
 Subsystem sftp internal-sftp
 ",
         listen = load_balancer.ssh(),
