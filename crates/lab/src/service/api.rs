@@ -87,6 +87,25 @@ impl Api {
         Ok(entries(self.expect("GET", "/v1/targets", None).await?))
     }
 
+    /// Waits until every load balancer has a release and all that it should have; for the platform.
+    pub async fn wait_for_targets(&self, limit: Duration) -> Result<(), ServiceError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let targets = self.targets().await?;
+            let ready = |target: &Value| target["state"] == "in_sync" && target["release"].is_number();
+            if targets.iter().all(ready) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(ServiceError::TooLate {
+                    name: "a load balancer".to_owned(),
+                    last: targets.into(),
+                });
+            }
+            sleep(POLL).await;
+        }
+    }
+
     /// Waits until a domain has this status, and returns its document.
     pub async fn wait_for_status(
         &self,

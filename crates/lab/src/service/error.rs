@@ -62,7 +62,7 @@ pub enum ServiceError {
     /// What was waited for did not come.
     #[error("{name} did not get there in time; at last it was {last:#}")]
     TooLate {
-        /// The domain.
+        /// The domain's name, or what else was waited for.
         name: String,
         /// Its last document.
         last: Value,

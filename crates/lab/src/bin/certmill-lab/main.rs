@@ -1,4 +1,8 @@
-//! The laboratory on its own.
+//! The laboratory on its own, the demo and the benchmark on it.
+
+mod demo;
+mod interruption;
+mod screen;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -7,8 +11,9 @@ use std::process::ExitCode;
 
 use certmill_lab::{Lab, LabError, Options, guard};
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+
+use crate::interruption::Interruption;
 
 /// Real parts on loopback: PostgreSQL, an ACME server, DNS, load balancers, a mail sink.
 #[derive(Parser)]
@@ -26,6 +31,12 @@ enum Command {
         #[arg(long, default_value_t = Options::default().load_balancers, value_parser = clap::value_parser!(u8).range(1..=200))]
         load_balancers: u8,
     },
+    /// Show certmill at work on a lab: a dozen shops of two tenants, from registration to a handshake
+    Demo {
+        /// Exit when every shop is proved to be served, with 1 and the reason if one is not
+        #[arg(long)]
+        once: bool,
+    },
     /// Wait for the end of standard input, then end every process of the lab in this directory and remove it
     Guard {
         /// The lab's directory
@@ -33,49 +44,51 @@ enum Command {
     },
 }
 
+type Done = Result<(), Box<dyn Error>>;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
-    let done = match Arguments::parse().command {
-        Command::Up { load_balancers } => up(load_balancers).await,
-        Command::Guard { directory } => guard::run(&directory),
+    let done: Done = match Arguments::parse().command {
+        Command::Up { load_balancers } => up(load_balancers).await.map_err(Into::into),
+        Command::Demo { once } => demo::run(once).await.map_err(Into::into),
+        Command::Guard { directory } => guard::run(&directory).map_err(Into::into),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            report(&*error);
             ExitCode::FAILURE
         }
     }
 }
 
 async fn up(load_balancers: u8) -> Result<(), LabError> {
+    let mut interruption = Interruption::listen();
     let lab = Lab::up(Options { load_balancers, ..Options::default() }).await?;
     let json = lab.description().to_json();
     // A closed standard output is no reason to go down: the end of standard input is.
     let _ = writeln!(io::stdout(), "{json}");
-    wait_for_the_end().await;
+    tokio::select! {
+        () = end_of_input() => {}
+        () = interruption.comes() => {}
+    }
     lab.down().await
 }
 
-async fn wait_for_the_end() {
+async fn end_of_input() {
     let (ended, end) = oneshot::channel();
     // A thread of its own: the runtime would wait for a pending read of standard input when it ends.
     std::thread::spawn(move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         let _ = ended.send(());
     });
-    let mut terminate = signal(SignalKind::terminate()).expect("signals can be handled");
-    tokio::select! {
-        _ = end => {}
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+    let _ = end.await;
 }
 
 /// The error and everything behind it, one line each.
-fn report(error: &LabError) {
-    let mut cause: Option<&dyn Error> = Some(error);
+fn report(error: &dyn Error) {
+    let mut cause = Some(error);
     while let Some(error) = cause {
         let _ = writeln!(io::stderr(), "certmill-lab: {error}");
         cause = error.source();
