@@ -125,7 +125,7 @@ allow_special_use = []
 template_directory = ""
 
 [log]
-filter = "info"
+filter = "info,sqlx=warn,apalis_core=warn"
 "#;
 
 impl Config {
