@@ -134,3 +134,14 @@ fn finish(headers: &mut HeaderMap, request_id: &str, https: bool) {
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_link_is_not_logged() {
+        assert_eq!(logged_path(&Uri::from_static("/login/certmill_secret")), "/login/…");
+        assert_eq!(logged_path(&Uri::from_static("/v1/domains/a.example?cursor=x")), "/v1/domains/a.example");
+    }
+}

@@ -93,11 +93,6 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "domain_not_found", "Domain not found", detail)
     }
 
-    /// The answer to a path that leads nowhere.
-    pub(crate) async fn no_such_page() -> Self {
-        Self::of_status(StatusCode::NOT_FOUND)
-    }
-
     /// Stands in for an error that some layer answered with a bare status.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let (code, title, detail) = match status {

@@ -1,8 +1,18 @@
 //! All routes behind their layers, and the loop that answers them.
 
-use std::{any::Any, future::Future, io, time::Duration};
+use std::{
+    any::Any,
+    future::{Future, ready},
+    io,
+    time::Duration,
+};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, response::Response};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    response::{IntoResponse, Response},
+};
 use http::StatusCode;
 use tokio::{net::TcpListener, sync::oneshot};
 use tower::ServiceBuilder;
@@ -21,19 +31,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// All routes: API, dashboard, responder, probes.
 pub fn router(state: WebState) -> Router {
-    let layers = ServiceBuilder::new()
-        .layer(CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
-        .layer(CatchPanicLayer::custom(answer_to_panic))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
-    Router::new()
+    let routes = Router::new()
         .merge(api::routes())
         .merge(challenge::routes())
         .merge(dashboard::routes())
-        .fallback(Problem::no_such_page)
-        .layer(layers)
-        .with_state(state)
+        .fallback(|| ready(Problem::of_status(StatusCode::NOT_FOUND)));
+    layered(routes, state)
 }
 
 /// Answers requests on `listener` until `shutdown` completes and the requests under way have ended.
@@ -60,9 +63,80 @@ pub async fn serve(
     }
 }
 
+fn layered(routes: Router<WebState>, state: WebState) -> Router {
+    let layers = ServiceBuilder::new()
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
+        .layer(CatchPanicLayer::custom(answer_to_panic))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    routes.layer(layers).with_state(state)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over so")]
 fn answer_to_panic(panic: Box<dyn Any + Send>) -> Response {
     let message =
         panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = message.unwrap_or("(no message)"), "a handler panicked");
-    axum::response::IntoResponse::into_response(Problem::internal())
+    Problem::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{body::Body, routing::get};
+    use certmill_model::{Chance, NamePolicy, SystemClock};
+    use http::{Request, header::CONTENT_TYPE};
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{PublicUrl, WebSettings};
+
+    /// A state whose database does not exist.
+    async fn state() -> WebState {
+        let store = certmill_store::connect_api("postgres://nobody@127.0.0.1:1/none", 1).await.unwrap();
+        let settings = WebSettings {
+            public_url: PublicUrl::parse("http://127.0.0.1:8080").unwrap(),
+            name_policy: NamePolicy::default(),
+            templates: Vec::new(),
+        };
+        WebState::new(store, Arc::new(SystemClock), Arc::new(Chance::seeded(1)), settings)
+    }
+
+    async fn problem_at(routes: Router<WebState>) -> Value {
+        let request = Request::builder().uri("/").body(Body::empty()).unwrap();
+        let answer = layered(routes, state().await).oneshot(request).await.unwrap();
+        assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
+        serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_in_fixed_words() {
+        let routes = Router::new().route("/", get(|| async { assert_eq!("secret", "words") }));
+        let problem = problem_at(routes).await;
+        assert_eq!((&problem["status"], &problem["code"]), (&500.into(), &"internal".into()));
+        assert!(!problem.to_string().contains("secret"), "{problem}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_takes_too_long_is_given_up() {
+        let slow = || async { tokio::time::sleep(REQUEST_TIMEOUT * 2).await };
+        let problem = problem_at(Router::new().route("/", get(slow))).await;
+        assert_eq!((&problem["status"], &problem["code"]), (&503.into(), &"timed_out".into()));
+    }
+
+    #[tokio::test]
+    async fn serving_ends_with_the_signal() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(serve(listener, router(state().await), async { stopped.await.unwrap() }));
+        tokio::net::TcpStream::connect(address).await.unwrap();
+        stop.send(()).unwrap();
+        server.await.unwrap().unwrap();
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    }
 }

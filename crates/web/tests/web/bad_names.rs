@@ -8,7 +8,7 @@ const REFUSED: &str = include_str!("../../../../tests/corpus/names-refused.txt")
 const CONVERTED: &str = include_str!("../../../../tests/corpus/names-converted.txt");
 
 fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Answer, Bench};
+use crate::support::{Bench, exchange::Answer};
 
 const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
 

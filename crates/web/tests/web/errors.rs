@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 
-use crate::support::{Bench, Call};
+use crate::support::{Bench, exchange::Call};
 
 #[tokio::test]
 async fn an_unknown_address_and_a_wrong_method_are_problems_too() {

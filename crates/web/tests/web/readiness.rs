@@ -1,6 +1,8 @@
 //! The database away, and back.
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,9 +12,8 @@ use certmill_postgres::Cluster;
 use certmill_store::{connect_api, migrate};
 use certmill_web::{WebState, router};
 use http::{Method, StatusCode};
-use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::support::{Call, settings};
+use crate::support::{exchange::Call, settings};
 
 #[tokio::test]
 async fn without_the_database_the_process_lives_and_is_not_ready_until_it_is_back() {

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use time::Duration;
 
-use crate::support::Bench;
+use crate::support::{Bench, exchange::Call};
 
 async fn log_in(bench: &Bench) -> String {
     let answer = bench.post(&bench.login_path().await).send().await;
@@ -107,7 +107,7 @@ async fn another_sites_form_does_nothing() {
     let foreign = bench.post(&path).header("origin", "https://evil.example").send().await;
     // Two Origin headers, ours first: only a broken client sends that, and the first one counts.
     assert_eq!(foreign.status, StatusCode::SEE_OTHER);
-    let call = || crate::support::Call::new(&bench.router, http::Method::POST, &path);
+    let call = || Call::new(&bench.router, http::Method::POST, &path);
     for answer in [call().header("origin", "https://evil.example").send().await, call().send().await] {
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::FORBIDDEN, "foreign_form"));
     }

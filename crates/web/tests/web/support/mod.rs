@@ -1,7 +1,7 @@
 //! A router over a database of its own, and what stands in it.
 
 mod cluster;
-mod exchange;
+pub(crate) mod exchange;
 mod seed;
 
 use std::sync::Arc;
@@ -16,7 +16,6 @@ use certmill_web::{PublicUrl, WebSettings, WebState, router};
 use time::{Duration, macros::datetime};
 
 pub(crate) use cluster::{Server, new_database};
-pub(crate) use exchange::{Answer, Call};
 
 /// A router, its database, and its clock.
 pub(crate) struct Bench {
