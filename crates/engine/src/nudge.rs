@@ -24,7 +24,7 @@ pub(crate) enum Lane {
     Targets,
 }
 
-/// How many nudges wait or are being worked on.
+/// How many nudges wait for a worker. Those in the hands of a worker do not count: it may be gone.
 pub(crate) struct Waiting {
     pub(crate) domains: i64,
     pub(crate) targets: i64,
@@ -36,7 +36,12 @@ const DELIVERIES: usize = 8;
 /// How often an idle worker looks for itself, beside hearing of new nudges.
 const POLL: Duration = Duration::from_secs(2);
 
-/// A worker that has not been heard of for this long is gone. Far above the queue's heartbeat of 30 s.
+/// How often a worker says that it lives, and how often it may fail to until its nudges are given to others. A nudge
+/// that a living worker still works on may then be doubled, which a lease makes harmless.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+const MISSED_HEARTBEATS: usize = 3;
+
+/// A worker that has not been heard of for this long is forgotten: far above its heartbeat.
 const GONE_AFTER_MINUTES: i32 = 10;
 
 impl Lane {
@@ -55,7 +60,8 @@ impl Lane {
         }
     }
 
-    /// Nudges outstanding at most: enough that no worker waits for the planner.
+    /// Nudges that may wait at most: enough that no worker waits for the planner, and few, because the queue's fetch
+    /// slows with its table.
     pub(crate) fn window(self, engine: &Engine) -> i64 {
         2 * self.concurrency(engine) as i64
     }
@@ -112,11 +118,11 @@ async fn push_all(
     Ok(())
 }
 
-/// How many nudges are outstanding.
+/// How many nudges wait in each lane.
 pub(crate) async fn waiting(connection: &mut PgConnection) -> Result<Waiting, EngineError> {
     let (domains, targets) = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE job_type = $1), count(*) FILTER (WHERE job_type = $2) FROM apalis.jobs
-         WHERE status IN ('Pending', 'Queued', 'Running')",
+         WHERE status = 'Pending'",
     )
     .bind(Lane::Domains.queue())
     .bind(Lane::Targets.queue())
@@ -167,7 +173,11 @@ async fn run_worker(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), BoxDynError> {
     let name = format!("{}-{}", lane.queue(), engine.parts.chance.uuid(engine.now()));
-    let config = Config::default().queue(lane.queue()).batch_size(1);
+    let config = Config::default()
+        .queue(lane.queue())
+        .batch_size(1)
+        .heartbeat_interval(HEARTBEAT)
+        .missed_heartbeats(MISSED_HEARTBEATS);
     let backend = PostgresStorage::<serde_json::Value>::new(engine.parts.store.pool())
         .with_config(config)
         .with_pubsub()
