@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use certmill_lab::{LoadBalancer, Part};
 use certmill_tests::{MINUTE, SOON, Stage, files_below, plain_page, until};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -123,20 +124,21 @@ async fn each_kind_of_shop_is_served_in_its_way_and_can_become_another() {
             (301, format!("https://moved.shops.test:{}/a", load_balancer.https_port))
         );
     }
-    an_asset_of_a_cached_shop_outlives_the_shop(&stage).await;
-    a_plain_shop_becomes_a_dedicated_one(&stage).await;
+    // First, while no reload is on its way: the last release is served.
     a_renewal_needs_no_reload_in_the_shared_form(&stage, "cached.shops.test").await;
     a_renewal_reaches_a_dedicated_block(&stage, "own.shops.test").await;
+    an_asset_of_a_cached_shop_outlives_the_shop(&stage).await;
+    a_plain_shop_becomes_a_dedicated_one(&stage).await;
 }
 
 async fn an_asset_of_a_cached_shop_outlives_the_shop(stage: &Stage) {
     let load_balancer = &stage.load_balancers()[0];
     assert_eq!(stage.page(load_balancer, "cached.shops.test", "/logo.png").await.0, 200);
-    stage.lab.stop(certmill_lab::Part::Shop).await.unwrap();
+    stage.lab.stop(Part::Shop).await.unwrap();
     assert_eq!(stage.page(load_balancer, "cached.shops.test", "/logo.png").await.0, 200);
     assert_eq!(stage.page(load_balancer, "cached.shops.test", "/").await.0, 502);
     assert_eq!(stage.page(load_balancer, "plain.shops.test", "/logo.png").await.0, 502);
-    stage.lab.start(certmill_lab::Part::Shop).await.unwrap();
+    stage.lab.start(Part::Shop).await.unwrap();
 }
 
 async fn a_plain_shop_becomes_a_dedicated_one(stage: &Stage) {
@@ -199,12 +201,14 @@ async fn renew(stage: &Stage, name: &str) {
     .await;
 }
 
-/// The process ids of a load balancer's workers: a reload makes others.
-fn nginx_workers(load_balancer: &certmill_lab::LoadBalancer) -> String {
+/// The process ids of the workers that take new connections: a reload makes others.
+fn nginx_workers(load_balancer: &LoadBalancer) -> Vec<String> {
     let master = std::fs::read_to_string(load_balancer.directory.join("nginx.pid")).unwrap();
     let master = master.trim();
-    let mut workers = std::fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap();
-    workers.truncate(workers.trim_end().len());
-    assert!(!workers.is_empty());
-    workers
+    let children = std::fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap();
+    let is_worker = |id: &&str| {
+        let title = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        title.contains("worker process") && !title.contains("shutting down")
+    };
+    children.split_whitespace().filter(is_worker).map(str::to_owned).collect()
 }
