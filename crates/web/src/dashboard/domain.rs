@@ -92,7 +92,7 @@ pub(super) async fn show(
         external_id: domain.external_id,
         template: domain.template,
         registered: Moment::new(domain.created_at, now),
-        next_action: domain.next_action_at.map(|at| Moment::new(at, now)),
+        next_action: domain.next_action_at.filter(|at| *at > now).map(|at| Moment::new(at, now)),
     };
     Ok(pages::answer(StatusCode::OK, &page))
 }

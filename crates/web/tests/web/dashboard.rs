@@ -36,7 +36,7 @@ impl<'a> Operator<'a> {
 async fn the_empty_dashboard_shows_the_first_call() {
     let bench = Bench::new().await;
     let page = Operator::of(&bench).await.page("/").await;
-    assert!(page.text.contains("curl -X PUT http://127.0.0.1:8080/v1/domains/shop.example.com"));
+    assert!(page.text.contains("curl -X PUT http://127.0.0.1:8080/v1/domains/$DOMAIN"));
     assert!(page.text.contains("certmill target add"));
 }
 
