@@ -72,7 +72,7 @@ struct Process {
 }
 
 impl Processes {
-    fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let process_ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let mut all: BTreeMap<u32, Process> =

@@ -1,5 +1,6 @@
 //! Parts are stopped and started, all of them or one.
 
+use std::process::Child;
 use std::sync::PoisonError;
 
 use certmill_postgres::Cluster;
@@ -58,6 +59,14 @@ impl Lab {
     pub async fn restart_pebble(&self, options: PebbleOptions) -> Result<(), LabError> {
         *self.pebble.lock().unwrap_or_else(PoisonError::into_inner) = options;
         self.restart(Part::Pebble).await
+    }
+
+    /// The process of a part that runs, of which all its others descend.
+    pub async fn process_id(&self, part: Part) -> Option<u32> {
+        match part {
+            Part::Postgres => self.cluster.lock().await.as_ref().map(Cluster::process_id),
+            _ => self.children().get(&part).map(Child::id),
+        }
     }
 
     /// All at once: each is waited for after the last was started.

@@ -1,5 +1,6 @@
 //! The laboratory on its own, the demo and the benchmark on it.
 
+mod bench_issuing;
 mod demo;
 mod interruption;
 mod screen;
@@ -37,6 +38,8 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Measure how fast certmill issues, against a bare loop over the same protocol library
+    BenchIssuing(bench_issuing::Settings),
     /// Wait for the end of standard input, then end every process of the lab in this directory and remove it
     Guard {
         /// The lab's directory
@@ -52,6 +55,7 @@ async fn main() -> ExitCode {
     let done: Done = match Arguments::parse().command {
         Command::Up { load_balancers } => up(load_balancers).await.map_err(Into::into),
         Command::Demo { once } => demo::run(once).await.map_err(Into::into),
+        Command::BenchIssuing(settings) => bench_issuing::run(&settings).await.map_err(Into::into),
         Command::Guard { directory } => guard::run(&directory).map_err(Into::into),
     };
     match done {

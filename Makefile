@@ -1,0 +1,32 @@
+# `make demo` shows certmill at work, `make test` tests all of it. Both install what is missing, with sudo when needed.
+
+.PHONY: demo test build check bench-issuing
+
+# Its end-to-end tests end the program at named steps, hence the feature.
+TESTED := --workspace --features certmill/checkpoints
+
+demo:
+	scripts/install-parts
+	cargo build --package certmill --package certmill-lab
+	target/debug/certmill-lab demo $(ARGS)
+
+# Tests and programs are built together: one set of artefacts, and nothing is built twice.
+test:
+	scripts/install-parts
+	cargo build $(TESTED) --bins --tests --examples
+	cargo test $(TESTED)
+
+build:
+	cargo build --release --package certmill
+
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- --deny warnings
+	scripts/check-edges
+	scripts/prepare-queries --check
+
+# ARGS="--domains 500 --concurrency 32 --pairs 3"
+bench-issuing:
+	scripts/install-parts
+	cargo build --release --package certmill --package certmill-lab --bins --package certmill-acme --example bare_loop
+	target/release/certmill-lab bench-issuing $(ARGS)

@@ -1,0 +1,41 @@
+use std::path::PathBuf;
+
+use certmill_lab::LabError;
+use certmill_lab::service::ServiceError;
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    /// The lab.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+
+    /// certmill.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+
+    /// Measure again: the CA stopped answering, or some orders failed.
+    #[error("{half} did not get all its certificates: {what}")]
+    Stuck {
+        /// Which half.
+        half: &'static str,
+        /// How far it came.
+        what: String,
+    },
+
+    /// Build it.
+    #[error("{} is not built; run cargo build --release -p certmill-acme --example bare_loop", .0.display())]
+    BareLoopMissing(PathBuf),
+
+    /// The bare loop could not be run, or said something unexpected.
+    #[error("the bare loop failed: {0}")]
+    BareLoop(String),
+
+    /// A timeline without the event that everybody has.
+    #[error("the timelines have no {0}")]
+    NoEvent(&'static str),
+
+    /// Told to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
