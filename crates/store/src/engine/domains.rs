@@ -72,7 +72,7 @@ impl OpenOrder {
 
 impl Engine {
     /// Takes up to `limit` domains that are due at `now`, the longest due first, and that nobody holds or was told of.
-    /// They count as told for half a minute. Beside each stands its fencing token, which grows only with a claim.
+    /// They count as told for a while. Beside each stands its fencing token, which grows only with a claim.
     pub async fn take_due_domains(
         &self,
         connection: &mut PgConnection,

@@ -24,10 +24,10 @@ pub use targets::{ClaimedTarget, ReleaseRecord, TargetLease};
 use crate::{StoreError, WAKE_CHANNEL};
 
 /// How long a claim lasts without a word from its holder. Every record of a step that goes on renews it.
-pub const LEASE: Duration = Duration::from_secs(60);
+pub const LEASE: Duration = Duration::from_secs(15);
 
 /// How long a nudge may wait in the queue before it counts as lost.
-const NUDGE: Duration = Duration::from_secs(30);
+const NUDGE: Duration = Duration::from_secs(15);
 
 /// The database, for workers.
 #[derive(Clone)]
