@@ -5,6 +5,7 @@
 
 mod accounts;
 mod deliveries;
+mod deployments;
 mod domains;
 mod orders;
 mod outcomes;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use sqlx::{PgPool, Postgres, Transaction, postgres::PgListener, postgres::types::PgInterval};
 
 pub use accounts::Account;
-pub use deliveries::{CertificateMaterial, Delivered, DomainPlacement, PendingPlacement, Undelivered};
+pub use deliveries::{CertificateMaterial, DomainPlacement, PendingPlacement};
+pub use deployments::{Delivered, Undelivered};
 pub use domains::{ClaimedDomain, DomainLease, OpenOrder};
 pub use orders::{Issued, NewOrder, PlacedChallenge};
 pub use outcomes::{Failure, OrderFailure};
