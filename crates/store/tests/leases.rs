@@ -247,6 +247,24 @@ async fn of_many_tenants_that_claim_one_name_one_gets_it() {
     assert_eq!(puts.join_all().await.into_iter().filter(|won| *won).count(), 1);
 }
 
+#[tokio::test]
+async fn of_many_puts_of_one_tenant_one_creates_and_none_fails() {
+    let base = Base::new().await;
+    let mut puts = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let (api, tenant) = (base.api.clone(), base.tenant);
+        puts.spawn(async move {
+            let name = Hostname::parse("shop.example.com").unwrap();
+            let wish = DomainWish { name, external_id: None, template: None };
+            let mut tx = api.tenant(tenant).await.unwrap();
+            let put = tx.put_domain(&wish, &Chance::seeded(100 + number), now()).await.unwrap();
+            tx.commit().await.unwrap();
+            matches!(put, Put::Created(_))
+        });
+    }
+    assert_eq!(puts.join_all().await.into_iter().filter(|created| *created).count(), 1);
+}
+
 /// A million due rows would be read in order by their index, not sorted.
 #[tokio::test]
 async fn what_is_due_is_found_by_an_index() {

@@ -2,12 +2,16 @@
 
 mod access;
 mod domains;
+mod history;
 mod targets;
 mod tenants;
 mod transactions;
+mod wishes;
 
 pub use access::Caller;
-pub use domains::{Domain, DomainCertificate, DomainEvent, DomainFilter, DomainWish, Put};
+pub use domains::{Domain, DomainCertificate, DomainFilter};
+pub use history::DomainEvent;
 pub use targets::{NewTarget, TargetRow};
 pub use tenants::Tenant;
 pub use transactions::{Api, PlatformTx, TenantTx};
+pub use wishes::{DomainWish, Put};

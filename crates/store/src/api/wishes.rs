@@ -1,0 +1,184 @@
+//! What a tenant wants of its domains.
+
+use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, Hostname, Label, TemplateRef};
+use time::OffsetDateTime;
+
+use super::{Domain, TenantTx};
+use crate::{StoreError, WAKE_CHANNEL};
+
+/// What a tenant wants of a domain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DomainWish {
+    /// The name.
+    pub name: Hostname,
+    /// The shop's id in the commerce system.
+    pub external_id: Option<Label>,
+    /// The template; `None` for the tenant's.
+    pub template: Option<TemplateRef>,
+}
+
+/// What [`TenantTx::put_domain`] did.
+#[derive(Clone, Debug)]
+pub enum Put {
+    /// The name is new here.
+    Created(Domain),
+    /// It was there and is wanted otherwise now.
+    Changed(Domain),
+    /// It was there, wanted just so.
+    Same(Domain),
+}
+
+impl TenantTx {
+    /// Makes `wish` the tenant's will. The engine is woken when this transaction commits.
+    pub async fn put_domain(
+        &mut self,
+        wish: &DomainWish,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<Put, StoreError> {
+        if let Some(created) = self.create_domain(wish, chance, now).await? {
+            return Ok(Put::Created(created));
+        }
+        // There is one: ours, or it is not for us to see.
+        let domain = self.find_domain(&wish.name).await?.ok_or(StoreError::NameTaken)?;
+        let same = domain.external_id.as_deref() == wish.external_id.as_ref().map(Label::as_str)
+            && domain.template == wish.template.as_ref().map(ToString::to_string)
+            && domain.status != DomainStatus::PendingDeletion;
+        if same {
+            return Ok(Put::Same(domain));
+        }
+        self.change_domain(&domain, wish, chance, now).await.map(Put::Changed)
+    }
+
+    /// Asks for the removal of the domain called `name`. `false`: there is none.
+    pub async fn delete_domain(
+        &mut self,
+        name: &Hostname,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let Some(domain) = self.find_domain(name).await? else {
+            return Ok(false);
+        };
+        if domain.status == DomainStatus::PendingDeletion {
+            return Ok(true);
+        }
+        let (id, tenant) = (domain.domain_id, self.tenant);
+        sqlx::query!(
+            "WITH gone AS (
+                 UPDATE domains SET status = 'pending_deletion', status_since = $3, updated_at = $3, next_action_at = $3,
+                     revision = revision + 1
+                 WHERE domain_id = $1 AND tenant_id = $2
+             ), cancelled AS (
+                 UPDATE orders SET status = 'cancelled', updated_at = $3
+                 WHERE domain_id = $1 AND tenant_id = $2
+                   AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
+             )
+             UPDATE placements SET wanted_certificate_id = NULL, pending = true, next_attempt_at = $3
+             WHERE domain_id = $1 AND tenant_id = $2",
+            id.uuid(),
+            tenant.uuid(),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        self.record(&domain, EventKind::DomainDeletionRequested, "", chance, now).await?;
+        self.wake_engine().await?;
+        Ok(true)
+    }
+
+    async fn create_domain(
+        &mut self,
+        wish: &DomainWish,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<Option<Domain>, StoreError> {
+        let id = DomainId::new(chance, now);
+        let tenant = self.tenant;
+        let inserted = sqlx::query!(
+            "INSERT INTO domains (domain_id, tenant_id, name, external_id, template, status, status_since,
+                                  next_action_at, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, 'pending_dns', $6, $6, $6, $6)
+             ON CONFLICT (name) WHERE status <> 'deleted' DO NOTHING",
+            id.uuid(),
+            tenant.uuid(),
+            wish.name.as_str(),
+            wish.external_id.as_ref().map(Label::as_str),
+            wish.template.as_ref().map(ToString::to_string),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        if inserted.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let created =
+            self.find_domain(&wish.name).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))?;
+        self.record(&created, EventKind::DomainCreated, "", chance, now).await?;
+        self.wake_engine().await?;
+        Ok(Some(created))
+    }
+
+    async fn change_domain(
+        &mut self,
+        domain: &Domain,
+        wish: &DomainWish,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<Domain, StoreError> {
+        let (id, tenant) = (domain.domain_id, self.tenant);
+        // A domain that is being deleted and wanted again begins anew: its placements were told to go.
+        sqlx::query!(
+            "WITH changed AS (
+                 UPDATE domains SET external_id = $3, template = $4, revision = revision + 1, updated_at = $5,
+                     next_action_at = $5,
+                     status = CASE WHEN status = 'pending_deletion' THEN 'pending_dns' ELSE status END,
+                     status_since = CASE WHEN status = 'pending_deletion' THEN $5 ELSE status_since END,
+                     certificate_id = CASE WHEN status = 'pending_deletion' THEN NULL ELSE certificate_id END,
+                     renew_after = CASE WHEN status = 'pending_deletion' THEN NULL ELSE renew_after END
+                 WHERE domain_id = $1 AND tenant_id = $2
+                 RETURNING domain_id, revision
+             )
+             UPDATE placements SET wanted_revision = changed.revision, pending = true, next_attempt_at = $5
+             FROM changed WHERE placements.domain_id = changed.domain_id",
+            id.uuid(),
+            tenant.uuid(),
+            wish.external_id.as_ref().map(Label::as_str),
+            wish.template.as_ref().map(ToString::to_string),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        self.record(domain, EventKind::DomainChanged, "", chance, now).await?;
+        self.wake_engine().await?;
+        self.find_domain(&wish.name).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
+    }
+
+    async fn record(
+        &mut self,
+        domain: &Domain,
+        kind: EventKind,
+        detail: &str,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            EventId::new(chance, now).uuid(),
+            domain.tenant_id.uuid(),
+            domain.domain_id.uuid(),
+            kind.as_str(),
+            detail,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn wake_engine(&mut self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
+        Ok(())
+    }
+}
