@@ -47,11 +47,6 @@ impl Stage {
         running
     }
 
-    /// Starts all of certmill as a process that ends at a checkpoint, as by `kill -9`.
-    pub async fn start_dying_at(&self, checkpoint: &str) -> Running {
-        self.service.spawn(Role::All, &[("CERTMILL_DIE_AT", checkpoint)]).unwrap()
-    }
-
     /// Waits until both load balancers have a configuration and serve what is wanted.
     pub async fn targets_in_sync(&self) {
         let query = "SELECT count(*) FROM targets WHERE release_number IS NULL OR state <> 'in_sync'";
