@@ -1,21 +1,13 @@
 //! The sequence of a delivery: certificates, release, test, flip, reload, handshakes. Nothing untested goes live, and
 //! what went live and is not right is taken back.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use certmill_acme::PrivateKey;
-use certmill_delivery::{
-    Activation, CertificateFile, DeliveryError, NotServed, Release, Session, wait_until_served,
-};
-use certmill_model::{
-    DeploymentStatus, DomainId, ProblemCode, ReleaseId, TargetState, backoff, target_retry,
-};
+use certmill_delivery::{Activation, CertificateFile, DeliveryError, Release, Session};
+use certmill_model::{DeploymentStatus, ProblemCode, ReleaseId, TargetState};
 use certmill_nginx::Blame;
-use certmill_store::{ClaimedTarget, Delivered, PendingPlacement, ReleaseRecord, Undelivered};
-use futures_util::{StreamExt, stream};
+use certmill_store::{ClaimedTarget, PendingPlacement, ReleaseRecord};
 
 use super::{
     TargetSettings, failed,
@@ -24,26 +16,17 @@ use super::{
 };
 use crate::{Engine, checkpoint::reached};
 
-/// Handshakes at a time with one load balancer.
-const HANDSHAKES: usize = 16;
-
-/// How long a new configuration may take until it answers: a large one takes many seconds to be taken up.
-const UNTIL_SERVED: Duration = Duration::from_secs(20);
-
-/// Releases that stay on a target, to go back to.
-const KEEP_RELEASES: usize = 3;
-
 /// Templates that may break one release before it is given up as a whole.
 const BROKEN_TEMPLATES: usize = 8;
 
 /// One delivery under way.
-struct Delivery<'a> {
-    engine: &'a Engine,
-    target: &'a ClaimedTarget,
-    deployment: ReleaseId,
-    settings: TargetSettings,
-    session: Session,
-    pending: &'a [PendingPlacement],
+pub(super) struct Delivery<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) target: &'a ClaimedTarget,
+    pub(super) deployment: ReleaseId,
+    pub(super) settings: TargetSettings,
+    pub(super) session: Session,
+    pub(super) pending: &'a [PendingPlacement],
 }
 
 /// Brings `pending` to `target` and proves it there.
@@ -83,7 +66,7 @@ pub(super) fn is_up_to_date(engine: &Engine, target: &ClaimedTarget) -> bool {
 }
 
 /// The release that was live before, if another went live: where to go back to.
-enum Flipped {
+pub(super) enum Flipped {
     No,
     From(Option<i64>),
 }
@@ -279,88 +262,13 @@ impl Delivery<'_> {
     }
 
     /// Goes back to the release that was live before; the reason stays the first one.
-    async fn take_back(&self, number: i64, before: Option<i64>, reason: Failed) -> Failed {
+    pub(super) async fn take_back(&self, number: i64, before: Option<i64>, reason: Failed) -> Failed {
         let Failed::Target { state, code, detail, .. } = reason else { return reason };
         let detail = match self.session.roll_back(number, before).await {
             Ok(()) => format!("{detail} (the previous configuration is back)"),
             Err(error) => format!("{detail} (and going back failed: {error})"),
         };
         Failed::Target { status: DeploymentStatus::RolledBack, state, code, detail }
-    }
-
-    /// A handshake for each domain; the release stays if any name is right, or none was asked for.
-    async fn prove(
-        &self,
-        live: ReleaseRecord,
-        rendered: Rendered,
-        flipped: Flipped,
-    ) -> Result<Proved, Failed> {
-        let mut delivered = Vec::new();
-        let mut undelivered = Vec::new();
-        let outcomes = stream::iter(self.pending.iter().cloned()).map(|one| self.prove_one(one, &rendered));
-        for outcome in outcomes.buffer_unordered(HANDSHAKES).collect::<Vec<_>>().await {
-            match outcome {
-                Ok(one) => delivered.push(one),
-                Err(one) => undelivered.push(one),
-            }
-        }
-        let wrong = undelivered.iter().find(|one| one.code == ProblemCode::ServedWrongCertificate);
-        if let (Flipped::From(before), Some(wrong), true) = (flipped, wrong, delivered.is_empty()) {
-            let reason = failed(TargetState::Behind, wrong.code, wrong.detail.clone());
-            return Err(self.take_back(live.number, before, reason).await);
-        }
-        let gone: Vec<_> =
-            delivered.iter().filter(|one| one.certificate_id.is_none()).map(|one| one.domain_id).collect();
-        if !gone.is_empty() {
-            self.session.remove_certificates(&gone).await?;
-        }
-        self.session.clean_up(KEEP_RELEASES).await?;
-        Ok(Proved { release: live, delivered, undelivered })
-    }
-
-    async fn prove_one(&self, one: PendingPlacement, rendered: &Rendered) -> Result<Delivered, Undelivered> {
-        let domain_id = one.domain_id;
-        let template = rendered.templates.get(&domain_id).cloned();
-        let proved = Delivered {
-            domain_id,
-            certificate_id: one.wanted_certificate_id,
-            revision: one.wanted_revision,
-            template,
-        };
-        let fingerprint: Option<[u8; 32]> =
-            one.fingerprint.as_deref().and_then(|bytes| bytes.try_into().ok());
-        if let Some((code, detail)) = rendered.refused.get(&domain_id) {
-            return Err(self.undelivered(&one, domain_id, *code, detail.clone()));
-        }
-        let Some(fingerprint) = fingerprint else { return Ok(proved) };
-        match wait_until_served(self.target.address, &one.name, fingerprint, UNTIL_SERVED).await {
-            Ok(()) => Ok(proved),
-            Err(NotServed::Other(_)) => {
-                let detail = "a handshake shows another certificate".to_owned();
-                Err(self.undelivered(&one, domain_id, ProblemCode::ServedWrongCertificate, detail))
-            }
-            Err(NotServed::Probe(error)) => {
-                let detail = format!("a handshake does not succeed: {error}");
-                Err(self.undelivered(&one, domain_id, ProblemCode::ServedWrongCertificate, detail))
-            }
-        }
-    }
-
-    fn undelivered(
-        &self,
-        one: &PendingPlacement,
-        domain_id: DomainId,
-        code: ProblemCode,
-        detail: String,
-    ) -> Undelivered {
-        let failures = one.consecutive_failures + 1;
-        let fraction = self.engine.fraction();
-        // A handshake may be right in a moment; a template only when somebody mends it.
-        let wait = match code {
-            ProblemCode::ServedWrongCertificate => target_retry(failures, fraction),
-            _ => backoff(failures, fraction),
-        };
-        Undelivered { domain_id, code, detail, next_attempt_at: self.engine.now() + wait }
     }
 }
 

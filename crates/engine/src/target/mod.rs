@@ -2,6 +2,7 @@
 
 mod deliver;
 mod outcome;
+mod prove;
 mod release;
 mod settings;
 

@@ -43,7 +43,9 @@ impl Api {
         lasts: Duration,
     ) -> Result<bool, StoreError> {
         let opened = sqlx::query!(
-            "WITH link AS (
+            "WITH old AS (
+                 DELETE FROM sessions WHERE expires_at < $3
+             ), link AS (
                  UPDATE login_links SET used_at = $3 WHERE hash = $1 AND used_at IS NULL AND expires_at > $3 RETURNING 1
              )
              INSERT INTO sessions (hash, created_at, last_seen_at, expires_at) SELECT $2, $3, $3, $4 FROM link",
@@ -116,7 +118,8 @@ impl PlatformTx {
         expires_at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO login_links (hash, created_at, expires_at) VALUES ($1, $2, $3)",
+            "WITH old AS (DELETE FROM login_links WHERE expires_at < $2)
+             INSERT INTO login_links (hash, created_at, expires_at) VALUES ($1, $2, $3)",
             hash.as_bytes(),
             now,
             expires_at,
