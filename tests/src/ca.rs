@@ -20,6 +20,7 @@ impl CaLog {
     }
 
     /// What it did since `before`.
+    #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self { orders: self.orders - before.orders, certificates: self.certificates - before.certificates }
     }

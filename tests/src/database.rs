@@ -1,21 +1,10 @@
 //! The database, looked into and hastened as its superuser.
 
-use sqlx::{Executor, PgPool, Row, postgres::PgPoolOptions};
+use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
 
 /// A way into the database that no tenancy bars.
 #[derive(Clone)]
 pub struct Database(PgPool);
-
-/// A certificate on record.
-#[derive(Clone, Debug)]
-pub struct StoredCertificate {
-    /// Its serial number, hexadecimal.
-    pub serial_number: String,
-    /// SHA-256 of its leaf.
-    pub fingerprint: Vec<u8>,
-    /// What has become of it.
-    pub status: String,
-}
 
 /// Everything that a claim or a nudge of a process that is gone keeps others from.
 const FREE_WHAT_THE_DEAD_HOLD: [&str; 4] = [
@@ -64,19 +53,11 @@ impl Database {
         }
     }
 
-    /// The certificates of `name`, oldest first.
-    pub async fn certificates(&self, name: &str) -> Vec<StoredCertificate> {
-        let query =
-            "SELECT serial_number, fingerprint, c.status FROM certificates c JOIN domains d USING (domain_id)
+    /// The states of the certificates of `name`, oldest first.
+    pub async fn certificates(&self, name: &str) -> Vec<String> {
+        let query = "SELECT c.status FROM certificates c JOIN domains d USING (domain_id)
                      WHERE d.name = $1 ORDER BY c.certificate_id";
-        let rows = sqlx::query(query).bind(name).fetch_all(&self.0).await.unwrap();
-        rows.iter()
-            .map(|row| StoredCertificate {
-                serial_number: row.get("serial_number"),
-                fingerprint: row.get("fingerprint"),
-                status: row.get("status"),
-            })
-            .collect()
+        sqlx::query_scalar(query).bind(name).fetch_all(&self.0).await.unwrap()
     }
 
     /// Answers of the CA's challenges that are still given.
@@ -94,7 +75,7 @@ impl Database {
             let query = format!("SELECT row_to_json(t)::text FROM {table} t");
             let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&self.0).await;
             let rows: Vec<String> = rows.unwrap();
-            dump.push_str(&format!("{table}\n{}\n", rows.join("\n")));
+            dump.extend([&table, "\n", &rows.join("\n"), "\n"]);
         }
         dump
     }

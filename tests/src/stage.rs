@@ -120,7 +120,7 @@ pub fn problem<'a>(domain: &'a Value, code: &str) -> Option<&'a Value> {
     domain["problems"].as_array()?.iter().find(|problem| problem["code"] == code)
 }
 
-/// How often each kind of event stands in a timeline, as `kind`.
+/// How often an event of this kind stands in a timeline.
 pub fn events(timeline: &[Value], kind: &str) -> usize {
     timeline.iter().filter(|event| event["kind"] == kind).count()
 }

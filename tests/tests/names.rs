@@ -17,7 +17,7 @@ async fn no_refused_name_or_field_is_taken_or_reaches_a_file_of_a_load_balancer(
     for name in &names {
         is_refused(&stage, name).await;
     }
-    println!("{} of {} names were refused", names.len(), names.len());
+    eprintln!("{} of {} names were refused", names.len(), names.len());
     fields_are_refused(&stage).await;
     // Whatever had been taken would be delivered with this one.
     stage.put("second.shops.test").await;
