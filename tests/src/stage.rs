@@ -1,7 +1,5 @@
 //! A lab with certmill on it, and what every test asks of them.
 
-use std::net::SocketAddr;
-
 use certmill_lab::{
     Lab, LoadBalancer, Options,
     service::{Api, Role, Running, Service},
@@ -19,8 +17,7 @@ pub struct Stage {
     pub shops: Api,
     /// The database.
     pub database: Database,
-    /// The CA's root.
-    pub roots: String,
+    shopper: Shopper,
     /// The lab. Last, so that it goes last.
     pub lab: Lab,
 }
@@ -36,8 +33,8 @@ impl Stage {
         let service = Service::set_up(&lab, environment).await.unwrap();
         let shops = service.add_tenant("Nordwind").await.unwrap();
         let database = Database::at(&lab.description().postgres_url);
-        let roots = lab.issuing_roots_pem().await.unwrap();
-        Self { service, shops, database, roots, lab }
+        let shopper = Shopper::trusting(&lab.issuing_roots_pem().await.unwrap()).unwrap();
+        Self { service, shops, database, shopper, lab }
     }
 
     /// Starts all of certmill, and waits until both load balancers have their first configuration.
@@ -89,24 +86,19 @@ impl Stage {
 
     /// The serial number that a handshake shows; the error is what a browser would say.
     pub async fn shown(&self, load_balancer: &LoadBalancer, name: &str) -> Result<String, String> {
-        let shown = self.shopper().handshake(https(load_balancer), name).await;
+        let shown = self.shopper.handshake(load_balancer.https(), name).await;
         shown.map_err(|refused| refused.source.to_string())
     }
 
     /// A page of a shop over HTTPS: its status, where it leads to, and its body.
     pub async fn page(&self, load_balancer: &LoadBalancer, name: &str, path: &str) -> (u16, String, String) {
-        let page = self.shopper().get(https(load_balancer), name, path).await.unwrap();
+        let page = self.shopper.get(load_balancer.https(), name, path).await.unwrap();
         (page.status, page.location.unwrap_or_default(), page.body)
     }
 
     /// The load balancers.
     pub fn load_balancers(&self) -> &[LoadBalancer] {
         &self.lab.description().load_balancers
-    }
-
-    /// A new one each time: a resumed session would show the certificate of the first.
-    fn shopper(&self) -> Shopper {
-        Shopper::trusting(&self.roots).unwrap()
     }
 }
 
@@ -127,8 +119,4 @@ pub fn events(timeline: &[Value], kind: &str) -> usize {
 
 fn serial_number(domain: &Value) -> &str {
     domain["certificate"]["serial_number"].as_str().expect("an active domain has a certificate")
-}
-
-fn https(load_balancer: &LoadBalancer) -> SocketAddr {
-    SocketAddr::new(load_balancer.address, load_balancer.https_port)
 }

@@ -57,11 +57,15 @@ fn keys(stage: &Stage) -> Vec<String> {
             let der = STANDARD.decode(body.concat()).unwrap();
             // In the middle of PKCS #8 is the private number of P-256 (RFC 5915 section 3).
             let at = der.windows(3).position(|window| window == [0x02, 0x01, 0x01]).unwrap() + 5;
-            let number: String = der[at..at + 32].iter().map(|byte| format!("{byte:02x}")).collect();
+            let number = hexadecimal(&der[at..at + 32]);
             texts.extend([body[1].to_owned(), body[0][40..].to_owned(), number.to_uppercase(), number]);
         }
     }
     texts
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 async fn places(stage: &Stage) -> Vec<(String, String)> {
@@ -79,7 +83,7 @@ async fn places(stage: &Stage) -> Vec<(String, String)> {
     places.push(("the targets".to_owned(), Value::from(platform.targets().await.unwrap()).to_string()));
     for load_balancer in stage.load_balancers() {
         for file in files_below(&load_balancer.root.join("releases")) {
-            places.push((format!("{:?}", file.path), String::from_utf8(file.content).unwrap()));
+            places.push((file.path.display().to_string(), String::from_utf8(file.content).unwrap()));
         }
     }
     assert!(places.iter().all(|(place, text)| text.len() > 1 || place.contains("tested")));
