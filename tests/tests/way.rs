@@ -90,7 +90,12 @@ async fn it_goes_when_it_is_deleted(stage: &Stage, name: &str, id: &str) {
         .await;
         for part in ["live", "current/"] {
             for file in files_below(&load_balancer.root.join(part)) {
-                assert!(!file.mentions(name) && !file.mentions(id), "{} {}", load_balancer.name, file.path.display());
+                assert!(
+                    !file.mentions(name) && !file.mentions(id),
+                    "{} {}",
+                    load_balancer.name,
+                    file.path.display()
+                );
             }
         }
     }
