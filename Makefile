@@ -1,5 +1,8 @@
 # `make demo` shows certmill at work, `make test` tests all of it. Both install what is missing, with sudo when needed.
 
+# Set, it would have the compiler check queries against that database, dependencies' included.
+unexport DATABASE_URL
+
 .PHONY: demo test build check bench-issuing
 
 # Its end-to-end tests end the program at named steps, hence the feature.

@@ -22,8 +22,10 @@ use crate::screen::Screen;
 
 /// The wait before the first look at an order, for both; each further wait is longer.
 const POLL_INITIAL_DELAY_MS: &str = "10";
-/// How long a half may take: under load this CA stops answering for good now and then.
-const LIMIT: Duration = Duration::from_secs(180);
+/// How long nothing may happen: under load this CA stops answering for good now and then.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The slowest bare loop that is not taken to be stuck.
+const LONGEST_CERTIFICATE: Duration = Duration::from_millis(100);
 /// How often a pair is begun.
 const ATTEMPTS: usize = 4;
 

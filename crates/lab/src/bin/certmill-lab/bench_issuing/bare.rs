@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::error::BenchError;
 use super::usage::Usage;
-use super::{LIMIT, POLL_INITIAL_DELAY_MS, Settings, prepare_half};
+use super::{LIMIT, LONGEST_CERTIFICATE, POLL_INITIAL_DELAY_MS, Settings, prepare_half};
 use crate::screen::Screen;
 
 const SUFFIX: &str = "bare.test";
@@ -31,8 +31,9 @@ pub(super) async fn measure(lab: &Lab, settings: &Settings, screen: &Screen) -> 
     command.args(arguments(lab, settings)).current_dir(lab.directory());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let stuck = |what: String| BenchError::Stuck { half: "the bare loop", what };
+    let limit = LIMIT + LONGEST_CERTIFICATE * settings.domains as u32;
     let output =
-        timeout(LIMIT, command.output()).await.map_err(|_| stuck(format!("not within {LIMIT:?}")))?;
+        timeout(limit, command.output()).await.map_err(|_| stuck(format!("not within {limit:?}")))?;
     let output = output.map_err(|error| BenchError::BareLoop(error.to_string()))?;
     let usage = Usage::read(lab, None).await.since(&before);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
