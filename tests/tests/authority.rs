@@ -37,7 +37,8 @@ async fn while_the_ca_is_away_the_domain_says_so_and_when_it_is_back_it_goes_on(
 
 async fn waits_for_the_ca(stage: &Stage, name: &str) {
     let away = |domain: &Value| has_problem(domain, "ca_unavailable");
-    let domain = stage.shops.wait_for(name, MINUTE, away).await.unwrap();
+    // A silent CA is given 30 seconds for each request.
+    let domain = stage.shops.wait_for(name, 2 * MINUTE, away).await.unwrap();
     assert_eq!((&domain["status"], &domain["health"]), (&json!("pending_issuance"), &json!("critical")));
     is_tried_again_in_about_a_minute(problem(&domain, "ca_unavailable").unwrap());
     assert!(OffsetDateTime::parse(domain["next_action_at"].as_str().unwrap(), &Rfc3339).is_ok());
