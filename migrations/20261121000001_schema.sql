@@ -142,7 +142,7 @@ CREATE TABLE certificates (
     not_before timestamptz NOT NULL,
     not_after timestamptz NOT NULL,
     fullchain text NOT NULL,
-    sealed_key bytea NOT NULL,
+    sealed_key bytea,
     created_at timestamptz NOT NULL
 );
 CREATE INDEX certificates_by_domain ON certificates (domain_id, certificate_id);
@@ -161,6 +161,7 @@ CREATE TABLE targets (
     release_number bigint,
     manifest jsonb,
     rendered_from text,
+    upstreams text[],
     consecutive_failures integer NOT NULL DEFAULT 0,
     revisit boolean NOT NULL DEFAULT true,
     next_attempt_at timestamptz NOT NULL,
@@ -172,6 +173,7 @@ CREATE TABLE targets (
 COMMENT ON COLUMN targets.revisit IS 'its settings or what releases are rendered from may have changed';
 COMMENT ON COLUMN targets.address IS 'ip:port at which a handshake proves what is served';
 COMMENT ON COLUMN targets.public_addresses IS 'what a shop''s A and AAAA records must hold';
+COMMENT ON COLUMN targets.upstreams IS 'what the release that is live there may send requests to';
 COMMENT ON COLUMN targets.manifest IS 'path -> SHA-256 of the release that is live there';
 
 CREATE TABLE releases (
@@ -247,6 +249,7 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', tenant_table);
+        EXECUTE format('CREATE POLICY owner ON %I TO CURRENT_USER USING (true) WITH CHECK (true)', tenant_table);
         EXECUTE format('CREATE POLICY engine ON %I TO certmill_engine USING (true) WITH CHECK (true)', tenant_table);
         EXECUTE format('CREATE POLICY tenant ON %I TO certmill_api USING (tenant_id = current_tenant() OR is_platform()) '
                        'WITH CHECK (tenant_id = current_tenant() OR is_platform())', tenant_table);
@@ -264,6 +267,5 @@ GRANT INSERT ON tenants, domains, events TO certmill_api;
 GRANT UPDATE ON tenants TO certmill_api;
 GRANT INSERT, UPDATE ON targets TO certmill_api;
 GRANT UPDATE ON domains, orders, placements TO certmill_api;
-GRANT INSERT ON placements TO certmill_api;
 GRANT SELECT, INSERT, UPDATE ON api_tokens TO certmill_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_links, sessions TO certmill_api;

@@ -18,6 +18,9 @@ const ENGINE_CONNECTIONS: u32 = 24;
 /// Connections of API, dashboard and responder.
 const WEB_CONNECTIONS: u32 = 12;
 
+/// How long steps under way may take when the process is told to stop.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(25);
+
 /// Which parts a process runs.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Role {
@@ -52,11 +55,25 @@ pub(crate) async fn run(config: &Config, role: Role) -> Result<(), Trouble> {
         parts.spawn(certmill_engine::run(engine, stopped));
         tracing::info!(ca = config.acme.directory_url, "working");
     }
-    told_to_stop().await;
+    let fault = tokio::select! {
+        () = told_to_stop() => false,
+        _ = parts.join_next() => true,
+    };
     tracing::info!("stopping: steps under way are finished first");
     let _ = stop.send(true);
-    while parts.join_next().await.is_some() {}
+    let drained = async { while parts.join_next().await.is_some() {} };
+    tokio::select! {
+        () = drained => {}
+        () = tokio::time::sleep(DRAIN) => tracing::warn!("stopping with steps under way; the next start goes on with them"),
+        () = told_to_stop() => tracing::warn!("told to stop at once; the next start goes on where this one was"),
+    }
     database.close().await;
+    if fault {
+        return Err(Trouble::plain(
+            "a part of certmill ended by a fault",
+            "Look at the log above; start certmill again.",
+        ));
+    }
     Ok(())
 }
 

@@ -55,13 +55,22 @@ pub struct Engine {
     addresses: Mutex<Option<(Instant, LoadBalancers)>>,
 }
 
-/// The load balancers, as far as DNS and challenges go.
+/// The load balancers, as far as DNS and challenges go: what records must hold, and whether each answers challenges.
 #[derive(Clone)]
-pub(crate) struct LoadBalancers {
+pub(crate) struct LoadBalancers(Vec<(BTreeSet<IpAddr>, bool)>);
+
+impl LoadBalancers {
     /// What a shop's A and AAAA records must hold.
-    pub(crate) addresses: BTreeSet<IpAddr>,
-    /// Whether all have their first release, and so answer challenges.
-    pub(crate) ready: bool,
+    pub(crate) fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.0.iter().flat_map(|(addresses, _)| addresses).copied().collect()
+    }
+
+    /// Whether everyone whom the CA may meet at `seen` answers challenges. One that a name does not lead to, and that
+    /// cannot be reached perhaps, holds nobody up.
+    pub(crate) fn answer_at(&self, seen: &BTreeSet<IpAddr>) -> bool {
+        let met: Vec<_> = self.0.iter().filter(|(addresses, _)| !addresses.is_disjoint(seen)).collect();
+        !met.is_empty() && met.iter().all(|(_, ready)| *ready)
+    }
 }
 
 impl Engine {
@@ -86,8 +95,7 @@ impl Engine {
         {
             return Ok(known.clone());
         }
-        let (addresses, ready) = self.parts.store.public_addresses().await?;
-        let known = LoadBalancers { addresses, ready };
+        let known = LoadBalancers(self.parts.store.public_addresses().await?);
         *kept = Some((Instant::now(), known.clone()));
         Ok(known)
     }

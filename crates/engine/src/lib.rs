@@ -16,14 +16,15 @@ mod target;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 
 pub use context::{Engine, Parts};
 pub use error::EngineError;
 pub use nudge::set_up as set_up_queue;
 pub use target::TargetSettings;
 
-/// Runs the engine until `stop` turns true; steps under way are finished first.
+/// Runs the engine until `stop` turns true; steps under way are finished first. Ends early only by a fault: then the
+/// process should end too, and be started again.
 pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     if let Err(error) = engine.parts.store.revisit_targets(engine.now()).await {
         tracing::warn!(
@@ -31,12 +32,16 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
             "the targets could not be marked for a look"
         );
     }
-    let planner = tokio::spawn(planner::run(engine.clone(), stop.clone()));
-    let domains = tokio::spawn(nudge::run_lane(engine.clone(), nudge::Lane::Domains, stop.clone()));
-    let targets = tokio::spawn(nudge::run_lane(engine, nudge::Lane::Targets, stop));
-    for part in [planner, domains, targets] {
-        if let Err(error) = part.await {
+    let mut parts = JoinSet::new();
+    parts.spawn(planner::run(engine.clone(), stop.clone()));
+    parts.spawn(nudge::run_lane(engine.clone(), nudge::Lane::Domains, stop.clone()));
+    parts.spawn(nudge::run_lane(engine, nudge::Lane::Targets, stop.clone()));
+    while let Some(ended) = parts.join_next().await {
+        if let Err(error) = ended {
             tracing::error!(%error, "a part of the engine ended by a panic");
+        }
+        if !*stop.borrow() {
+            return;
         }
     }
 }

@@ -90,16 +90,56 @@ pub(crate) async fn push(
     rows: impl Iterator<Item = (String, i64)>,
 ) -> Result<(), EngineError> {
     let rows: Vec<_> = rows.collect();
-    if rows.is_empty() || push_all(connection, lane, &rows).await.is_ok() {
+    if rows.is_empty() {
         return Ok(());
     }
-    // A repeated key is an error of the whole statement: one by one, then, and what is there already stays.
+    match push_all(connection, lane, &rows).await {
+        Err(error) if is_repeated(&error) => {}
+        done => return done,
+    }
+    // A repeated key is an error of the whole statement: one by one, then. What waits already stays; a nudge that is
+    // done, or in the hands of a worker that is gone, makes room.
     for row in rows {
-        if let Err(error) = push_all(connection, lane, &[row]).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a nudge is there already");
+        forget_spent(connection, lane, &row).await?;
+        match push_all(connection, lane, &[row]).await {
+            Err(error) if !is_repeated(&error) => return Err(error),
+            _ => {}
         }
     }
     Ok(())
+}
+
+fn is_repeated(error: &EngineError) -> bool {
+    let mut source = Some(error as &dyn std::error::Error);
+    while let Some(error) = source {
+        if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {
+            return error.is_unique_violation();
+        }
+        source = error.source();
+    }
+    false
+}
+
+async fn forget_spent(
+    connection: &mut PgConnection,
+    lane: Lane,
+    row: &(String, i64),
+) -> Result<(), EngineError> {
+    sqlx::query(
+        "DELETE FROM apalis.jobs WHERE job_type = $1 AND idempotency_key = $2 AND (
+             status IN ('Done', 'Killed', 'Failed')
+             OR lock_by IN (SELECT id FROM apalis.workers WHERE last_seen < now() - make_interval(secs => $3)))",
+    )
+    .bind(lane.queue())
+    .bind(key(row))
+    .bind(HEARTBEAT.as_secs_f64() * MISSED_HEARTBEATS as f64)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn key((id, token): &(String, i64)) -> String {
+    format!("{id}:{token}")
 }
 
 /// In a savepoint, so that a repeated key does not end the caller's transaction.
@@ -109,9 +149,9 @@ async fn push_all(
     rows: &[(String, i64)],
 ) -> Result<(), EngineError> {
     let mut savepoint = connection.begin().await?;
-    let tasks = rows.iter().map(|(id, token)| {
-        let payload = serde_json::Value::String(id.clone()).to_string().into_bytes();
-        TaskBuilder::new(payload).max_attempts(1).idempotency_key(format!("{id}:{token}")).build()
+    let tasks = rows.iter().map(|row| {
+        let payload = serde_json::Value::String(row.0.clone()).to_string().into_bytes();
+        TaskBuilder::new(payload).max_attempts(1).idempotency_key(key(row)).build()
     });
     apalis_postgres::queries::push_tasks(&mut *savepoint, lane.queue(), tasks.collect()).await?;
     savepoint.commit().await?;

@@ -38,7 +38,11 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             _ = stop.changed() => {}
-            () = woken(&engine, &mut listener) => tokio::time::sleep(BREATH).await,
+            () = woken(&engine, &mut listener) => {
+                tokio::time::sleep(BREATH).await;
+                // One look serves all who called meanwhile.
+                while listener.as_mut().and_then(PgListener::next_buffered).is_some() {}
+            }
             () = engine.finished.notified() => tokio::time::sleep(BREATH).await,
             () = tokio::time::sleep(POLL) => {}
         }

@@ -95,6 +95,17 @@ impl Hostname {
         Ok(Self(name))
     }
 
+    /// A name that was parsed once and stored since. What is a public suffix may have changed in the meantime: a name
+    /// that was taken stays a name.
+    pub fn from_stored(text: &str) -> Result<Self, InvalidHostname> {
+        let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '*');
+        match text.chars().find(|c| !allowed(c)) {
+            Some(c) => Err(InvalidHostname::ForbiddenCharacter(c)),
+            None if text.is_empty() => Err(InvalidHostname::Empty),
+            None => check_lengths(text).map(|()| Self(text.to_owned())),
+        }
+    }
+
     /// The name in A-label form.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -67,6 +67,14 @@ fn the_registered_domain_is_one_label_below_the_public_suffix() {
     assert_eq!((name.registered_domain(), name.base()), ("shop.co.uk", "a.b.shop.co.uk"));
 }
 
+#[test]
+fn a_stored_name_stays_a_name_whatever_becomes_a_public_suffix() {
+    assert_eq!(Hostname::from_stored("github.io").map(|name| name.0), Ok("github.io".into()));
+    for bad in ["", "a b.com", "A.com", "a;.com"] {
+        assert!(Hostname::from_stored(bad).is_err(), "{bad}");
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_accepted_is_plain_and_stays_itself(input in "\\PC{0,80}|[a-z*.-]{1,60}|[a-zä.]{1,20}\\.(com|de)") {

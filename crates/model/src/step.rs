@@ -32,6 +32,8 @@ pub enum NextStep {
     AwaitDelivery(Option<OffsetDateTime>),
     /// Every load balancer was seen to serve its certificate: make it active.
     Activate,
+    /// Tell the load balancers that have it to take it off.
+    TakeOff,
     /// It is gone from every load balancer: make it a tombstone.
     FinishDeletion,
 }
@@ -41,6 +43,7 @@ pub fn next_step(situation: &DomainSituation, now: OffsetDateTime) -> NextStep {
     let DomainSituation { status, has_open_order, renew_after, undelivered, delivered } = *situation;
     match status {
         DomainStatus::Paused | DomainStatus::Blocked | DomainStatus::Deleted => NextStep::Rest(None),
+        DomainStatus::PendingDeletion if delivered > 0 => NextStep::TakeOff,
         DomainStatus::PendingDeletion if undelivered == 0 => NextStep::FinishDeletion,
         DomainStatus::PendingDeletion => NextStep::AwaitDelivery(None),
         _ if has_open_order => NextStep::ContinueOrder,
@@ -118,6 +121,8 @@ mod tests {
         let still_there = DomainSituation { undelivered: 2, ..domain };
         assert_eq!(next_step(&still_there, NOW), NextStep::AwaitDelivery(None));
         assert_eq!(next_step(&domain, NOW), NextStep::FinishDeletion);
+        let not_told = DomainSituation { delivered: 1, ..domain };
+        assert_eq!(next_step(&not_told, NOW), NextStep::TakeOff);
     }
 
     #[test]

@@ -24,4 +24,4 @@ pub use path::{shard_of_path, template_of_path};
 pub use shard::{DomainConfig, RefusedDomain, ShardFiles};
 pub use tags::InvalidTag;
 pub use templates::{TemplateError, Templates, UnknownTemplate};
-pub use top::TopFiles;
+pub use top::{TopFiles, UPSTREAMS};

@@ -51,10 +51,13 @@ impl Templates {
         let main = main_file(layout, release, &rendered);
         top.files.insert("certmill.conf".to_owned(), main.into_bytes());
         let upstreams = upstreams_file(upstreams);
-        top.files.insert("upstreams/all.conf".to_owned(), upstreams.into_bytes());
+        top.files.insert(UPSTREAMS.to_owned(), upstreams.into_bytes());
         top
     }
 }
+
+/// The file of a release that names where requests may go.
+pub const UPSTREAMS: &str = "upstreams/all.conf";
 
 /// The one file that nginx's own configuration includes, and the only one that knows the number of its release.
 fn main_file(layout: &Layout, release: i64, templates: &[&str]) -> String {
@@ -66,7 +69,7 @@ fn main_file(layout: &Layout, release: i64, templates: &[&str]) -> String {
         maps(&directory),
         cache(layout),
         responders(layout),
-        format!("include {directory}/upstreams/all.conf;\n"),
+        format!("include {directory}/{UPSTREAMS};\n"),
         http_server(layout),
         default_server(layout),
         servers,

@@ -13,12 +13,17 @@ use axum::{
     routing::get,
 };
 use certmill_model::ChallengeToken;
+use certmill_store::StoreError;
 use http::{StatusCode, header::CONTENT_TYPE};
 
 use crate::{WebState, problem::Problem};
 
 /// How long an answer is remembered: a CA asks from several places within seconds.
 const REMEMBERED: Duration = Duration::from_secs(120);
+
+/// How long an absence of the database is waited out, below the 5 s that load balancers wait; and how often it is asked.
+const PATIENCE: Duration = Duration::from_millis(4_000);
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// How many answers are remembered.
 const CAPACITY: usize = 10_000;
@@ -38,9 +43,21 @@ async fn respond(
         return Ok(answer(key_authorization));
     }
     // An unknown token is not remembered: it may be stored a millisecond from now.
-    let key_authorization = state.store.key_authorization(&token).await?.ok_or_else(unknown_token)?;
+    let key_authorization = look_up(&state, &token).await?.ok_or_else(unknown_token)?;
     state.challenges.insert(token, key_authorization.clone(), Instant::now());
     Ok(answer(key_authorization))
+}
+
+/// A CA that gets an error refuses the order, and the shop waits for its next attempt: a short absence of the database is
+/// waited out, as long as load balancers wait for us.
+async fn look_up(state: &WebState, token: &ChallengeToken) -> Result<Option<String>, StoreError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match state.store.key_authorization(token).await {
+            Err(_) if Instant::now() + AGAIN < until => tokio::time::sleep(AGAIN).await,
+            found => return found,
+        }
+    }
 }
 
 fn answer(key_authorization: String) -> Response {

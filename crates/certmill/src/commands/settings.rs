@@ -68,7 +68,7 @@ fn write_new(path: &Path, content: &[u8]) -> Result<(), Trouble> {
 
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let hidden = match rest.split_once('@') {
+    let hidden = match rest.rsplit_once('@') {
         Some((credentials, rest)) => match credentials.split_once(':') {
             Some((user, _)) => format!("{user}:…@{rest}"),
             None => format!("{credentials}@{rest}"),
@@ -92,6 +92,7 @@ mod tests {
     #[test]
     fn a_password_in_the_database_url_is_not_shown() {
         assert_eq!(without_password("postgres://u:secret@h/d"), "postgres://u:…@h/d");
+        assert_eq!(without_password("postgres://u:sec@ret@h/d"), "postgres://u:…@h/d");
         assert_eq!(
             without_password("postgres:///d?host=/x&password=secret&user=u"),
             "postgres:///d?host=/x&password=…&user=u"

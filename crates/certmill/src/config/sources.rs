@@ -43,8 +43,10 @@ fn read_file(given: Option<&Path>) -> Result<Option<(PathBuf, Table)>, Trouble> 
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Trouble::new(format!("{shown} cannot be read"), &error, "Check the path and its permissions.")
     })?;
-    let table = text.parse().map_err(|error| {
-        Trouble::new(format!("{shown} is not TOML"), &error, "Mend the line that is named.")
+    // Without the line itself, which may hold a password.
+    let table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        Trouble::plain(format!("{shown} is not TOML: line {line}: {}", error.message()), "Mend that line.")
     })?;
     Ok(Some((path, table)))
 }

@@ -95,6 +95,21 @@ pub(super) async fn ca(
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
 
+/// Records that an order was placed with another account or CA than today's: it is over, and a new one begins at once.
+pub(super) async fn other_account(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    order_id: OrderId,
+) -> Result<(), EngineError> {
+    let detail = "The order was placed with another account; a new one begins.";
+    let failure = Failure {
+        order: Some(OrderFailure { order_id, status: OrderStatus::Cancelled, problem: detail.into() }),
+        next_attempt_at: Some(engine.now()),
+        ..plain(engine, domain, ProblemCode::CaAccount, detail)
+    };
+    Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
+}
+
 /// Records that the CA sent something else than was ordered: the order is over, and an operator should know.
 pub(super) async fn wrong_certificate(
     engine: &Engine,
@@ -148,9 +163,12 @@ impl Next {
             AcmeError::NewOrder { .. } | AcmeError::Refused { .. } => {
                 Self { order: OrderStatus::Invalid, domain: pending, at: at(wait) }
             }
-            AcmeError::NameRejected { .. } => {
-                Self { order: OrderStatus::Invalid, domain: DomainStatus::Failed, at: None }
-            }
+            // A name that has a certificate was taken once: asked for daily, in case that it is taken again.
+            AcmeError::NameRejected { .. } => Self {
+                order: OrderStatus::Invalid,
+                domain: DomainStatus::Failed,
+                at: domain.certificate_id.and_then(|_| at(Duration::DAY)),
+            },
             AcmeError::NeedsOperator { .. } => Self { order: status, domain: pending, at: at(wait) },
         }
     }

@@ -25,6 +25,7 @@ pub(crate) async fn step(engine: &Engine, id: DomainId) -> Result<(), EngineErro
             store.activate(&[id], &engine.parts.chance, now).await?;
             store.rest(&lease, domain.situation.renew_after).await?;
         }
+        NextStep::TakeOff => store.take_off(&lease, now).await?,
         NextStep::FinishDeletion => store.finish_deletion(&lease, &engine.parts.chance, now).await?,
         NextStep::CheckAndOrder => {
             while_held(Box::pin(order::begin(engine, domain)), || store.renew_lease(&lease)).await??;

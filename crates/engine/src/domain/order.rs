@@ -1,45 +1,50 @@
 //! An order from its key to its certificate. Each step is on record before the next begins, so that the work goes on
 //! after a crash where it stood: the key before the order, its URL before the challenge, the certificate at once.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use certmill_acme::{AcmeError, Client, Order, PrivateKey, verify_issued};
 use certmill_model::{
     AccountId, CertificateId, Health, Hostname, OrderId, OrderStatus, ProblemCode, renew_after,
 };
-use certmill_store::{ClaimedDomain, Issued, NewOrder, PlacedChallenge};
+use certmill_store::{ClaimedDomain, Issued, NewOrder, PlacedChallenge, StoreError};
 use certmill_vault::Secret;
 use tokio::time::Instant;
 
 use super::failure;
 use crate::{Engine, EngineError, checkpoint::reached};
 
-/// How long a worker waits for the CA within one step; well below the lease. What takes longer is parked.
+/// How long a worker waits for the CA within one step. What takes longer is parked.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The least time between a certificate and its renewal.
+const SOONEST_RENEWAL: time::Duration = time::Duration::HOUR;
+
 /// How long until load balancers without a first configuration are looked at again.
-const UNTIL_READY: time::Duration = time::Duration::seconds(2);
+const UNTIL_READY: time::Duration = time::Duration::seconds(3);
 
 /// Looks whether the name points at us; if so, stores a key and an order, and carries the order out.
 pub(super) async fn begin(engine: &Engine, domain: ClaimedDomain) -> Result<(), EngineError> {
     let load_balancers = engine.load_balancers().await?;
-    if !load_balancers.ready {
-        let detail = "No load balancer answers challenges yet.";
-        return failure::defer(engine, &domain, ProblemCode::NoTargets, detail, UNTIL_READY).await;
-    }
     let seen = match engine.parts.resolver.addresses(&domain.name).await {
         Ok(seen) => seen,
         Err(error) => return failure::dns(engine, &domain, error.problem_code(), &error.to_string()).await,
     };
-    if let Err(elsewhere) = certmill_dns::compare(&domain.name, &seen, &load_balancers.addresses) {
+    if let Err(elsewhere) = certmill_dns::compare(&domain.name, &seen, &load_balancers.addresses()) {
         let detail = format!("{elsewhere}. {}", elsewhere.fix());
         return failure::dns(engine, &domain, elsewhere.problem_code(), &detail).await;
+    }
+    let met =
+        seen.v4.iter().copied().map(IpAddr::from).chain(seen.v6.iter().copied().map(IpAddr::from)).collect();
+    if !load_balancers.answer_at(&met) {
+        let detail = "A load balancer that the name points at does not answer challenges yet.";
+        return failure::defer(engine, &domain, ProblemCode::NoTargets, detail, UNTIL_READY).await;
     }
     let (account_id, client) = match engine.authority().await {
         Ok(authority) => authority,
         Err(error) => return failure::authority(engine, &domain, error).await,
     };
-    let (key, work) = store_new(engine, &domain, *account_id).await?;
+    let Some((key, work)) = store_new(engine, &domain, *account_id).await? else { return Ok(()) };
     reached("key_stored");
     carry_out(engine, &domain, client, key, work).await
 }
@@ -47,10 +52,13 @@ pub(super) async fn begin(engine: &Engine, domain: ClaimedDomain) -> Result<(), 
 /// Goes on with an order that an earlier step, perhaps of a process that is gone, has begun.
 pub(super) async fn resume(engine: &Engine, mut domain: ClaimedDomain) -> Result<(), EngineError> {
     let Some(order) = domain.order.take() else { return Ok(()) };
-    let (_, client) = match engine.authority().await {
+    let (account_id, client) = match engine.authority().await {
         Ok(authority) => authority,
         Err(error) => return failure::authority(engine, &domain, error).await,
     };
+    if order.account_id != *account_id {
+        return failure::other_account(engine, &domain, order.order_id).await;
+    }
     let secret = order.private_key(&engine.parts.vault)?;
     let Ok(key) = PrivateKey::from_pkcs8(secret.expose()) else {
         let detail = "The stored private key cannot be read.";
@@ -71,7 +79,7 @@ async fn store_new(
     engine: &Engine,
     domain: &ClaimedDomain,
     account_id: AccountId,
-) -> Result<(PrivateKey, Work), EngineError> {
+) -> Result<Option<(PrivateKey, Work)>, EngineError> {
     let parts = &engine.parts;
     let now = engine.now();
     if domain.health != Health::Ok {
@@ -82,8 +90,15 @@ async fn store_new(
     let names = vec![domain.name.clone()];
     let secret = Secret::new(key.pkcs8().to_vec());
     let order = NewOrder { order_id, account_id, names: &names, key: &secret };
-    parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await?;
-    Ok((key, Work { order_id, names, url: None }))
+    match parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await {
+        // Something else is wanted by now, if the lease is still ours: it is due again at once.
+        Err(StoreError::LeaseLost) => {
+            parts.store.rest(&domain.lease, Some(now)).await?;
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(Some((key, Work { order_id, names, url: None }))),
+    }
 }
 
 /// Solved as soon as an order begins.
@@ -209,7 +224,9 @@ async fn store_certificate(
         not_after: issued.not_after,
         fullchain: &issued.fullchain_pem,
         key: &secret,
-        renew_after: renew_after(issued.not_before, issued.not_after, engine.fraction()),
+        // A CA whose certificates are due at once must not be asked in a circle.
+        renew_after: renew_after(issued.not_before, issued.not_after, engine.fraction())
+            .max(now + SOONEST_RENEWAL),
     };
     parts.store.issued(domain, &record, &parts.vault, &parts.chance, now).await?;
     reached("certificate_stored");

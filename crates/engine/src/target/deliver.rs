@@ -1,23 +1,29 @@
 //! The sequence of a delivery: certificates, release, test, flip, reload, handshakes. Nothing untested goes live, and
 //! what went live and is not right is taken back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use certmill_acme::PrivateKey;
 use certmill_delivery::{Activation, CertificateFile, DeliveryError, Release, Session};
-use certmill_model::{DeploymentStatus, ProblemCode, ReleaseId, TargetState};
+use certmill_model::{DeploymentStatus, Hostname, ProblemCode, ReleaseId, TargetState};
 use certmill_nginx::Blame;
 use certmill_store::{ClaimedTarget, PendingPlacement, ReleaseRecord};
+
+use time::OffsetDateTime;
 
 use super::{
     TargetSettings, failed,
     outcome::{Failed, Proved},
-    release::{self, Ground, Rendered},
+    prove,
+    release::{self, Broken, Ground, Rendered},
 };
 use crate::{Engine, checkpoint::reached};
 
-/// Templates that may break one release before it is given up as a whole.
-const BROKEN_TEMPLATES: usize = 8;
+/// Releases that one delivery tries: each leaves out one more template or upstream that nginx refused.
+const ROUNDS: usize = 8;
+
+/// Releases that stay on a target, to go back to.
+pub(super) const KEEP_RELEASES: usize = 3;
 
 /// One delivery under way.
 pub(super) struct Delivery<'a> {
@@ -27,6 +33,12 @@ pub(super) struct Delivery<'a> {
     pub(super) settings: TargetSettings,
     pub(super) session: Session,
     pub(super) pending: &'a [PendingPlacement],
+    /// Domains that were seen to be served rightly before anything was touched: they must be afterwards.
+    pub(super) witnesses: Vec<(Hostname, [u8; 32])>,
+    /// Spreads next attempts; one for the whole delivery, so that what failed together is recorded together.
+    pub(super) fraction: f64,
+    /// When it began.
+    pub(super) started: OffsetDateTime,
 }
 
 /// Brings `pending` to `target` and proves it there.
@@ -44,7 +56,19 @@ pub(super) async fn carry_out(
         )
     })?;
     let session = engine.parts.connector.open(&settings.connection, settings.config.clone())?;
-    let delivery = Delivery { engine, target, deployment, settings, session, pending };
+    let witnesses = prove::right_witnesses(engine, target).await?;
+    let fraction = engine.fraction();
+    let delivery = Delivery {
+        engine,
+        target,
+        deployment,
+        settings,
+        session,
+        pending,
+        witnesses,
+        fraction,
+        started: engine.now(),
+    };
     delivery.at(DeploymentStatus::Syncing, None).await?;
     if target.release.is_none() {
         delivery.session.prepare().await?;
@@ -110,45 +134,55 @@ impl Delivery<'_> {
 
     /// Brings the configuration up to date, if it is not; answers what is live, and what was live before.
     async fn bring_release(&self) -> Result<(ReleaseRecord, Rendered, Flipped), Failed> {
-        let mut broken = BTreeMap::new();
+        let mut broken = Broken::default();
         let mut whole = false;
-        loop {
+        for _ in 0..ROUNDS {
             match self.try_release(&broken, whole).await {
                 Err(DeliveryOr::Delivery(DeliveryError::Drifted { detail })) if !whole => {
                     tracing::warn!(
                         target.name = self.target.name,
                         detail,
-                        "files differ; sending the whole configuration"
+                        "files differ; sending everything"
                     );
+                    self.session.prepare().await?;
                     whole = true;
                 }
-                Err(DeliveryOr::Delivery(DeliveryError::TestFailed { output }))
-                    if broken.len() < BROKEN_TEMPLATES =>
-                {
-                    let template = Blame::find(&output, &self.settings.config.root)
-                        .and_then(|blame| blame.template().map(str::to_owned))
-                        .filter(|template| !broken.contains_key(template));
-                    let Some(template) = template else {
-                        return Err(DeliveryError::TestFailed { output }.into());
-                    };
-                    tracing::warn!(
-                        target.name = self.target.name,
-                        template,
-                        output,
-                        "nginx refuses a template; leaving it out"
-                    );
-                    broken.insert(template, words_of(&output));
+                Err(DeliveryOr::Refused { output, upstreams }) => {
+                    self.blame(&output, &upstreams, &mut broken)?
                 }
                 Err(DeliveryOr::Delivery(error)) => return Err(error.into()),
                 Err(DeliveryOr::Failed(failed)) => return Err(failed),
                 Ok(done) => return Ok(done),
             }
         }
+        let detail = "nginx refuses more templates than one delivery tries to leave out".to_owned();
+        Err(failed(TargetState::Behind, ProblemCode::ConfigTestFailed, detail))
+    }
+
+    /// Finds the template or upstream that nginx complains of, to be left out in the next round.
+    fn blame(&self, output: &str, upstreams: &str, broken: &mut Broken) -> Result<(), Failed> {
+        let words = words_of(output);
+        let blame = Blame::find(output, &self.settings.config.root);
+        let template = blame.as_ref().and_then(Blame::template).map(str::to_owned);
+        let upstream = blame.as_ref().and_then(|blame| blame.upstream_in(upstreams));
+        tracing::warn!(
+            target.name = self.target.name,
+            ?template,
+            ?upstream,
+            words,
+            "nginx refuses the release"
+        );
+        let known = match (template, upstream) {
+            (Some(template), _) => broken.templates.insert(template, words).is_some(),
+            (None, Some(upstream)) => broken.upstreams.insert(upstream, words).is_some(),
+            (None, None) => true,
+        };
+        if known { Err(DeliveryError::TestFailed { output: output.to_owned() }.into()) } else { Ok(()) }
     }
 
     async fn try_release(
         &self,
-        broken: &BTreeMap<String, String>,
+        broken: &Broken,
         whole: bool,
     ) -> Result<(ReleaseRecord, Rendered, Flipped), DeliveryOr> {
         let parts = &self.engine.parts;
@@ -167,20 +201,12 @@ impl Delivery<'_> {
         let ids: Vec<_> = batch.iter().copied().collect();
         let domains =
             parts.store.placed_domains(&self.target.lease, &shards, &ids).await.map_err(Failed::from)?;
-        let upstreams: BTreeSet<_> =
-            parts.store.upstreams().await.map_err(Failed::from)?.into_iter().collect();
-        let ground = Ground {
-            templates: &parts.templates,
-            layout: &layout,
-            upstreams: &upstreams,
-            batch: &batch,
-            broken,
-        };
+        let ground = Ground { templates: &parts.templates, layout: &layout, batch: &batch, broken };
         let mut rendered = release::render(&ground, previous, &shards, &domains);
-        refuse_to_break_what_is_served(broken, &domains)?;
         if let Some(previous) = previous {
             // With the number of the release that is live: equal then, if nothing changed.
             release::add_top(&ground, previous.number, &mut rendered);
+            refuse_to_lose(&rendered)?;
             if rendered.manifest == release::manifest_of(previous) {
                 self.reload_for_dedicated(&rendered).await?;
                 return Ok((previous.clone(), rendered, Flipped::No));
@@ -191,8 +217,13 @@ impl Delivery<'_> {
             parts.store.begin_release(&self.target.lease, live.unwrap_or(0), self.engine.now()).await;
         let number = number.map_err(Failed::from)?;
         release::add_top(&ground, number, &mut rendered);
-        let record =
-            ReleaseRecord { number, manifest: release::record_of(&rendered.manifest), rendered_from };
+        refuse_to_lose(&rendered)?;
+        let record = ReleaseRecord {
+            number,
+            manifest: release::record_of(&rendered.manifest),
+            rendered_from,
+            upstreams: rendered.upstreams.clone(),
+        };
         let flipped = self.activate(&record, previous, &rendered).await?;
         Ok((record, rendered, flipped))
     }
@@ -230,7 +261,9 @@ impl Delivery<'_> {
         self.session.send_release(&sent).await?;
         reached("release_sent");
         self.at(DeploymentStatus::Testing, Some(record.number)).await?;
-        self.session.test(record.number).await?;
+        if let Err(error) = self.session.test(record.number).await {
+            return Err(self.refused(error, rendered).await);
+        }
         reached("release_tested");
         self.at(DeploymentStatus::Reloading, Some(record.number)).await?;
         let activation = self.session.activate(record.number).await?;
@@ -243,6 +276,20 @@ impl Delivery<'_> {
             return Err(self.take_back(record.number, before, error.into()).await.into());
         }
         Ok(Flipped::From(before))
+    }
+
+    /// What nginx refused is of no use on the target.
+    async fn refused(&self, error: DeliveryError, rendered: &Rendered) -> DeliveryOr {
+        let DeliveryError::TestFailed { output } = error else { return error.into() };
+        if let Err(error) = self.session.clean_up(KEEP_RELEASES).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a refused release could not be removed"
+            );
+        }
+        let upstreams =
+            rendered.files.get(certmill_nginx::UPSTREAMS).map(|file| String::from_utf8_lossy(file));
+        DeliveryOr::Refused { output, upstreams: upstreams.unwrap_or_default().into_owned() }
     }
 
     /// Renewed certificates of dedicated blocks are read at a reload; shared ones at the next handshake.
@@ -272,20 +319,11 @@ impl Delivery<'_> {
     }
 }
 
-/// A template that shops are served with and that nginx refuses now was changed by an operator: the release as a
-/// whole is given up, and what is served stays.
-fn refuse_to_break_what_is_served(
-    broken: &BTreeMap<String, String>,
-    domains: &[certmill_store::DomainPlacement],
-) -> Result<(), Failed> {
-    let served = domains.iter().filter_map(|domain| domain.served_template.as_ref());
-    match served.into_iter().find_map(|template| Some((template, broken.get(template.name())?))) {
+/// A release without shops that are served now never goes live, whoever is to blame: what is served stays.
+fn refuse_to_lose(rendered: &Rendered) -> Result<(), Failed> {
+    match &rendered.lost {
         None => Ok(()),
-        Some((template, words)) => Err(failed(
-            TargetState::Behind,
-            ProblemCode::ConfigTestFailed,
-            format!("nginx refuses the template {template}, which shops are served with: {words}"),
-        )),
+        Some(reason) => Err(failed(TargetState::Behind, ProblemCode::TemplateUnusable, reason.clone())),
     }
 }
 
@@ -295,9 +333,14 @@ fn words_of(output: &str) -> String {
     complaint.unwrap_or(output).trim().to_owned()
 }
 
-/// Either what the target said, which the sequence reacts to, or the end of the delivery.
+/// What the target said, which the sequence reacts to, or the end of the delivery.
 enum DeliveryOr {
     Delivery(DeliveryError),
+    /// nginx refuses the release; beside its words stands the file of upstreams that it saw.
+    Refused {
+        output: String,
+        upstreams: String,
+    },
     Failed(Failed),
 }
 

@@ -21,9 +21,12 @@ const BATCH: i64 = 2_000;
 pub(crate) async fn deliver(engine: &Engine, id: TargetId) -> Result<(), EngineError> {
     let store = &engine.parts.store;
     let Some(target) = store.claim_target(id, engine.now()).await? else { return Ok(()) };
+    if target.revisit {
+        store.place_missing(&target.lease, engine.now()).await?;
+    }
     let pending = store.pending_placements(&target.lease, BATCH, engine.now()).await?;
     if pending.is_empty() && deliver::is_up_to_date(engine, &target) {
-        return Ok(store.release_target(&target.lease).await?);
+        return Ok(store.release_target(&target).await?);
     }
     let deployment =
         store.begin_deployment(&target.lease, pending.len(), &engine.parts.chance, engine.now()).await?;
@@ -52,7 +55,7 @@ async fn record_proved(
     );
     store
         .finish_deployment(
-            &target.lease,
+            target,
             deployment,
             &proved.release,
             &proved.delivered,

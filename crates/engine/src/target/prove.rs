@@ -1,108 +1,225 @@
-//! The proof of a delivery: a handshake for each domain.
+//! The proof of a delivery: a handshake for each domain, and for some that nobody meant to change.
 
 use std::time::Duration;
 
 use certmill_delivery::{NotServed, wait_until_served};
-use certmill_model::{DomainId, ProblemCode, TargetState, backoff, target_retry};
-use certmill_store::{Delivered, PendingPlacement, ReleaseRecord, Undelivered};
+use certmill_model::{Hostname, ProblemCode, backoff, target_retry};
+use certmill_store::{ClaimedTarget, Delivered, PendingPlacement, ReleaseRecord, StoreError, Undelivered};
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 
 use super::{
-    deliver::{Delivery, Flipped},
+    deliver::{Delivery, Flipped, KEEP_RELEASES},
     failed,
     outcome::{Failed, Proved},
     release::Rendered,
 };
+use crate::Engine;
 
 /// Handshakes at a time with one load balancer.
 const HANDSHAKES: usize = 16;
 
-/// How long a new configuration may take until it answers: a large one takes many seconds to be taken up.
+/// How long a new configuration may take until it answers: a large one takes many seconds to be taken up. One for all
+/// handshakes of a delivery.
 const UNTIL_SERVED: Duration = Duration::from_secs(20);
 
-/// Releases that stay on a target, to go back to.
-const KEEP_RELEASES: usize = 3;
+/// How long one handshake may take at least, whatever the others took.
+const ONE_HANDSHAKE: Duration = Duration::from_secs(2);
+
+/// Domains that must be served after a delivery as before it.
+const WITNESSES: i64 = 8;
+
+/// Some of the domains that a target is known to serve, as far as it does so now.
+pub(super) async fn right_witnesses(
+    engine: &Engine,
+    target: &ClaimedTarget,
+) -> Result<Vec<(Hostname, [u8; 32])>, StoreError> {
+    if target.release.is_none() {
+        return Ok(Vec::new());
+    }
+    let known = engine.parts.store.witnesses(&target.lease, WITNESSES).await?;
+    let known =
+        known.into_iter().filter_map(|(name, fingerprint)| Some((name, fingerprint.try_into().ok()?)));
+    let right = stream::iter(known).map(async |(name, fingerprint)| {
+        let served = wait_until_served(target.address, &name, fingerprint, Duration::from_millis(500)).await;
+        served.is_ok().then_some((name, fingerprint))
+    });
+    Ok(right.buffer_unordered(HANDSHAKES).filter_map(std::future::ready).collect().await)
+}
 
 impl Delivery<'_> {
-    /// A handshake for each domain; the release stays if any name is right, or none was asked for.
+    /// A handshake for each domain. A release with which none of them is served, or one that was served before is not
+    /// any more, is taken back.
     pub(super) async fn prove(
         &self,
         live: ReleaseRecord,
         rendered: Rendered,
         flipped: Flipped,
     ) -> Result<Proved, Failed> {
-        let mut delivered = Vec::new();
-        let mut undelivered = Vec::new();
-        let outcomes = stream::iter(self.pending.iter().cloned()).map(|one| self.prove_one(one, &rendered));
-        // Old releases go meanwhile; the one before stays, to go back to.
-        let (outcomes, cleaned) = tokio::join!(
-            outcomes.buffer_unordered(HANDSHAKES).collect::<Vec<_>>(),
-            self.session.clean_up(KEEP_RELEASES)
-        );
-        if let Err(error) = cleaned {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old releases could not be removed");
-        }
+        let deadline = Instant::now() + UNTIL_SERVED;
+        let outcomes = stream::iter(self.pending.iter().cloned())
+            .map(|one| self.prove_one(one, &rendered, deadline))
+            .buffer_unordered(HANDSHAKES)
+            .collect::<Vec<_>>()
+            .await;
+        let (mut delivered, mut undelivered) = (Vec::new(), Vec::new());
         for outcome in outcomes {
             match outcome {
                 Ok(one) => delivered.push(one),
                 Err(one) => undelivered.push(one),
             }
         }
-        let wrong = undelivered.iter().find(|one| one.code == ProblemCode::ServedWrongCertificate);
-        if let (Flipped::From(before), Some(wrong), true) = (flipped, wrong, delivered.is_empty()) {
-            let reason = failed(TargetState::Behind, wrong.code, wrong.detail.clone());
-            return Err(self.take_back(live.number, before, reason).await);
-        }
-        let gone: Vec<_> =
-            delivered.iter().filter(|one| one.certificate_id.is_none()).map(|one| one.domain_id).collect();
-        if !gone.is_empty() {
-            self.session.remove_certificates(&gone).await?;
+        let live = match flipped {
+            Flipped::From(before) => {
+                match self.verdict(&delivered, &undelivered, deadline).await {
+                    Some(reason) => {
+                        // What was taken off comes back with the previous release, and nothing of it counts.
+                        undelivered.extend(delivered.drain(..).map(|one| self.not_delivered(one)));
+                        self.restore(live.number, before, reason).await?
+                    }
+                    None => live,
+                }
+            }
+            Flipped::No => live,
+        };
+        self.remove_gone(&rendered, &mut delivered, &mut undelivered).await;
+        if let Err(error) = self.session.clean_up(KEEP_RELEASES).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old releases could not be removed");
         }
         Ok(Proved { release: live, delivered, undelivered })
     }
 
-    async fn prove_one(&self, one: PendingPlacement, rendered: &Rendered) -> Result<Delivered, Undelivered> {
-        let domain_id = one.domain_id;
-        let template = rendered.templates.get(&domain_id).cloned();
+    /// Why a release that went live must not stay.
+    async fn verdict(
+        &self,
+        delivered: &[Delivered],
+        undelivered: &[Undelivered],
+        deadline: Instant,
+    ) -> Option<String> {
+        let shown = delivered.iter().any(|one| one.certificate_id.is_some());
+        let wrong = undelivered.iter().find(|one| one.code == ProblemCode::ServedWrongCertificate);
+        if let (false, Some(wrong)) = (shown, wrong) {
+            return Some(wrong.detail.clone());
+        }
+        for (name, fingerprint) in &self.witnesses {
+            if wait_until_served(self.target.address, name, *fingerprint, patience(deadline)).await.is_err() {
+                return Some(format!("{name} was served before and is not with the new configuration"));
+            }
+        }
+        None
+    }
+
+    /// Goes back to the release that was live before.
+    async fn restore(
+        &self,
+        number: i64,
+        before: Option<i64>,
+        reason: String,
+    ) -> Result<ReleaseRecord, Failed> {
+        let taken_back = self.take_back(number, before, failed_with(reason)).await;
+        match (&self.target.release, before) {
+            (Some(previous), Some(number)) if previous.number == number => {
+                let Failed::Target { detail, .. } = &taken_back else { return Err(taken_back) };
+                tracing::error!(
+                    target.name = self.target.name,
+                    detail,
+                    "the new configuration was taken back"
+                );
+                Ok(previous.clone())
+            }
+            _ => Err(taken_back),
+        }
+    }
+
+    async fn prove_one(
+        &self,
+        one: PendingPlacement,
+        rendered: &Rendered,
+        deadline: Instant,
+    ) -> Result<Delivered, Undelivered> {
+        if let Some((code, detail)) = rendered.refused.get(&one.domain_id) {
+            return Err(self.undelivered(&one, *code, detail.clone()));
+        }
         let proved = Delivered {
-            domain_id,
+            domain_id: one.domain_id,
             certificate_id: one.wanted_certificate_id,
             revision: one.wanted_revision,
-            template,
+            template: rendered.templates.get(&one.domain_id).cloned(),
         };
         let fingerprint: Option<[u8; 32]> =
             one.fingerprint.as_deref().and_then(|bytes| bytes.try_into().ok());
-        if let Some((code, detail)) = rendered.refused.get(&domain_id) {
-            return Err(self.undelivered(&one, domain_id, *code, detail.clone()));
-        }
         let Some(fingerprint) = fingerprint else { return Ok(proved) };
-        match wait_until_served(self.target.address, &one.name, fingerprint, UNTIL_SERVED).await {
+        // One that was wrong before is not waited for as long: it may never be right.
+        let patience = if one.consecutive_failures > 0 { ONE_HANDSHAKE } else { patience(deadline) };
+        match wait_until_served(self.target.address, &one.name, fingerprint, patience).await {
             Ok(()) => Ok(proved),
             Err(NotServed::Other(_)) => {
                 let detail = "a handshake shows another certificate".to_owned();
-                Err(self.undelivered(&one, domain_id, ProblemCode::ServedWrongCertificate, detail))
+                Err(self.undelivered(&one, ProblemCode::ServedWrongCertificate, detail))
             }
             Err(NotServed::Probe(error)) => {
                 let detail = format!("a handshake does not succeed: {error}");
-                Err(self.undelivered(&one, domain_id, ProblemCode::ServedWrongCertificate, detail))
+                Err(self.undelivered(&one, ProblemCode::ServedWrongCertificate, detail))
             }
         }
     }
 
-    fn undelivered(
+    /// Removes the certificates of domains that were taken off. What cannot be removed is not delivered yet.
+    async fn remove_gone(
         &self,
-        one: &PendingPlacement,
-        domain_id: DomainId,
-        code: ProblemCode,
-        detail: String,
-    ) -> Undelivered {
+        rendered: &Rendered,
+        delivered: &mut Vec<Delivered>,
+        undelivered: &mut Vec<Undelivered>,
+    ) {
+        let is_gone = |one: &Delivered| {
+            one.certificate_id.is_none() && !rendered.templates.contains_key(&one.domain_id)
+        };
+        let gone: Vec<_> = delivered.iter().filter(|one| is_gone(one)).map(|one| one.domain_id).collect();
+        if gone.is_empty() {
+            return;
+        }
+        if let Err(error) = self.session.remove_certificates(&gone).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "certificates could not be removed");
+            let (kept, other) = delivered.drain(..).partition(|one| !gone.contains(&one.domain_id));
+            *delivered = kept;
+            undelivered.extend(Vec::into_iter(other).map(|one| self.not_delivered(one)));
+        }
+    }
+
+    fn not_delivered(&self, one: Delivered) -> Undelivered {
+        Undelivered {
+            domain_id: one.domain_id,
+            code: ProblemCode::ReloadFailed,
+            detail: "the new configuration was taken back".to_owned(),
+            next_attempt_at: self.started + target_retry(1, self.fraction),
+            certificate_id: one.certificate_id,
+            revision: one.revision,
+        }
+    }
+
+    fn undelivered(&self, one: &PendingPlacement, code: ProblemCode, detail: String) -> Undelivered {
         let failures = one.consecutive_failures + 1;
-        let fraction = self.engine.fraction();
         // A handshake may be right in a moment; a template only when somebody mends it.
         let wait = match code {
-            ProblemCode::ServedWrongCertificate => target_retry(failures, fraction),
-            _ => backoff(failures, fraction),
+            ProblemCode::ServedWrongCertificate => target_retry(failures, self.fraction),
+            _ => backoff(failures, self.fraction),
         };
-        Undelivered { domain_id, code, detail, next_attempt_at: self.engine.now() + wait }
+        Undelivered {
+            domain_id: one.domain_id,
+            code,
+            detail,
+            next_attempt_at: self.started + wait,
+            certificate_id: one.wanted_certificate_id,
+            revision: one.wanted_revision,
+        }
     }
+}
+
+/// What is left until `deadline`, but enough for one handshake.
+fn patience(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(ONE_HANDSHAKE)
+}
+
+fn failed_with(reason: String) -> Failed {
+    failed(certmill_model::TargetState::Behind, ProblemCode::ServedWrongCertificate, reason)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certmill_model::{DomainId, Form, ProblemCode, TemplateRef};
+use certmill_model::{DomainId, Form, ProblemCode, TemplateRef, UpstreamAddress};
 use certmill_nginx::{DomainConfig, Layout, Manifest, Templates};
 use certmill_store::{DomainPlacement, ReleaseRecord};
 
@@ -16,17 +16,27 @@ pub(super) struct Rendered {
     pub(super) templates: BTreeMap<DomainId, TemplateRef>,
     /// The domains that are not in it, or not as wanted.
     pub(super) refused: BTreeMap<DomainId, (ProblemCode, String)>,
+    /// Why shops that are served would not be in it: it must not go live then.
+    pub(super) lost: Option<String>,
+    /// Where it may send requests.
+    pub(super) upstreams: BTreeSet<UpstreamAddress>,
 }
 
 /// What a release is rendered from, beside its domains.
 pub(super) struct Ground<'a> {
     pub(super) templates: &'a Templates,
     pub(super) layout: &'a Layout,
-    pub(super) upstreams: &'a BTreeSet<certmill_model::UpstreamAddress>,
     /// The domains that are being delivered; all others stay as they were served.
     pub(super) batch: &'a BTreeSet<DomainId>,
-    /// Templates that nginx refused, with its words.
-    pub(super) broken: &'a BTreeMap<String, String>,
+    /// Templates and upstreams that nginx refused, with its words.
+    pub(super) broken: &'a Broken,
+}
+
+/// What nginx refused in an earlier round of the same delivery, with its words.
+#[derive(Default)]
+pub(super) struct Broken {
+    pub(super) templates: BTreeMap<String, String>,
+    pub(super) upstreams: BTreeMap<UpstreamAddress, String>,
 }
 
 /// Renders `shards` anew over the `previous` release. A domain whose wanted template cannot be used keeps the one it
@@ -42,6 +52,9 @@ pub(super) fn render(
         files: BTreeMap::new(),
         templates: BTreeMap::new(),
         refused: BTreeMap::new(),
+        lost: None,
+        // Other shards may name them still; a release that is rendered as a whole forgets those that are not used.
+        upstreams: previous.map(|release| release.upstreams.clone()).unwrap_or_default(),
     };
     for shard in shards {
         let members: Vec<_> = domains.iter().filter(|domain| domain.domain_id.shard() == *shard).collect();
@@ -53,9 +66,9 @@ pub(super) fn render(
 /// Adds the files that belong to no shard; they carry the release's number.
 pub(super) fn add_top(ground: &Ground<'_>, number: i64, rendered: &mut Rendered) {
     let paths: Vec<_> = rendered.manifest.paths().map(str::to_owned).collect();
-    let top = ground.templates.render_top(ground.layout, number, paths, ground.upstreams);
-    for (template, reason) in top.refused {
-        tracing::warn!(template, reason, "the template cannot be rendered");
+    let top = ground.templates.render_top(ground.layout, number, paths, &rendered.upstreams);
+    if let Some((template, reason)) = top.refused.into_iter().next() {
+        rendered.lost = Some(format!("the template {template} cannot be rendered: {reason}"));
     }
     rendered.manifest = rendered.manifest.with_top_replaced(&top.files);
     rendered.files.extend(top.files);
@@ -91,11 +104,27 @@ fn render_shard(ground: &Ground<'_>, shard: u8, members: &[&DomainPlacement], re
         }
     }
     let mut files = ground.templates.render_shard(ground.layout, shard, &configs);
-    for (domain, reason) in std::mem::take(&mut files.refused) {
-        configs.retain(|config| config.domain != domain);
-        rendered.refused.insert(domain, (ProblemCode::TemplateUnusable, reason.to_string()));
+    if !files.refused.is_empty() {
+        for (id, reason) in std::mem::take(&mut files.refused) {
+            rendered.refused.insert(id, (ProblemCode::TemplateUnusable, reason.to_string()));
+            let served = members.iter().find(|domain| domain.domain_id == id);
+            let served = served.and_then(|domain| Some(config(domain, domain.served_template.as_ref()?)));
+            configs.retain(|config| config.domain != id);
+            configs.extend(served);
+        }
+        files = ground.templates.render_shard(ground.layout, shard, &configs);
+        configs.retain(|config| files.refused.iter().all(|(id, _)| *id != config.domain));
     }
+    rendered.upstreams.extend(configs.iter().map(|config| config.upstream.clone()));
     rendered.templates.extend(configs.into_iter().map(|config| (config.domain, config.template)));
+    let lost = members.iter().find(|domain| {
+        domain.served_template.is_some() && !rendered.templates.contains_key(&domain.domain_id)
+    });
+    if let Some(domain) = lost {
+        let reason =
+            rendered.refused.get(&domain.domain_id).map(|(_, reason)| reason.as_str()).unwrap_or_default();
+        rendered.lost = Some(format!("{} is served and would not be any more: {reason}", domain.name));
+    }
     rendered.manifest = rendered.manifest.with_shard_replaced(shard, &files.files);
     rendered.files.extend(files.files);
 }
@@ -108,7 +137,14 @@ fn usable_template<'a>(
         return Ok(served);
     }
     let wanted = &domain.wanted_template;
-    if let Some(words) = ground.broken.get(wanted.name()) {
+    if let Some(words) = ground.broken.upstreams.get(&domain.upstream) {
+        let upstream = &domain.upstream;
+        return Err((
+            ProblemCode::ConfigTestFailed,
+            format!("nginx refuses the upstream {upstream}: {words}"),
+        ));
+    }
+    if let Some(words) = ground.broken.templates.get(wanted.name()) {
         return Err((ProblemCode::ConfigTestFailed, format!("nginx refuses the template {wanted}: {words}")));
     }
     match ground.templates.resolve(wanted) {

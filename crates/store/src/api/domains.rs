@@ -6,7 +6,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{PlatformTx, TenantTx};
-use crate::{StoreError, rows::parsed};
+use crate::{
+    StoreError,
+    rows::{hostname, parsed},
+};
 
 /// A domain as it stands.
 #[derive(Clone, Debug)]
@@ -162,7 +165,7 @@ impl TryFrom<DomainColumns> for Domain {
             domain_id: DomainId::from_uuid(row.domain_id),
             tenant_id: TenantId::from_uuid(row.tenant_id),
             tenant: row.tenant,
-            name: parsed("domains", &row.name)?,
+            name: hostname("domains", &row.name)?,
             external_id: row.external_id,
             template: row.template,
             status: parsed("domains", &row.status)?,

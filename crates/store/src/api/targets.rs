@@ -51,7 +51,7 @@ pub struct TargetRow {
 }
 
 impl PlatformTx {
-    /// Adds a target, or changes the one with that name; every domain with a certificate is then to be delivered to it.
+    /// Adds a target, or changes the one with that name. Its first delivery places every domain with a certificate on it.
     pub async fn put_target(
         &mut self,
         target: &NewTarget,
@@ -63,6 +63,10 @@ impl PlatformTx {
                                   next_attempt_at, created_at)
              VALUES ($1, $2, $3, $4, $5, 'behind', $6, $6, $6)
              ON CONFLICT (name) DO UPDATE SET address = EXCLUDED.address, settings = EXCLUDED.settings,
+                 -- Another machine or another directory: nothing of ours is there.
+                 release_number = CASE WHEN targets.address = EXCLUDED.address
+                     AND targets.settings -> 'connection' = EXCLUDED.settings -> 'connection'
+                     AND targets.settings -> 'config' = EXCLUDED.settings -> 'config' THEN targets.release_number END,
                  public_addresses = EXCLUDED.public_addresses, revisit = true,
                  next_attempt_at = EXCLUDED.next_attempt_at
              RETURNING target_id",
@@ -76,12 +80,9 @@ impl PlatformTx {
         .fetch_one(self.connection())
         .await?;
         sqlx::query!(
-            "INSERT INTO placements (target_id, domain_id, tenant_id, shard, wanted_certificate_id, wanted_revision,
-                                     pending, next_attempt_at)
-             SELECT $1, domain_id, tenant_id, get_byte(uuid_send(domain_id), 15), certificate_id, revision, true, $2
-             FROM domains
-             WHERE certificate_id IS NOT NULL AND status NOT IN ('pending_deletion', 'deleted')
-             ON CONFLICT (target_id, domain_id) DO NOTHING",
+            "UPDATE placements p SET pending = true, served_certificate_id = NULL, served_revision = NULL,
+                 served_template = NULL, consecutive_failures = 0, next_attempt_at = $2
+             FROM targets t WHERE p.target_id = $1 AND t.target_id = $1 AND t.release_number IS NULL",
             target_id,
             now,
         )

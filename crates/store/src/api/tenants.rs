@@ -45,10 +45,12 @@ impl TryFrom<TenantColumns> for Tenant {
 impl PlatformTx {
     /// Adds a tenant, or changes the template and upstream of the one with that name.
     pub async fn put_tenant(&mut self, tenant: &Tenant, now: OffsetDateTime) -> Result<TenantId, StoreError> {
-        let id = sqlx::query_scalar!(
-            "INSERT INTO tenants (tenant_id, name, template, upstream, created_at) VALUES ($1, $2, $3, $4, $5)
+        let row = sqlx::query!(
+            r#"WITH before AS (SELECT tenant_id, template, upstream FROM tenants WHERE name = $2)
+             INSERT INTO tenants (tenant_id, name, template, upstream, created_at) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (name) DO UPDATE SET template = EXCLUDED.template, upstream = EXCLUDED.upstream
-             RETURNING tenant_id",
+             RETURNING tenant_id,
+                 EXISTS (SELECT 1 FROM before WHERE template <> $3 OR upstream <> $4) AS "changed!""#,
             tenant.tenant_id.uuid(),
             tenant.name.as_str(),
             tenant.template.to_string(),
@@ -57,20 +59,31 @@ impl PlatformTx {
         )
         .fetch_one(self.connection())
         .await?;
-        // What its domains are configured with may have changed.
+        if row.changed {
+            self.redeliver_tenant(row.tenant_id, now).await?;
+        }
+        Ok(TenantId::from_uuid(row.tenant_id))
+    }
+
+    /// What the tenant's domains are configured with has changed.
+    async fn redeliver_tenant(&mut self, tenant: Uuid, now: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!(
-            "WITH changed AS (
-                 UPDATE domains SET revision = revision + 1 WHERE tenant_id = $1 RETURNING domain_id, revision
-             )
-             UPDATE placements p SET wanted_revision = changed.revision, pending = true, next_attempt_at = $2
-             FROM changed WHERE p.domain_id = changed.domain_id",
-            id,
+            "UPDATE domains SET revision = revision + 1 WHERE tenant_id = $1 AND status <> 'deleted'",
+            tenant,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "UPDATE placements p SET wanted_revision = d.revision, pending = true, consecutive_failures = 0,
+                 next_attempt_at = $2
+             FROM domains d WHERE d.tenant_id = $1 AND p.domain_id = d.domain_id",
+            tenant,
             now,
         )
         .execute(self.connection())
         .await?;
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
-        Ok(TenantId::from_uuid(id))
+        Ok(())
     }
 
     /// The tenant called `name`.

@@ -43,7 +43,7 @@ impl TenantTx {
         let domain = self.find_domain(&wish.name).await?.ok_or(StoreError::NameTaken)?;
         let same = domain.external_id.as_deref() == wish.external_id.as_ref().map(Label::as_str)
             && domain.template == wish.template.as_ref().map(ToString::to_string)
-            && domain.status != DomainStatus::PendingDeletion;
+            && !matches!(domain.status, DomainStatus::PendingDeletion | DomainStatus::Failed);
         if same {
             return Ok(Put::Same(domain));
         }
@@ -64,17 +64,26 @@ impl TenantTx {
             return Ok(true);
         }
         let (id, tenant) = (domain.domain_id, self.tenant);
+        // The domain first, then its placements: the order in which everybody locks, and what is inserted while we
+        // wait for the domain is seen by the second statement.
         sqlx::query!(
-            "WITH gone AS (
-                 UPDATE domains SET status = 'pending_deletion', status_since = $3, updated_at = $3, next_action_at = $3,
-                     revision = revision + 1
-                 WHERE domain_id = $1 AND tenant_id = $2
-             ), cancelled AS (
+            "UPDATE domains SET status = 'pending_deletion', status_since = $3, updated_at = $3, next_action_at = $3,
+                 nudged_until = NULL, revision = revision + 1
+             WHERE domain_id = $1 AND tenant_id = $2 AND status <> 'deleted'",
+            id.uuid(),
+            tenant.uuid(),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "WITH cancelled AS (
                  UPDATE orders SET status = 'cancelled', updated_at = $3
                  WHERE domain_id = $1 AND tenant_id = $2
                    AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
              )
-             UPDATE placements SET wanted_certificate_id = NULL, pending = true, next_attempt_at = $3
+             UPDATE placements SET wanted_certificate_id = NULL, pending = true, consecutive_failures = 0,
+                 next_attempt_at = $3
              WHERE domain_id = $1 AND tenant_id = $2",
             id.uuid(),
             tenant.uuid(),
@@ -128,23 +137,29 @@ impl TenantTx {
     ) -> Result<Domain, StoreError> {
         let (id, tenant) = (domain.domain_id, self.tenant);
         // A domain that is being deleted and wanted again begins anew: its placements were told to go.
-        sqlx::query!(
-            "WITH changed AS (
-                 UPDATE domains SET external_id = $3, template = $4, revision = revision + 1, updated_at = $5,
-                     next_action_at = $5,
-                     status = CASE WHEN status = 'pending_deletion' THEN 'pending_dns' ELSE status END,
-                     status_since = CASE WHEN status = 'pending_deletion' THEN $5 ELSE status_since END,
-                     certificate_id = CASE WHEN status = 'pending_deletion' THEN NULL ELSE certificate_id END,
-                     renew_after = CASE WHEN status = 'pending_deletion' THEN NULL ELSE renew_after END
-                 WHERE domain_id = $1 AND tenant_id = $2
-                 RETURNING domain_id, revision
-             )
-             UPDATE placements SET wanted_revision = changed.revision, pending = true, next_attempt_at = $5
-             FROM changed WHERE placements.domain_id = changed.domain_id",
+        let revision = sqlx::query_scalar!(
+            "UPDATE domains SET external_id = $3, template = $4, revision = revision + 1, updated_at = $5,
+                 next_action_at = $5, nudged_until = NULL, consecutive_failures = 0,
+                 status = CASE WHEN status IN ('pending_deletion', 'failed') THEN 'pending_dns' ELSE status END,
+                 status_since = CASE WHEN status IN ('pending_deletion', 'failed') THEN $5 ELSE status_since END,
+                 certificate_id = CASE WHEN status = 'pending_deletion' THEN NULL ELSE certificate_id END,
+                 renew_after = CASE WHEN status = 'pending_deletion' THEN NULL ELSE renew_after END
+             WHERE domain_id = $1 AND tenant_id = $2 AND status <> 'deleted'
+             RETURNING revision",
             id.uuid(),
             tenant.uuid(),
             wish.external_id.as_ref().map(Label::as_str),
             wish.template.as_ref().map(ToString::to_string),
+            now,
+        )
+        .fetch_optional(self.connection())
+        .await?
+        .ok_or(sqlx::Error::RowNotFound)?;
+        sqlx::query!(
+            "UPDATE placements SET wanted_revision = $2, pending = true, consecutive_failures = 0, next_attempt_at = $3
+             WHERE domain_id = $1",
+            id.uuid(),
+            revision,
             now,
         )
         .execute(self.connection())

@@ -5,7 +5,10 @@ use certmill_vault::{Secret, Vault};
 use time::OffsetDateTime;
 
 use super::{Engine, TargetLease, orders::key_place};
-use crate::{StoreError, rows::parsed};
+use crate::{
+    StoreError,
+    rows::{hostname, parsed},
+};
 
 /// A domain of which something is to be delivered.
 #[derive(Clone, Debug)]
@@ -79,7 +82,7 @@ impl Engine {
             .map(|row| {
                 Ok(PendingPlacement {
                     domain_id: DomainId::from_uuid(row.domain_id),
-                    name: parsed("domains", &row.name)?,
+                    name: hostname("domains", &row.name)?,
                     wanted_certificate_id: row.wanted_certificate_id.map(CertificateId::from_uuid),
                     fingerprint: row.fingerprint,
                     wanted_revision: row.wanted_revision,
@@ -120,7 +123,7 @@ impl Engine {
                 let upstream = UpstreamAddress::parse(&row.upstream);
                 Ok(DomainPlacement {
                     domain_id: DomainId::from_uuid(row.domain_id),
-                    name: parsed("domains", &row.name)?,
+                    name: hostname("domains", &row.name)?,
                     wanted_template: parsed("domains", &row.wanted_template)?,
                     served_template: row
                         .served_template
@@ -143,14 +146,26 @@ impl Engine {
         Ok(shards.into_iter().map(|shard| shard as u8).collect())
     }
 
-    /// Every upstream that a tenant has.
-    pub async fn upstreams(&self) -> Result<Vec<UpstreamAddress>, StoreError> {
-        let texts =
-            sqlx::query_scalar!("SELECT DISTINCT upstream FROM tenants").fetch_all(&self.pool).await?;
-        let parse = |text: &String| {
-            UpstreamAddress::parse(text).map_err(|error| StoreError::inconsistent("tenants", error))
-        };
-        texts.iter().map(parse).collect()
+    /// Up to `limit` domains that a target was seen to serve and that nothing is pending for, some of them at random,
+    /// with the fingerprint that was seen: they must be served as well after a new release.
+    pub async fn witnesses(
+        &self,
+        lease: &TargetLease,
+        limit: i64,
+    ) -> Result<Vec<(Hostname, Vec<u8>)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT d.name, c.fingerprint FROM (
+                 SELECT domain_id, served_certificate_id FROM placements
+                 WHERE target_id = $1 AND NOT pending AND served_certificate_id IS NOT NULL
+                   AND shard >= floor(random() * 256)::int
+                 LIMIT $2) p
+             JOIN domains d USING (domain_id) JOIN certificates c ON c.certificate_id = p.served_certificate_id",
+            lease.target_id.uuid(),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(|row| Ok((hostname("domains", &row.name)?, row.fingerprint))).collect()
     }
 
     /// What load balancers need of `certificates`.
@@ -161,8 +176,8 @@ impl Engine {
     ) -> Result<Vec<CertificateMaterial>, StoreError> {
         let ids: Vec<_> = certificates.iter().map(|id| id.uuid()).collect();
         let rows = sqlx::query!(
-            "SELECT certificate_id, tenant_id, domain_id, fullchain, sealed_key FROM certificates
-             WHERE certificate_id = ANY($1)",
+            r#"SELECT certificate_id, tenant_id, domain_id, fullchain, sealed_key AS "sealed_key!" FROM certificates
+             WHERE certificate_id = ANY($1) AND sealed_key IS NOT NULL"#,
             &ids,
         )
         .fetch_all(&self.pool)

@@ -9,7 +9,7 @@ use certmill_model::{
 use time::OffsetDateTime;
 
 use super::{
-    Engine, LEASE, ReleaseRecord, TargetLease,
+    ClaimedTarget, Engine, LEASE, ReleaseRecord, TargetLease,
     domains::held,
     interval,
     outcomes::{add_events, open_problem},
@@ -40,6 +40,10 @@ pub struct Undelivered {
     pub detail: String,
     /// The next attempt.
     pub next_attempt_at: OffsetDateTime,
+    /// The certificate that was to be shown. If something else is wanted by now, the next attempt is not put off.
+    pub certificate_id: Option<CertificateId>,
+    /// The configuration it was to be shown with.
+    pub revision: i64,
 }
 
 impl Engine {
@@ -53,7 +57,11 @@ impl Engine {
     ) -> Result<ReleaseId, StoreError> {
         let id = ReleaseId::new(chance, now);
         sqlx::query!(
-            "INSERT INTO deployments (deployment_id, target_id, status, domains, started_at)
+            "WITH left_behind AS (
+                 UPDATE deployments SET status = 'failed', problem = 'the worker ended', finished_at = $4
+                 WHERE target_id = $2 AND finished_at IS NULL
+             )
+             INSERT INTO deployments (deployment_id, target_id, status, domains, started_at)
              VALUES ($1, $2, 'queued', $3, $4)",
             id.uuid(),
             lease.target_id.uuid(),
@@ -94,7 +102,7 @@ impl Engine {
     #[expect(clippy::too_many_arguments, reason = "everything that one transaction must hold together")]
     pub async fn finish_deployment(
         &self,
-        lease: &TargetLease,
+        target: &ClaimedTarget,
         deployment: ReleaseId,
         release: &ReleaseRecord,
         delivered: &[Delivered],
@@ -102,14 +110,19 @@ impl Engine {
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
+        let lease = &target.lease;
         let manifest = serde_json::to_value(&release.manifest)
             .map_err(|error| StoreError::inconsistent("targets", error))?;
+        let upstreams: Vec<_> = release.upstreams.iter().map(ToString::to_string).collect();
         let mut tx = self.pool.begin().await?;
-        let name = sqlx::query_scalar!(
-            "UPDATE targets SET lease_until = NULL, release_number = $3, manifest = $4, rendered_from = $5,
-                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6, revisit = false,
+        let touched =
+            delivered.iter().map(|one| one.domain_id).chain(undelivered.iter().map(|one| one.domain_id));
+        lock_domains(&mut tx, touched).await?;
+        let done = sqlx::query!(
+            "UPDATE targets SET lease_until = NULL, release_number = $3, manifest = $4, rendered_from = $5, upstreams = $8,
+                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6, revisit = (settings <> $9),
                  state_since = CASE WHEN state = $7 THEN state_since ELSE $6 END, state = $7
-             WHERE target_id = $1 AND lease_token = $2 RETURNING name",
+             WHERE target_id = $1 AND lease_token = $2",
             lease.target_id.uuid(),
             lease.token,
             release.number,
@@ -117,10 +130,13 @@ impl Engine {
             release.rendered_from,
             now,
             if undelivered.is_empty() { TargetState::InSync } else { TargetState::Behind }.as_str(),
+            &upstreams,
+            target.settings,
         )
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or(StoreError::LeaseLost)?;
+        .execute(&mut *tx)
+        .await?;
+        held(done.rows_affected())?;
+        let name = &target.name;
         sqlx::query!(
             "WITH activated AS (
                  UPDATE releases SET activated_at = COALESCE(activated_at, $3) WHERE target_id = $1 AND number = $4
@@ -135,9 +151,9 @@ impl Engine {
         )
         .execute(&mut *tx)
         .await?;
-        record_delivered(&mut tx, lease, &name, delivered, chance, now).await?;
+        record_delivered(&mut tx, lease, name, delivered, chance, now).await?;
         for (reason, domains) in by_reason(undelivered) {
-            record_undelivered(&mut tx, lease, &reason, &domains, &name, chance, now).await?;
+            record_undelivered(&mut tx, lease, &reason, &domains, name, chance, now).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -189,6 +205,7 @@ impl Engine {
         .fetch_all(&mut *tx)
         .await?;
         let waiting: Vec<_> = waiting.into_iter().map(DomainId::from_uuid).collect();
+        lock_domains(&mut tx, waiting.iter().copied()).await?;
         open_problem(
             &mut tx,
             &waiting,
@@ -213,13 +230,15 @@ async fn record_delivered(
 ) -> Result<(), StoreError> {
     let (gone, there): (Vec<_>, Vec<_>) = delivered.iter().partition(|one| one.certificate_id.is_none());
     let gone: Vec<_> = gone.iter().map(|one| one.domain_id.uuid()).collect();
-    // Wanted again in the meantime: the placement stays, and stays pending.
+    // Wanted again in the meantime: the placement stays, and stays pending. The revision tells a step that is under way
+    // that it does not know the newest.
     sqlx::query!(
         "WITH gone AS (
              DELETE FROM placements WHERE target_id = $1 AND domain_id = ANY($2) AND wanted_certificate_id IS NULL
              RETURNING domain_id
          )
-         UPDATE domains SET next_action_at = $3 WHERE domain_id IN (SELECT domain_id FROM gone)",
+         UPDATE domains SET next_action_at = $3, revision = revision + 1
+         WHERE domain_id IN (SELECT domain_id FROM gone)",
         lease.target_id.uuid(),
         &gone,
         now,
@@ -255,37 +274,58 @@ async fn record_undelivered(
     connection: &mut sqlx::PgConnection,
     lease: &TargetLease,
     reason: &Reason,
-    domains: &[DomainId],
+    domains: &[&Undelivered],
     target: &str,
     chance: &Chance,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     let (code, detail, next_attempt_at) = reason;
-    let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
+    let ids: Vec<_> = domains.iter().map(|one| one.domain_id.uuid()).collect();
+    let certificates: Vec<_> =
+        domains.iter().map(|one| one.certificate_id.map(CertificateId::uuid)).collect();
+    let revisions: Vec<_> = domains.iter().map(|one| one.revision).collect();
     sqlx::query!(
-        "UPDATE placements SET consecutive_failures = consecutive_failures + 1, next_attempt_at = $3
-         WHERE target_id = $1 AND domain_id = ANY($2)",
+        "UPDATE placements p SET consecutive_failures = consecutive_failures + 1, next_attempt_at = $3
+         FROM UNNEST($2::uuid[], $4::uuid[], $5::bigint[]) AS u (domain_id, certificate_id, revision)
+         WHERE p.target_id = $1 AND p.domain_id = u.domain_id
+           AND p.wanted_certificate_id IS NOT DISTINCT FROM u.certificate_id AND p.wanted_revision = u.revision",
         lease.target_id.uuid(),
         &ids,
         next_attempt_at,
+        &certificates as &[Option<uuid::Uuid>],
+        &revisions,
     )
     .execute(&mut *connection)
     .await?;
     let detail = format!("{target}: {detail}");
-    open_problem(connection, domains, *code, &detail, Some(*next_attempt_at), chance, now).await
+    let domains: Vec<_> = domains.iter().map(|one| one.domain_id).collect();
+    open_problem(connection, &domains, *code, &detail, Some(*next_attempt_at), chance, now).await
 }
 
 type Reason = (ProblemCode, String, OffsetDateTime);
 
 /// One statement for each reason, not for each domain.
-fn by_reason(undelivered: &[Undelivered]) -> Vec<(Reason, Vec<DomainId>)> {
-    let mut reasons: BTreeMap<(&str, &str, OffsetDateTime), (Reason, Vec<DomainId>)> = BTreeMap::new();
+fn by_reason(undelivered: &[Undelivered]) -> Vec<(Reason, Vec<&Undelivered>)> {
+    let mut reasons: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for one in undelivered {
-        reasons
-            .entry((one.code.as_str(), &one.detail, one.next_attempt_at))
-            .or_insert_with(|| ((one.code, one.detail.clone(), one.next_attempt_at), Vec::new()))
-            .1
-            .push(one.domain_id);
+        reasons.entry((one.code.as_str(), &one.detail, one.next_attempt_at)).or_default().push(one);
     }
-    reasons.into_values().collect()
+    let reason = |one: &Undelivered| (one.code, one.detail.clone(), one.next_attempt_at);
+    reasons.into_values().map(|members| (reason(members[0]), members)).collect()
+}
+
+/// Locks domains in one order before anything that belongs to them is touched, as everybody does, so that deliveries
+/// that end together do not wait for each other in a circle.
+async fn lock_domains(
+    connection: &mut sqlx::PgConnection,
+    domains: impl Iterator<Item = DomainId>,
+) -> Result<(), StoreError> {
+    let ids: Vec<_> = domains.map(DomainId::uuid).collect();
+    sqlx::query!(
+        "SELECT domain_id FROM domains WHERE domain_id = ANY($1) ORDER BY domain_id FOR NO KEY UPDATE",
+        &ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(())
 }

@@ -9,7 +9,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Engine, LEASE, NUDGE, interval, orders::key_place};
-use crate::{StoreError, rows::parsed};
+use crate::{
+    StoreError,
+    rows::{hostname, parsed},
+};
 
 /// The right to record for a domain, until it expires or another claims.
 #[derive(Clone, Copy, Debug)]
@@ -81,13 +84,13 @@ impl Engine {
     ) -> Result<Vec<(DomainId, i64)>, StoreError> {
         let rows = sqlx::query!(
             "UPDATE domains SET nudged_until = now() + $3
-             WHERE domain_id IN (
+             WHERE domain_id = ANY (ARRAY (
                  SELECT domain_id FROM domains
                  WHERE next_action_at <= $1
                    AND (lease_until IS NULL OR lease_until < now())
                    AND (nudged_until IS NULL OR nudged_until < now())
                  ORDER BY next_action_at LIMIT $2
-                 FOR UPDATE SKIP LOCKED)
+                 FOR UPDATE SKIP LOCKED))
              RETURNING domain_id, lease_token",
             now,
             limit,
@@ -134,7 +137,7 @@ impl Engine {
                 account_id: AccountId::from_uuid(account_id),
                 status: parsed("orders", &status)?,
                 url: row.url,
-                names: names.iter().map(|name| parsed("orders", name)).collect::<Result<_, _>>()?,
+                names: names.iter().map(|name| hostname("orders", name)).collect::<Result<_, _>>()?,
                 tenant_id,
                 sealed_key: row.sealed_key,
             }),
@@ -148,7 +151,7 @@ impl Engine {
                 token: row.lease_token,
                 revision: row.revision,
             },
-            name: parsed("domains", &row.name)?,
+            name: hostname("domains", &row.name)?,
             status,
             health: parsed("domains", &row.health)?,
             consecutive_failures: row.consecutive_failures.unsigned_abs(),
@@ -183,7 +186,8 @@ impl Engine {
     /// Renews the claim on a domain whose step takes long.
     pub async fn renew_lease(&self, lease: &DomainLease) -> Result<(), StoreError> {
         let done = sqlx::query!(
-            "UPDATE domains SET lease_until = now() + $3 WHERE domain_id = $1 AND lease_token = $2",
+            "UPDATE domains SET lease_until = now() + $3
+             WHERE domain_id = $1 AND lease_token = $2 AND lease_until IS NOT NULL",
             lease.domain_id.uuid(),
             lease.token,
             interval(LEASE),

@@ -11,6 +11,9 @@ use uuid::Uuid;
 use super::{ClaimedDomain, DomainLease, Engine, LEASE, domains::held, interval};
 use crate::StoreError;
 
+/// When a domain is looked at again after its certificate was issued, in case nobody noticed that it is served.
+const LOOK_AFTER: time::Duration = time::Duration::minutes(5);
+
 /// An order that is about to be placed.
 pub struct NewOrder<'a> {
     /// Its id here.
@@ -202,7 +205,7 @@ impl Engine {
         sqlx::query!(
             "WITH wanted AS (
                  UPDATE domains SET certificate_id = $2, renew_after = $3, consecutive_failures = 0, lease_until = NULL,
-                     next_action_at = CASE WHEN revision = $5 THEN $3 ELSE now() END, updated_at = $4,
+                     next_action_at = CASE WHEN revision = $5 THEN LEAST($3::timestamptz, $6::timestamptz) ELSE now() END, updated_at = $4,
                      status = CASE WHEN status IN ('pending_deletion', 'active') THEN status ELSE 'pending_deployment' END,
                      status_since = CASE WHEN status IN ('pending_deletion', 'active') THEN status_since ELSE $4 END
                  WHERE domain_id = $1 RETURNING domain_id, tenant_id, revision, status
@@ -211,13 +214,14 @@ impl Engine {
                                      pending, next_attempt_at)
              SELECT t.target_id, w.domain_id, w.tenant_id, get_byte(uuid_send(w.domain_id), 15), $2, w.revision, true, $4
              FROM wanted w, targets t WHERE w.status <> 'pending_deletion'
-             ON CONFLICT (target_id, domain_id) DO UPDATE SET pending = true, next_attempt_at = $4,
+             ON CONFLICT (target_id, domain_id) DO UPDATE SET pending = true, next_attempt_at = $4, consecutive_failures = 0,
                  wanted_certificate_id = EXCLUDED.wanted_certificate_id, wanted_revision = EXCLUDED.wanted_revision",
             lease.domain_id.uuid(),
             issued.certificate_id.uuid(),
             issued.renew_after,
             now,
             lease.revision,
+            now + LOOK_AFTER,
         )
         .execute(&mut *tx)
         .await?;

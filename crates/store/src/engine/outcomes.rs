@@ -95,12 +95,16 @@ impl Engine {
         let mut tx = self.pool.begin().await?;
         let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
         let served = sqlx::query!(
-            r#"UPDATE domains d SET status = 'active', updated_at = $2,
-                   status_since = CASE WHEN d.status = 'active' THEN d.status_since ELSE $2 END,
-                   next_action_at = CASE WHEN d.lease_until IS NULL THEN d.renew_after ELSE d.next_action_at END
-               FROM domains before
-               WHERE before.domain_id = d.domain_id AND d.domain_id = ANY($1)
-                 AND d.certificate_id IS NOT NULL AND d.status NOT IN ('pending_deletion', 'deleted', 'paused', 'blocked')
+            r#"WITH before AS (
+                   SELECT domain_id, status FROM domains WHERE domain_id = ANY($1) ORDER BY domain_id FOR NO KEY UPDATE
+               )
+               UPDATE domains d SET status = 'active', updated_at = $2,
+                   status_since = CASE WHEN before.status = 'active' THEN d.status_since ELSE $2 END,
+                   next_action_at = CASE WHEN before.status = 'active' OR d.lease_until IS NOT NULL THEN d.next_action_at
+                                         ELSE d.renew_after END
+               FROM before
+               WHERE before.domain_id = d.domain_id AND d.certificate_id IS NOT NULL
+                 AND before.status NOT IN ('pending_deletion', 'deleted', 'paused', 'blocked')
                  AND EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id)
                  AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id AND p.pending)
                RETURNING d.domain_id, before.status AS status_before, d.health"#,
@@ -117,7 +121,9 @@ impl Engine {
         add_events(&mut tx, &became, EventKind::DomainActive, "", chance, now).await?;
         let all: Vec<_> = served.iter().map(|row| row.domain_id).collect();
         sqlx::query!(
-            "UPDATE certificates c SET status = CASE WHEN c.certificate_id = d.certificate_id THEN 'active' ELSE 'superseded' END
+            "UPDATE certificates c
+             SET status = CASE WHEN c.certificate_id = d.certificate_id THEN 'active' ELSE 'superseded' END,
+                 sealed_key = CASE WHEN c.certificate_id = d.certificate_id THEN c.sealed_key END
              FROM domains d
              WHERE d.domain_id = ANY($1) AND c.domain_id = d.domain_id AND c.status IN ('issued', 'active')",
             &all,
@@ -126,10 +132,33 @@ impl Engine {
         .await?;
         if served.iter().any(|row| row.health != "ok") {
             let ids: Vec<_> = all.iter().copied().map(DomainId::from_uuid).collect();
-            resolve_problems(&mut tx, &ids, ProblemCode::ALL, chance, now).await?;
+            resolve_problems(&mut tx, &ids, &DELIVERY_PROBLEMS, chance, now).await?;
         }
         tx.commit().await?;
         Ok(became)
+    }
+
+    /// Tells every load balancer that has a domain to take it off, and lets the domain go until that is done.
+    pub async fn take_off(&self, lease: &DomainLease, now: OffsetDateTime) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let done = sqlx::query!(
+            "UPDATE domains SET lease_until = NULL, next_action_at = NULL WHERE domain_id = $1 AND lease_token = $2",
+            lease.domain_id.uuid(),
+            lease.token,
+        )
+        .execute(&mut *tx)
+        .await?;
+        held(done.rows_affected())?;
+        sqlx::query!(
+            "UPDATE placements SET wanted_certificate_id = NULL, pending = true, next_attempt_at = $2
+             WHERE domain_id = $1",
+            lease.domain_id.uuid(),
+            now,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        self.wake().await
     }
 
     /// Makes a domain that is off every load balancer a tombstone.
@@ -141,9 +170,10 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let done = sqlx::query!(
-            "UPDATE domains SET status = 'deleted', status_since = $3, updated_at = $3, next_action_at = NULL,
+            "UPDATE domains d SET status = 'deleted', status_since = $3, updated_at = $3, next_action_at = NULL,
                  lease_until = NULL, health = 'ok'
-             WHERE domain_id = $1 AND lease_token = $2 AND status = 'pending_deletion'",
+             WHERE domain_id = $1 AND lease_token = $2 AND status = 'pending_deletion'
+               AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id)",
             lease.domain_id.uuid(),
             lease.token,
             now,
@@ -151,12 +181,38 @@ impl Engine {
         .execute(&mut *tx)
         .await?;
         held(done.rows_affected())?;
-        sqlx::query!("DELETE FROM problems WHERE domain_id = $1", lease.domain_id.uuid())
-            .execute(&mut *tx)
-            .await?;
+        forget(&mut tx, lease).await?;
         add_events(&mut tx, &[lease.domain_id], EventKind::DomainDeleted, "", chance, now).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Solved as soon as every load balancer was seen to serve a domain.
+const DELIVERY_PROBLEMS: [ProblemCode; 6] = [
+    ProblemCode::NoTargets,
+    ProblemCode::TargetUnreachable,
+    ProblemCode::ConfigTestFailed,
+    ProblemCode::ReloadFailed,
+    ProblemCode::ServedWrongCertificate,
+    ProblemCode::TemplateUnusable,
+];
+
+/// Removes what a tombstone needs no more, its keys above all.
+async fn forget(connection: &mut PgConnection, lease: &DomainLease) -> Result<(), StoreError> {
+    sqlx::query!(
+        "WITH solved AS (
+             DELETE FROM problems WHERE domain_id = $1
+         ), answered AS (
+             DELETE FROM challenges WHERE order_id IN (SELECT order_id FROM orders WHERE domain_id = $1)
+         ), closed AS (
+             UPDATE orders SET sealed_key = NULL WHERE domain_id = $1 AND sealed_key IS NOT NULL
+         )
+         UPDATE certificates SET sealed_key = NULL WHERE domain_id = $1 AND sealed_key IS NOT NULL",
+        lease.domain_id.uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn fail_order(

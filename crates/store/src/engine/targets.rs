@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use certmill_model::{TargetId, TargetState};
+use certmill_model::{TargetId, TargetState, UpstreamAddress};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -36,6 +36,8 @@ pub struct ClaimedTarget {
     pub consecutive_failures: u32,
     /// What is live there; `None` before the first release.
     pub release: Option<ReleaseRecord>,
+    /// Whether its settings, or what releases are rendered from, may have changed.
+    pub revisit: bool,
 }
 
 /// A release that is live on a target.
@@ -47,6 +49,8 @@ pub struct ReleaseRecord {
     pub manifest: BTreeMap<String, String>,
     /// What else it was rendered from: the templates and the layout.
     pub rendered_from: String,
+    /// Where it may send requests.
+    pub upstreams: BTreeSet<UpstreamAddress>,
 }
 
 impl Engine {
@@ -59,7 +63,7 @@ impl Engine {
     ) -> Result<Vec<(TargetId, i64)>, StoreError> {
         let rows = sqlx::query!(
             "UPDATE targets SET nudged_until = now() + $3
-             WHERE target_id IN (
+             WHERE target_id = ANY (ARRAY (
                  SELECT target_id FROM targets t
                  WHERE next_attempt_at <= $1 AND state <> 'disabled'
                    AND (lease_until IS NULL OR lease_until < now())
@@ -68,7 +72,7 @@ impl Engine {
                        SELECT 1 FROM placements p
                        WHERE p.target_id = t.target_id AND p.pending AND p.next_attempt_at <= $1))
                  ORDER BY next_attempt_at LIMIT $2
-                 FOR UPDATE SKIP LOCKED)
+                 FOR UPDATE SKIP LOCKED))
              RETURNING target_id, lease_token",
             now,
             limit,
@@ -90,7 +94,7 @@ impl Engine {
              WHERE target_id = $1 AND next_attempt_at <= $2 AND state <> 'disabled'
                AND (lease_until IS NULL OR lease_until < now())
              RETURNING name, address, settings, state, consecutive_failures, release_number, manifest, rendered_from,
-                       lease_token",
+                       upstreams, revisit, lease_token",
             target.uuid(),
             now,
             interval(LEASE),
@@ -98,11 +102,16 @@ impl Engine {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let release = match (row.release_number, row.manifest, row.rendered_from) {
-            (Some(number), Some(manifest), Some(rendered_from)) => {
+        let release = match (row.release_number, row.manifest, row.rendered_from, row.upstreams) {
+            (Some(number), Some(manifest), Some(rendered_from), Some(upstreams)) => {
                 let manifest = serde_json::from_value(manifest)
                     .map_err(|error| StoreError::inconsistent("targets", error))?;
-                Some(ReleaseRecord { number, manifest, rendered_from })
+                Some(ReleaseRecord {
+                    number,
+                    manifest,
+                    rendered_from,
+                    upstreams: stored_upstreams(&upstreams)?,
+                })
             }
             _ => None,
         };
@@ -114,13 +123,15 @@ impl Engine {
             state: parsed("targets", &row.state)?,
             consecutive_failures: row.consecutive_failures.unsigned_abs(),
             release,
+            revisit: row.revisit,
         }))
     }
 
     /// Renews the claim on a target whose delivery takes long.
     pub async fn renew_target_lease(&self, lease: &TargetLease) -> Result<(), StoreError> {
         let done = sqlx::query!(
-            "UPDATE targets SET lease_until = now() + $3 WHERE target_id = $1 AND lease_token = $2",
+            "UPDATE targets SET lease_until = now() + $3
+             WHERE target_id = $1 AND lease_token = $2 AND lease_until IS NOT NULL",
             lease.target_id.uuid(),
             lease.token,
             interval(LEASE),
@@ -131,15 +142,36 @@ impl Engine {
     }
 
     /// Lets a target go on which nothing was to be done.
-    pub async fn release_target(&self, lease: &TargetLease) -> Result<(), StoreError> {
+    pub async fn release_target(&self, target: &ClaimedTarget) -> Result<(), StoreError> {
         let done = sqlx::query!(
-            "UPDATE targets SET lease_until = NULL, revisit = false WHERE target_id = $1 AND lease_token = $2",
-            lease.target_id.uuid(),
-            lease.token,
+            "UPDATE targets SET lease_until = NULL, revisit = (settings <> $3), state = 'in_sync', state_detail = NULL
+             WHERE target_id = $1 AND lease_token = $2",
+            target.lease.target_id.uuid(),
+            target.lease.token,
+            target.settings,
         )
         .execute(&self.pool)
         .await?;
         held(done.rows_affected())
+    }
+
+    /// Places every domain with a certificate on a target that was added, perhaps while certificates were issued.
+    pub async fn place_missing(&self, lease: &TargetLease, now: OffsetDateTime) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO placements (target_id, domain_id, tenant_id, shard, wanted_certificate_id, wanted_revision,
+                                     pending, next_attempt_at)
+             SELECT $1, domain_id, tenant_id, get_byte(uuid_send(domain_id), 15), certificate_id, revision, true, $2
+             FROM domains d
+             WHERE certificate_id IS NOT NULL AND status NOT IN ('pending_deletion', 'deleted')
+               AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.target_id = $1 AND p.domain_id = d.domain_id)
+             ORDER BY domain_id FOR SHARE OF d
+             ON CONFLICT (target_id, domain_id) DO NOTHING",
+            lease.target_id.uuid(),
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Has every target looked at, and whatever waits for a later attempt tried now: templates or settings may have been
@@ -180,16 +212,24 @@ impl Engine {
         number.ok_or(StoreError::LeaseLost)
     }
 
-    /// The addresses that a shop's records must hold, over all targets, and whether every target has a release, so
-    /// that it answers challenges.
-    pub async fn public_addresses(&self) -> Result<(BTreeSet<IpAddr>, bool), StoreError> {
+    /// What shops' records must hold, target by target, and whether each has a release, so that it answers challenges.
+    pub async fn public_addresses(&self) -> Result<Vec<(BTreeSet<IpAddr>, bool)>, StoreError> {
         let rows =
             sqlx::query!("SELECT public_addresses, release_number FROM targets WHERE state <> 'disabled'")
                 .fetch_all(&self.pool)
                 .await?;
-        let ready = !rows.is_empty() && rows.iter().all(|row| row.release_number.is_some());
-        let addresses = rows.iter().flat_map(|row| &row.public_addresses);
-        let addresses = addresses.map(|address| parsed("targets", address)).collect::<Result<_, _>>()?;
-        Ok((addresses, ready))
+        rows.into_iter()
+            .map(|row| {
+                let addresses = row.public_addresses.iter().map(|address| parsed("targets", address));
+                Ok((addresses.collect::<Result<_, StoreError>>()?, row.release_number.is_some()))
+            })
+            .collect()
     }
+}
+
+fn stored_upstreams(texts: &[String]) -> Result<BTreeSet<UpstreamAddress>, StoreError> {
+    let parse = |text: &String| {
+        UpstreamAddress::parse(text).map_err(|error| StoreError::inconsistent("targets", error))
+    };
+    texts.iter().map(parse).collect()
 }
