@@ -260,6 +260,15 @@ $$;
 -- The responder answers any token for anybody, without knowing a tenant: a key authorization is public by design.
 CREATE POLICY responder ON challenges FOR SELECT TO certmill_api USING (true);
 
+-- Who holds a token is asked before a tenant is known, at every request: past the policies, for one hash at a time.
+CREATE FUNCTION token_owner(wanted bytea, at timestamptz) RETURNS TABLE (tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+BEGIN ATOMIC
+    SELECT t.tenant_id FROM api_tokens t WHERE t.hash = wanted AND t.expires_at > at AND t.revoked_at IS NULL;
+END;
+REVOKE EXECUTE ON FUNCTION token_owner FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION token_owner TO certmill_api;
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO certmill_engine;
 
 GRANT SELECT ON tenants, domains, orders, challenges, certificates, placements, problems, events, targets, deployments TO certmill_api;

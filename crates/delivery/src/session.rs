@@ -59,6 +59,9 @@ pub enum Activation {
     AlreadyCurrent,
 }
 
+/// A release of fewer bytes is laid out in memory, where the machine has such a place.
+const IN_MEMORY: usize = 64 << 20;
+
 impl Session {
     pub(crate) fn new(target: Target, places: Arc<Inner>) -> Self {
         Self { target, places }
@@ -124,8 +127,11 @@ impl Session {
         if said.trim() == "present" {
             return Ok(());
         }
-        let files = release.changed.clone().into_iter().collect();
-        let staged = lay_out(self.places.place.clone(), files).await?;
+        let files: Vec<_> = release.changed.clone().into_iter().collect();
+        let bytes: usize = files.iter().map(|(_, content)| content.len()).sum();
+        // Hundreds of small files are made in memory in no time; a large release would take too much of it.
+        let place = if bytes < IN_MEMORY { &self.places.secret_place } else { &self.places.place };
+        let staged = lay_out(place.clone(), files).await?;
         let destination = format!("releases/{number}.partial");
         self.target
             .rsync("sending the release", &["--chmod=D0755,F0644"], staged.path(), &destination)

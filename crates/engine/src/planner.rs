@@ -13,8 +13,8 @@ use crate::{
 /// How long the planner sleeps when nobody wakes it: the fallback of `LISTEN`, and the grain of planned times.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The least time between two looks, so that a storm of wake-ups costs little.
-const BREATH: Duration = Duration::from_millis(15);
+/// The least time between two looks, so that a storm of wake-ups costs little. The first wake-up is served at once.
+const BREATH: Duration = Duration::from_millis(50);
 
 /// How often finished nudges are cleared away. The queue's fetch slows with its table.
 const HOUSEKEEPING: Duration = Duration::from_secs(3);
@@ -24,12 +24,17 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     let mut listener = None;
     let mut cleared = Instant::now();
     while !*stop.borrow() {
-        if let Err(error) = sweep(&engine).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "cannot look for due work; trying again"
-            );
-        }
+        let looked = Instant::now();
+        let more = match sweep(&engine).await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot look for due work; trying again"
+                );
+                false
+            }
+        };
         if cleared.elapsed() >= HOUSEKEEPING {
             cleared = Instant::now();
             if let Err(error) = nudge::clear_finished(engine.parts.store.pool()).await {
@@ -38,36 +43,33 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             _ = stop.changed() => {}
-            () = woken(&engine, &mut listener) => {
-                tokio::time::sleep(BREATH).await;
-                // One look serves all who called meanwhile.
-                while listener.as_mut().and_then(PgListener::next_buffered).is_some() {}
-            }
-            () = engine.finished.notified() => tokio::time::sleep(BREATH).await,
+            () = woken(&engine, &mut listener) => {}
+            // Only then there is more to push than there was room for.
+            () = engine.finished.notified(), if more => {}
             () = tokio::time::sleep(POLL) => {}
         }
+        tokio::time::sleep_until(looked + BREATH).await;
+        // One look serves all who called meanwhile.
+        while listener.as_mut().and_then(PgListener::next_buffered).is_some() {}
     }
 }
 
-/// Pushes a nudge for each row that is due, as far as the window of each lane has room.
-async fn sweep(engine: &Engine) -> Result<(), EngineError> {
+/// Pushes a nudge for each row that is due, as far as the window of each lane has room; answers whether a window was
+/// filled, so that more may be due.
+async fn sweep(engine: &Engine) -> Result<bool, EngineError> {
     let store = &engine.parts.store;
     let mut tx = store.begin().await?;
     let waiting = nudge::waiting(&mut tx).await?;
-    let room = Lane::Domains.window(engine) - waiting.domains;
-    if room > 0 {
-        let due = store.take_due_domains(&mut tx, room, engine.now()).await?;
-        let due = due.iter().map(|(id, token)| (id.to_string(), *token));
-        nudge::push(&mut tx, Lane::Domains, due).await?;
-    }
-    let room = Lane::Targets.window(engine) - waiting.targets;
-    if room > 0 {
-        let due = store.take_due_targets(&mut tx, room, engine.now()).await?;
-        let due = due.iter().map(|(id, token)| (id.to_string(), *token));
-        nudge::push(&mut tx, Lane::Targets, due).await?;
-    }
+    let room = (Lane::Domains.window(engine) - waiting.domains).max(0);
+    let domains = store.take_due_domains(&mut tx, room, engine.now()).await?;
+    let full = domains.len() as i64 == room;
+    nudge::push(&mut tx, Lane::Domains, domains.iter().map(|(id, token)| (id.to_string(), *token))).await?;
+    let room = (Lane::Targets.window(engine) - waiting.targets).max(0);
+    let targets = store.take_due_targets(&mut tx, room, engine.now()).await?;
+    let full = full || targets.len() as i64 == room;
+    nudge::push(&mut tx, Lane::Targets, targets.iter().map(|(id, token)| (id.to_string(), *token))).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(full)
 }
 
 /// Ends when a writer says that something may be due. Without a connection to listen on, never: the clock still wakes.

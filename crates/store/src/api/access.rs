@@ -23,15 +23,17 @@ impl Api {
         hash: &TokenHash,
         now: OffsetDateTime,
     ) -> Result<Option<Caller>, StoreError> {
-        let mut platform = self.platform().await?;
-        let found = sqlx::query_scalar!(
-            "SELECT tenant_id FROM api_tokens WHERE hash = $1 AND expires_at > $2 AND revoked_at IS NULL",
+        let found = sqlx::query!(
+            r#"SELECT tenant_id AS "tenant_id?" FROM token_owner($1, $2)"#,
             hash.as_bytes(),
             now,
         )
-        .fetch_optional(platform.connection())
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(found.map(|tenant| tenant.map_or(Caller::Platform, |id| Caller::Tenant(TenantId::from_uuid(id)))))
+        Ok(found.map(|row| match row.tenant_id {
+            Some(id) => Caller::Tenant(TenantId::from_uuid(id)),
+            None => Caller::Platform,
+        }))
     }
 
     /// Opens a session for the holder of a login link, which is used up by it. `false`: unknown, used or expired.
