@@ -218,7 +218,7 @@ async fn run_worker(
         .batch_size(1)
         .heartbeat_interval(HEARTBEAT)
         .missed_heartbeats(MISSED_HEARTBEATS);
-    let backend = PostgresStorage::<serde_json::Value>::new(engine.parts.store.pool())
+    let backend = PostgresStorage::<serde_json::Value>::new(engine.parts.store.nudges())
         .with_config(config)
         .with_pubsub()
         .poll_with_interval(POLL);

@@ -16,6 +16,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// The least time between two looks, so that a storm of wake-ups costs little. The first wake-up is served at once.
 const BREATH: Duration = Duration::from_millis(50);
 
+/// How long what is to be delivered may wait for more of it while a storm of domains is worked on.
+const STORM_BATCH: time::Duration = time::Duration::seconds(10);
+
 /// How often finished nudges are cleared away. The queue's fetch slows with its table.
 const HOUSEKEEPING: Duration = Duration::from_secs(3);
 
@@ -37,7 +40,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         };
         if cleared.elapsed() >= HOUSEKEEPING {
             cleared = Instant::now();
-            if let Err(error) = nudge::clear_finished(engine.parts.store.pool()).await {
+            if let Err(error) = nudge::clear_finished(engine.parts.store.nudges()).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot clear finished nudges");
             }
         }
@@ -58,14 +61,16 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
 /// filled, so that more may be due.
 async fn sweep(engine: &Engine) -> Result<bool, EngineError> {
     let store = &engine.parts.store;
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_nudges().await?;
     let waiting = nudge::waiting(&mut tx).await?;
     let room = (Lane::Domains.window(engine) - waiting.domains).max(0);
     let domains = store.take_due_domains(&mut tx, room, engine.now()).await?;
     let full = domains.len() as i64 == room;
     nudge::push(&mut tx, Lane::Domains, domains.iter().map(|(id, token)| (id.to_string(), *token))).await?;
     let room = (Lane::Targets.window(engine) - waiting.targets).max(0);
-    let targets = store.take_due_targets(&mut tx, room, engine.now()).await?;
+    // While more domains are due than workers take, what is to be delivered grows by the second: it goes in large batches.
+    let since = engine.now() - if full { STORM_BATCH } else { time::Duration::ZERO };
+    let targets = store.take_due_targets(&mut tx, room, since, engine.now()).await?;
     let full = full || targets.len() as i64 == room;
     nudge::push(&mut tx, Lane::Targets, targets.iter().map(|(id, token)| (id.to_string(), *token))).await?;
     tx.commit().await?;

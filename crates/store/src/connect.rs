@@ -12,6 +12,9 @@ use crate::{Api, Engine, StoreError};
 /// How long a caller waits for a connection before it is told that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Connections of the planner and the queue.
+const QUEUE_CONNECTIONS: u32 = 10;
+
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
 /// Brings the schema at `url` up to date; safe to run from several processes at once.
@@ -27,15 +30,22 @@ pub async fn connect_api(url: &str, connections: u32) -> Result<Api, StoreError>
     Ok(Api::new(pool(url, connections, Some("certmill_api"))?))
 }
 
-/// The door for workers, with at most `connections` to `url`.
+/// The door for workers, with at most `connections` to `url` for records and a few for nudges.
 pub async fn connect_engine(url: &str, connections: u32) -> Result<Engine, StoreError> {
-    Ok(Engine::new(pool(url, connections, Some("certmill_engine"))?))
+    let records = pool(url, connections, Some("certmill_engine"))?;
+    // A nudge that a crash of the database forgets is made again: nobody waits for the disk because of one.
+    let options = PgConnectOptions::from_str(url)?.options([("synchronous_commit", "off")]);
+    let nudges = pool_of(options, QUEUE_CONNECTIONS, Some("certmill_engine"));
+    Ok(Engine::new(records, nudges))
 }
 
 /// A pool whose connections act as `role`. It opens lazily, so that a database which is away now may come later.
 fn pool(url: &str, connections: u32, role: Option<&'static str>) -> Result<PgPool, StoreError> {
-    let options = PgConnectOptions::from_str(url)?.application_name("certmill");
-    let pool = PgPoolOptions::new()
+    Ok(pool_of(PgConnectOptions::from_str(url)?, connections, role))
+}
+
+fn pool_of(options: PgConnectOptions, connections: u32, role: Option<&'static str>) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(move |connection, _| {
@@ -46,6 +56,5 @@ fn pool(url: &str, connections: u32, role: Option<&'static str>) -> Result<PgPoo
                 Ok(())
             })
         })
-        .connect_lazy_with(options);
-    Ok(pool)
+        .connect_lazy_with(options.application_name("certmill"))
 }

@@ -22,7 +22,7 @@ sed 's/#.*//' "$conf" | tr -s '[:space:]' ' ' | grep -Fq "include $root/current/
     fail 84 "a candidate cannot be tested: $(dirname "$conf") is not writable" \
         "let $(id -un) write there, or name an nginx_conf in a directory of its own"
 nginx=$("$@" -v 2>&1) || fail 84 "nginx cannot be run: $nginx" "check the nginx command, and sudo's rule for it"
-rsync=$(rsync --version | sed -n '1s/.*version \([^ ]*\).*/\1/p')
+rsync=$(rsync --version | sed -n '1s/^[^0-9]*version \([^ ]*\).*/\1/p')
 free_kib=$(df -Pk "$root" | awk 'NR == 2 { print $4 }')
 [ "$free_kib" -ge 65536 ] || fail 84 "there are only $free_kib KiB free below $root" "make room: 64 MiB at least"
 printf 'nginx=%s\nrsync=%s\nfree_kib=%s\ncurrent=%s\n' "${nginx#*: }" "$rsync" "$free_kib" "$(current)"

@@ -10,7 +10,7 @@ use time::Duration;
 use crate::{Engine, EngineError, heartbeat::while_held};
 
 /// How long a domain waits for its load balancers before it is looked at again, in case nobody woke it.
-const AWAIT_DELIVERY: Duration = Duration::minutes(5);
+const AWAIT_DELIVERY: Duration = Duration::minutes(1);
 
 /// Does what is next for a domain, if it is due and nobody else has it.
 pub(crate) async fn step(engine: &Engine, id: DomainId) -> Result<(), EngineError> {

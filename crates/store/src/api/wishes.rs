@@ -1,6 +1,8 @@
 //! What a tenant wants of its domains.
 
-use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, Hostname, Label, TemplateRef};
+use certmill_model::{
+    Chance, DomainId, DomainStatus, EventId, EventKind, Health, Hostname, Label, TemplateRef,
+};
 use time::OffsetDateTime;
 
 use super::{Domain, TenantTx};
@@ -104,27 +106,48 @@ impl TenantTx {
     ) -> Result<Option<Domain>, StoreError> {
         let id = DomainId::new(chance, now);
         let tenant = self.tenant;
-        let inserted = sqlx::query!(
-            "INSERT INTO domains (domain_id, tenant_id, name, external_id, template, status, status_since,
-                                  next_action_at, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, 'pending_dns', $6, $6, $6, $6)
-             ON CONFLICT (name) WHERE status <> 'deleted' DO NOTHING",
+        let inserted = sqlx::query_scalar!(
+            r#"WITH created AS (
+                 INSERT INTO domains (domain_id, tenant_id, name, external_id, template, status, status_since,
+                                      next_action_at, created_at, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, 'pending_dns', $6, $6, $6, $6)
+                 ON CONFLICT (name) WHERE status <> 'deleted' DO NOTHING
+                 RETURNING domain_id, tenant_id
+             ), told AS (
+                 INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
+                 SELECT $7, tenant_id, domain_id, $8, '', $6 FROM created
+             )
+             SELECT t.name AS "tenant!" FROM created JOIN tenants t USING (tenant_id),
+                    LATERAL (SELECT pg_notify($9, '')) AS woken"#,
             id.uuid(),
             tenant.uuid(),
             wish.name.as_str(),
             wish.external_id.as_ref().map(Label::as_str),
             wish.template.as_ref().map(ToString::to_string),
             now,
+            EventId::new(chance, now).uuid(),
+            EventKind::DomainCreated.as_str(),
+            WAKE_CHANNEL,
         )
-        .execute(self.connection())
+        .fetch_optional(self.connection())
         .await?;
-        if inserted.rows_affected() == 0 {
-            return Ok(None);
-        }
-        let created =
-            self.find_domain(&wish.name).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))?;
-        self.record(&created, EventKind::DomainCreated, "", chance, now).await?;
-        self.wake_engine().await?;
+        let Some(owner) = inserted else { return Ok(None) };
+        let created = Domain {
+            domain_id: id,
+            tenant_id: tenant,
+            tenant: owner,
+            name: wish.name.clone(),
+            external_id: wish.external_id.as_ref().map(ToString::to_string),
+            template: wish.template.as_ref().map(ToString::to_string),
+            status: DomainStatus::PendingDns,
+            status_since: now,
+            health: Health::Ok,
+            certificate: None,
+            renew_after: None,
+            next_action_at: Some(now),
+            created_at: now,
+            updated_at: now,
+        };
         Ok(Some(created))
     }
 

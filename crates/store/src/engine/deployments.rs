@@ -287,21 +287,23 @@ async fn record_undelivered(
     let certificates: Vec<_> =
         domains.iter().map(|one| one.certificate_id.map(CertificateId::uuid)).collect();
     let revisions: Vec<_> = domains.iter().map(|one| one.revision).collect();
-    sqlx::query!(
+    // What is wanted otherwise by now was not tried: neither put off nor wrong.
+    let tried = sqlx::query_scalar!(
         "UPDATE placements p SET consecutive_failures = consecutive_failures + 1, next_attempt_at = $3
          FROM UNNEST($2::uuid[], $4::uuid[], $5::bigint[]) AS u (domain_id, certificate_id, revision)
          WHERE p.target_id = $1 AND p.domain_id = u.domain_id
-           AND p.wanted_certificate_id IS NOT DISTINCT FROM u.certificate_id AND p.wanted_revision = u.revision",
+           AND p.wanted_certificate_id IS NOT DISTINCT FROM u.certificate_id AND p.wanted_revision = u.revision
+         RETURNING p.domain_id",
         lease.target_id.uuid(),
         &ids,
         next_attempt_at,
         &certificates as &[Option<uuid::Uuid>],
         &revisions,
     )
-    .execute(&mut *connection)
+    .fetch_all(&mut *connection)
     .await?;
     let detail = format!("{target}: {detail}");
-    let domains: Vec<_> = domains.iter().map(|one| one.domain_id).collect();
+    let domains: Vec<_> = tried.into_iter().map(DomainId::from_uuid).collect();
     open_problem(connection, &domains, *code, &detail, Some(*next_attempt_at), chance, now).await
 }
 

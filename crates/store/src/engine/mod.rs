@@ -35,26 +35,28 @@ const NUDGE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Engine {
     pool: PgPool,
+    nudges: PgPool,
 }
 
 impl Engine {
-    pub(crate) fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub(crate) fn new(pool: PgPool, nudges: PgPool) -> Self {
+        Self { pool, nudges }
     }
 
-    /// The pool itself, for the queue that keeps its tables in the same database.
-    pub fn pool(&self) -> &PgPool {
-        &self.pool
+    /// A pool for the queue, which keeps its tables in the same database. What is committed there may be forgotten
+    /// when the database crashes.
+    pub fn nudges(&self) -> &PgPool {
+        &self.nudges
     }
 
-    /// A transaction in which nudges are taken and pushed together.
-    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.pool.begin().await?)
+    /// A transaction in which nudges are taken and pushed together, as forgettable as they are.
+    pub async fn begin_nudges(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.nudges.begin().await?)
     }
 
     /// Hears when somebody wrote what may be due now.
     pub async fn listen(&self) -> Result<PgListener, StoreError> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
+        let mut listener = PgListener::connect_with(&self.nudges).await?;
         listener.listen(WAKE_CHANNEL).await?;
         Ok(listener)
     }

@@ -12,7 +12,7 @@ use super::{ClaimedDomain, DomainLease, Engine, LEASE, domains::held, interval};
 use crate::StoreError;
 
 /// When a domain is looked at again after its certificate was issued, in case nobody noticed that it is served.
-const LOOK_AFTER: time::Duration = time::Duration::minutes(5);
+const LOOK_AFTER: time::Duration = time::Duration::seconds(30);
 
 /// An order that is about to be placed.
 pub struct NewOrder<'a> {

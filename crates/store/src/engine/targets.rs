@@ -54,11 +54,13 @@ pub struct ReleaseRecord {
 }
 
 impl Engine {
-    /// Takes up to `limit` targets to which something is to be delivered at `now`, and that nobody holds or was told
+    /// Takes up to `limit` targets that are to be looked at, or to which something is to be delivered that has waited
+    /// since `pending_since`, and that nobody holds or was told of.
     pub async fn take_due_targets(
         &self,
         connection: &mut PgConnection,
         limit: i64,
+        pending_since: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<Vec<(TargetId, i64)>, StoreError> {
         let rows = sqlx::query!(
@@ -70,13 +72,14 @@ impl Engine {
                    AND (nudged_until IS NULL OR nudged_until < now())
                    AND (revisit OR EXISTS (
                        SELECT 1 FROM placements p
-                       WHERE p.target_id = t.target_id AND p.pending AND p.next_attempt_at <= $1))
+                       WHERE p.target_id = t.target_id AND p.pending AND p.next_attempt_at <= $4))
                  ORDER BY next_attempt_at LIMIT $2
                  FOR UPDATE SKIP LOCKED))
              RETURNING target_id, lease_token",
             now,
             limit,
             interval(NUDGE),
+            pending_since,
         )
         .fetch_all(connection)
         .await?;
