@@ -14,9 +14,9 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{config::Config, database::Database, trouble::Trouble};
 
 /// Connections of the workers: steps hold one only while they record.
-const ENGINE_CONNECTIONS: u32 = 24;
+const ENGINE_CONNECTIONS: u32 = 10;
 /// Connections of API, dashboard and responder.
-const WEB_CONNECTIONS: u32 = 12;
+const WEB_CONNECTIONS: u32 = 8;
 
 /// How long steps under way may take when the process is told to stop.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(25);

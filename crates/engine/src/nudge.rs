@@ -33,6 +33,10 @@ pub(crate) struct Waiting {
 /// Deliveries at a time in one process.
 const DELIVERIES: usize = 8;
 
+/// Nudges fetched at a time. One that waits behind its batch for a free worker may be given to another process, which a
+/// lease makes harmless.
+const BATCH: usize = 8;
+
 /// How often an idle worker looks for itself, beside hearing of new nudges.
 const POLL: Duration = Duration::from_secs(2);
 
@@ -215,7 +219,8 @@ async fn run_worker(
     let name = format!("{}-{}", lane.queue(), engine.parts.chance.uuid(engine.now()));
     let config = Config::default()
         .queue(lane.queue())
-        .batch_size(1)
+        .batch_size(BATCH)
+        .lock_tasks(false)
         .heartbeat_interval(HEARTBEAT)
         .missed_heartbeats(MISSED_HEARTBEATS);
     let backend = PostgresStorage::<serde_json::Value>::new(engine.parts.store.nudges())

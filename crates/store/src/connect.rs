@@ -13,7 +13,7 @@ use crate::{Api, Engine, StoreError};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections of the planner and the queue.
-const QUEUE_CONNECTIONS: u32 = 10;
+const QUEUE_CONNECTIONS: u32 = 8;
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
@@ -32,11 +32,20 @@ pub async fn connect_api(url: &str, connections: u32) -> Result<Api, StoreError>
 
 /// The door for workers, with at most `connections` to `url` for records and a few for nudges.
 pub async fn connect_engine(url: &str, connections: u32) -> Result<Engine, StoreError> {
-    let records = pool(url, connections, Some("certmill_engine"))?;
-    // A nudge that a crash of the database forgets is made again: nobody waits for the disk because of one.
-    let options = PgConnectOptions::from_str(url)?.options([("synchronous_commit", "off")]);
-    let nudges = pool_of(options, QUEUE_CONNECTIONS, Some("certmill_engine"));
-    Ok(Engine::new(records, nudges))
+    let url = PgConnectOptions::from_str(url)?;
+    // Workers repeat few statements, each by its key: one plan for each is right, and planning costs more than running.
+    let records = url.clone().options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+    // A nudge that a crash of the database forgets is made again: nobody waits for the disk because of one. The queue's
+    // fetch joins its table with itself, which without these is a scan of all of it.
+    let nudges = url.options([
+        ("synchronous_commit", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
+    ]);
+    let role = Some("certmill_engine");
+    Ok(Engine::new(pool_of(records, connections, role), pool_of(nudges, QUEUE_CONNECTIONS, role)))
 }
 
 /// A pool whose connections act as `role`. It opens lazily, so that a database which is away now may come later.

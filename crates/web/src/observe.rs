@@ -41,7 +41,13 @@ pub(crate) async fn observe(State(state): State<WebState>, request: Request, nex
         }
         finish(response.headers_mut(), &request_id, state.settings.public_url.is_https());
         let milliseconds = started.elapsed().as_millis() as u64;
-        tracing::info!(status = response.status().as_u16(), milliseconds, "answered");
+        let status = response.status().as_u16();
+        // CAs ask several times for each certificate; that is not news.
+        if uri.path().starts_with("/.well-known/") {
+            tracing::debug!(status, milliseconds, "answered");
+        } else {
+            tracing::info!(status, milliseconds, "answered");
+        }
         response
     }
     .instrument(span)

@@ -233,7 +233,7 @@ async fn store_certificate(
     if domain.health != Health::Ok {
         parts.store.resolve(&domain.lease, &CA_PROBLEMS, &parts.chance, now).await?;
     }
-    Ok(parts.store.wake().await?)
+    Ok(())
 }
 
 /// Solved by a certificate.

@@ -6,20 +6,13 @@ mod prove;
 mod release;
 mod settings;
 
-use std::time::Duration;
-
 use certmill_model::{DeploymentStatus, ProblemCode, ReleaseId, TargetId, TargetState, target_retry};
 use certmill_store::{ClaimedTarget, PendingPlacement};
-use tokio::time::Instant;
 
 pub use settings::TargetSettings;
 
 use crate::{Engine, EngineError, heartbeat::while_held};
 use outcome::{Failed, Proved};
-
-/// How long a target rests at most after a delivery. It rests as long as the delivery took: what comes in meanwhile goes
-/// together, and a storm of certificates costs at most half of the time.
-const REST: Duration = Duration::from_secs(5);
 
 /// Domains in one delivery at most: what one release changes, and one round of handshakes proves.
 const BATCH: i64 = 2_000;
@@ -35,15 +28,11 @@ pub(crate) async fn deliver(engine: &Engine, id: TargetId) -> Result<(), EngineE
     if pending.is_empty() && deliver::is_up_to_date(engine, &target) {
         return Ok(store.release_target(&target).await?);
     }
-    let began = Instant::now();
     let deployment =
         store.begin_deployment(&target.lease, pending.len(), &engine.parts.chance, engine.now()).await?;
     let work = deliver::carry_out(engine, &target, deployment, &pending);
     match while_held(work, || store.renew_target_lease(&target.lease)).await? {
-        Ok(proved) => {
-            let rest = if pending.is_empty() { Duration::ZERO } else { began.elapsed().min(REST) };
-            record_proved(engine, &target, deployment, proved, &pending, rest).await
-        }
+        Ok(proved) => record_proved(engine, &target, deployment, proved, &pending).await,
         Err(failed) => record_failed(engine, &target, deployment, failed).await,
     }
 }
@@ -54,7 +43,6 @@ async fn record_proved(
     deployment: ReleaseId,
     proved: Proved,
     pending: &[PendingPlacement],
-    rest: Duration,
 ) -> Result<(), EngineError> {
     let store = &engine.parts.store;
     let chance = &engine.parts.chance;
@@ -72,7 +60,6 @@ async fn record_proved(
             &proved.release,
             &proved.delivered,
             &proved.undelivered,
-            rest,
             chance,
             engine.now(),
         )

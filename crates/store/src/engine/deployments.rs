@@ -98,8 +98,7 @@ impl Engine {
         held(done.rows_affected())
     }
 
-    /// Records the end of a delivery that reached its target: what was proved there and what was not. The lease ends, and
-    /// the next delivery begins after `rest` at the earliest.
+    /// Records the end of a delivery that reached its target: what was proved there and what was not. The lease ends.
     #[expect(clippy::too_many_arguments, reason = "everything that one transaction must hold together")]
     pub async fn finish_deployment(
         &self,
@@ -108,7 +107,6 @@ impl Engine {
         release: &ReleaseRecord,
         delivered: &[Delivered],
         undelivered: &[Undelivered],
-        rest: std::time::Duration,
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
@@ -122,7 +120,7 @@ impl Engine {
         lock_domains(&mut tx, touched).await?;
         let done = sqlx::query!(
             "UPDATE targets SET lease_until = NULL, release_number = $3, manifest = $4, rendered_from = $5, upstreams = $8,
-                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $10, revisit = (settings <> $9),
+                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6, revisit = (settings <> $9),
                  state_since = CASE WHEN state = $7 THEN state_since ELSE $6 END, state = $7
              WHERE target_id = $1 AND lease_token = $2",
             lease.target_id.uuid(),
@@ -134,7 +132,6 @@ impl Engine {
             if undelivered.is_empty() { TargetState::InSync } else { TargetState::Behind }.as_str(),
             &upstreams,
             target.settings,
-            now + rest,
         )
         .execute(&mut *tx)
         .await?;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{ClaimedDomain, DomainLease, Engine, LEASE, domains::held, interval};
-use crate::StoreError;
+use crate::{StoreError, WAKE_CHANNEL};
 
 /// When a domain is looked at again after its certificate was issued, in case nobody noticed that it is served.
 const LOOK_AFTER: time::Duration = time::Duration::seconds(30);
@@ -152,7 +152,8 @@ impl Engine {
         held(rows as u64)
     }
 
-    /// Stores the certificate, ends its order, and makes it what every load balancer should serve. The lease ends.
+    /// Stores the certificate, ends its order, makes it what every load balancer should serve, and wakes the planner. The
+    /// lease ends.
     pub async fn issued(
         &self,
         domain: &ClaimedDomain,
@@ -162,11 +163,19 @@ impl Engine {
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let lease = &domain.lease;
-        let mut tx = self.pool.begin().await?;
         let place = key_place("certificates", lease.tenant_id, issued.certificate_id.uuid());
+        // One statement, since hundreds of these run in a second. A domain that is being deleted gets no placement.
         let rows = sqlx::query_scalar!(
             r#"WITH held AS (
-                   SELECT domain_id, tenant_id FROM domains WHERE domain_id = $1 AND lease_token = $2 FOR UPDATE
+                   UPDATE domains SET certificate_id = $3, renew_after = $17, consecutive_failures = 0,
+                       lease_until = NULL, updated_at = $13,
+                       next_action_at = CASE WHEN revision = $18 THEN LEAST($17::timestamptz, $19::timestamptz)
+                                             ELSE $13 END,
+                       status = CASE WHEN status IN ('pending_deletion', 'active') THEN status
+                                     ELSE 'pending_deployment' END,
+                       status_since = CASE WHEN status IN ('pending_deletion', 'active') THEN status_since ELSE $13 END
+                   WHERE domain_id = $1 AND lease_token = $2
+                   RETURNING domain_id, tenant_id, revision, status
                ), stored AS (
                    INSERT INTO certificates (certificate_id, tenant_id, domain_id, order_id, names, status, serial_number,
                                              fingerprint, issuer, not_before, not_after, fullchain, sealed_key, created_at)
@@ -179,8 +188,17 @@ impl Engine {
                ), told AS (
                    INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
                    SELECT $15, tenant_id, domain_id, $16, $8, $13 FROM held
+               ), placed AS (
+                   INSERT INTO placements (target_id, domain_id, tenant_id, shard, wanted_certificate_id,
+                                           wanted_revision, pending, next_attempt_at)
+                   SELECT t.target_id, h.domain_id, h.tenant_id, get_byte(uuid_send(h.domain_id), 15), $3, h.revision,
+                          true, $13
+                   FROM held h, targets t WHERE h.status <> 'pending_deletion'
+                   ON CONFLICT (target_id, domain_id) DO UPDATE SET pending = true, next_attempt_at = $13,
+                       consecutive_failures = 0, wanted_certificate_id = EXCLUDED.wanted_certificate_id,
+                       wanted_revision = EXCLUDED.wanted_revision
                )
-               SELECT count(*) AS "held!" FROM held"#,
+               SELECT count(*) AS "held!" FROM held, LATERAL (SELECT pg_notify($20, '')) AS woken"#,
             lease.domain_id.uuid(),
             lease.token,
             issued.certificate_id.uuid(),
@@ -197,35 +215,14 @@ impl Engine {
             OrderStatus::Valid.as_str(),
             EventId::new(chance, now).uuid(),
             EventKind::CertificateIssued.as_str(),
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        held(rows as u64)?;
-        // Behind the certificate, so that the foreign keys hold. A domain that is being deleted gets no placement.
-        sqlx::query!(
-            "WITH wanted AS (
-                 UPDATE domains SET certificate_id = $2, renew_after = $3, consecutive_failures = 0, lease_until = NULL,
-                     next_action_at = CASE WHEN revision = $5 THEN LEAST($3::timestamptz, $6::timestamptz) ELSE now() END, updated_at = $4,
-                     status = CASE WHEN status IN ('pending_deletion', 'active') THEN status ELSE 'pending_deployment' END,
-                     status_since = CASE WHEN status IN ('pending_deletion', 'active') THEN status_since ELSE $4 END
-                 WHERE domain_id = $1 RETURNING domain_id, tenant_id, revision, status
-             )
-             INSERT INTO placements (target_id, domain_id, tenant_id, shard, wanted_certificate_id, wanted_revision,
-                                     pending, next_attempt_at)
-             SELECT t.target_id, w.domain_id, w.tenant_id, get_byte(uuid_send(w.domain_id), 15), $2, w.revision, true, $4
-             FROM wanted w, targets t WHERE w.status <> 'pending_deletion'
-             ON CONFLICT (target_id, domain_id) DO UPDATE SET pending = true, next_attempt_at = $4, consecutive_failures = 0,
-                 wanted_certificate_id = EXCLUDED.wanted_certificate_id, wanted_revision = EXCLUDED.wanted_revision",
-            lease.domain_id.uuid(),
-            issued.certificate_id.uuid(),
             issued.renew_after,
-            now,
             lease.revision,
             now + LOOK_AFTER,
+            WAKE_CHANNEL,
         )
-        .execute(&mut *tx)
+        .fetch_one(&self.pool)
         .await?;
-        Ok(tx.commit().await?)
+        held(rows as u64)
     }
 }
 
