@@ -84,7 +84,8 @@ impl Bench {
         let deployment =
             self.engine.begin_deployment(&lease, pending.len(), &self.chance, self.now()).await.unwrap();
         let number = self.engine.begin_release(&lease, 0, self.now()).await.unwrap();
-        let release = ReleaseRecord { number, manifest: [].into(), rendered_from: String::new() };
+        let release =
+            ReleaseRecord { number, manifest: [].into(), rendered_from: String::new(), upstreams: [].into() };
         let delivered: Vec<_> = pending
             .iter()
             .map(|one| Delivered {
@@ -96,7 +97,7 @@ impl Bench {
             .collect();
         let (chance, now) = (&self.chance, self.now());
         self.engine
-            .finish_deployment(&lease, deployment, &release, &delivered, &[], chance, now)
+            .finish_deployment(&claimed, deployment, &release, &delivered, &[], chance, now)
             .await
             .unwrap();
         let domains: Vec<DomainId> = pending.iter().map(|one| one.domain_id).collect();
