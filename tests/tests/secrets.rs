@@ -86,6 +86,8 @@ async fn places(stage: &Stage) -> Vec<(String, String)> {
             places.push((file.path.display().to_string(), String::from_utf8(file.content).unwrap()));
         }
     }
-    assert!(places.iter().all(|(place, text)| text.len() > 1 || place.contains("tested")));
+    // A release without domains sends requests nowhere.
+    let may_be_empty = |place: &str| place.contains("tested") || place.ends_with("upstreams/all.conf");
+    assert!(places.iter().all(|(place, text)| text.len() > 1 || may_be_empty(place)));
     places
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certmill_delivery::{NotServed, wait_until_served};
+use certmill_delivery::{NotServed, served_certificate, wait_until_served};
 use certmill_model::{Hostname, ProblemCode, backoff, target_retry};
 use certmill_store::{ClaimedTarget, Delivered, PendingPlacement, ReleaseRecord, StoreError, Undelivered};
 use futures_util::{StreamExt, stream};
@@ -25,6 +25,14 @@ const UNTIL_SERVED: Duration = Duration::from_secs(20);
 
 /// How long one handshake may take at least, whatever the others took.
 const ONE_HANDSHAKE: Duration = Duration::from_secs(2);
+
+/// Handshakes in a row, and the time between them, that show that nginx's old workers are gone: they stop a tenth of a
+/// second after the new ones begin.
+const SETTLED: u32 = 6;
+const BETWEEN_HANDSHAKES: Duration = Duration::from_millis(50);
+
+/// How long to wait for that. A domain that is never served must not hold up the others.
+const SETTLE_AT_MOST: Duration = Duration::from_secs(5);
 
 /// Domains that must be served after a delivery as before it.
 const WITNESSES: i64 = 8;
@@ -57,6 +65,9 @@ impl Delivery<'_> {
         flipped: Flipped,
     ) -> Result<Proved, Failed> {
         let deadline = Instant::now() + UNTIL_SERVED;
+        if matches!(flipped, Flipped::From(_)) {
+            self.settle(&rendered).await;
+        }
         let outcomes = stream::iter(self.pending.iter().cloned())
             .map(|one| self.prove_one(one, &rendered, deadline))
             .buffer_unordered(HANDSHAKES)
@@ -87,6 +98,24 @@ impl Delivery<'_> {
             tracing::warn!(error = &error as &dyn std::error::Error, "old releases could not be removed");
         }
         Ok(Proved { release: live, delivered, undelivered })
+    }
+
+    /// Waits until only the new configuration answers. For a moment after a reload nginx's old workers take connections
+    /// beside the new ones, and one handshake proves nothing then: several in a row do.
+    async fn settle(&self, rendered: &Rendered) {
+        let new = self.pending.iter().find_map(|one| {
+            let fingerprint: [u8; 32] = one.fingerprint.as_deref()?.try_into().ok()?;
+            (!rendered.refused.contains_key(&one.domain_id)).then_some((&one.name, fingerprint))
+        });
+        let Some((name, fingerprint)) = new else { return };
+        let until = Instant::now() + SETTLE_AT_MOST;
+        let mut in_a_row = 0;
+        while in_a_row < SETTLED && Instant::now() < until {
+            let served = served_certificate(self.target.address, name, ONE_HANDSHAKE).await;
+            let right = served.is_ok_and(|served| served.fingerprint() == fingerprint);
+            in_a_row = if right { in_a_row + 1 } else { 0 };
+            tokio::time::sleep(BETWEEN_HANDSHAKES).await;
+        }
     }
 
     /// Why a release that went live must not stay.
