@@ -22,7 +22,8 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let done = Command::new(program).args(arguments).env("SCRATCH_DATABASE_URL", cluster.url()).status().await;
+    let done =
+        Command::new(program).args(arguments).env("SCRATCH_DATABASE_URL", cluster.url()).status().await;
     cluster.stop().await;
     match done {
         Ok(status) if status.success() => ExitCode::SUCCESS,

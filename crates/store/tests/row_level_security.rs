@@ -43,11 +43,11 @@ async fn the_roles_of_web_and_engine_can_neither_log_in_nor_pass_by_the_policies
     .await
     .unwrap();
     assert_eq!(strong, Vec::<String>::new());
-    let owned: i64 = query_scalar("SELECT count(*) FROM pg_tables WHERE tableowner LIKE 'certmill\\_%'")
+    let tables: i64 = query_scalar("SELECT count(*) FROM pg_tables WHERE tableowner LIKE 'certmill\\_%'")
         .fetch_one(&mut owner)
         .await
         .unwrap();
-    assert_eq!(owned, 0);
+    assert_eq!(tables, 0);
 }
 
 #[tokio::test]

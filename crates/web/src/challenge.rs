@@ -22,7 +22,7 @@ use crate::{WebState, problem::Problem};
 const REMEMBERED: Duration = Duration::from_secs(120);
 
 /// How long an absence of the database is waited out, below the 5 s that load balancers wait; and how often it is asked.
-const PATIENCE: Duration = Duration::from_millis(4_000);
+const PATIENCE: Duration = Duration::from_secs(4);
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// How many answers are remembered.

@@ -148,7 +148,7 @@ impl Delivery<'_> {
                     whole = true;
                 }
                 Err(DeliveryOr::Refused { output, upstreams }) => {
-                    self.blame(&output, &upstreams, &mut broken)?
+                    self.blame(&output, &upstreams, &mut broken)?;
                 }
                 Err(DeliveryOr::Delivery(error)) => return Err(error.into()),
                 Err(DeliveryOr::Failed(failed)) => return Err(failed),

@@ -85,7 +85,7 @@ impl Delivery<'_> {
                 match self.verdict(&delivered, &undelivered, deadline).await {
                     Some(reason) => {
                         // What was taken off comes back with the previous release, and nothing of it counts.
-                        undelivered.extend(delivered.drain(..).map(|one| self.not_delivered(one)));
+                        undelivered.extend(delivered.drain(..).map(|one| self.not_delivered(&one)));
                         self.restore(live.number, before, reason).await?
                     }
                     None => live,
@@ -211,11 +211,11 @@ impl Delivery<'_> {
             tracing::warn!(error = &error as &dyn std::error::Error, "certificates could not be removed");
             let (kept, other) = delivered.drain(..).partition(|one| !gone.contains(&one.domain_id));
             *delivered = kept;
-            undelivered.extend(Vec::into_iter(other).map(|one| self.not_delivered(one)));
+            undelivered.extend(Vec::into_iter(other).map(|one| self.not_delivered(&one)));
         }
     }
 
-    fn not_delivered(&self, one: Delivered) -> Undelivered {
+    fn not_delivered(&self, one: &Delivered) -> Undelivered {
         Undelivered {
             domain_id: one.domain_id,
             code: ProblemCode::ReloadFailed,
