@@ -92,7 +92,7 @@ pub(crate) struct Nginx {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
-    /// What is logged, as in `info` or `info,certmill_engine=debug`.
+    /// What is logged, as in `warn,certmill=info` or `warn,certmill=debug`.
     pub(crate) filter: String,
 }
 
@@ -125,7 +125,7 @@ allow_special_use = []
 template_directory = ""
 
 [log]
-filter = "info,sqlx=warn,apalis_core=warn"
+filter = "warn,certmill=info"
 "#;
 
 impl Config {
