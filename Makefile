@@ -23,6 +23,7 @@ build:
 	cargo build --release --package certmill
 
 check:
+	scripts/install-parts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
 	scripts/check-edges
