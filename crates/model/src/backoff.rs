@@ -16,14 +16,6 @@ pub fn backoff(failures: u32, chance: f64) -> Duration {
     step + step * (JITTER * chance.clamp(0.0, 1.0))
 }
 
-/// The wait before DNS is looked at again, after the look number `failures` in a row that was not right: every two
-/// minutes for the first twenty, while somebody may be setting the record, then longer, up to four hours.
-pub fn dns_recheck(failures: u32, chance: f64) -> Duration {
-    let doublings = failures.saturating_sub(10).min(7);
-    let step = (Duration::minutes(2) * (1_i32 << doublings)).min(Duration::hours(4));
-    step + step * (JITTER * chance.clamp(0.0, 1.0))
-}
-
 /// The wait before a load balancer is tried again, after the failure number `failures` in a row: it costs nobody
 /// anything, so it is seconds, and a minute at most.
 pub fn target_retry(failures: u32, chance: f64) -> Duration {
@@ -41,13 +33,6 @@ mod tests {
         let waits: Vec<_> = (1..=6).map(|failures| backoff(failures, 0.0)).collect();
         assert_eq!(waits[..3], STEPS[..3]);
         assert!(waits[3..].iter().all(|wait| *wait == Duration::days(1)));
-    }
-
-    #[test]
-    fn dns_is_looked_at_every_two_minutes_at_first_and_every_four_hours_at_last() {
-        assert!((1..=10).all(|failures| dns_recheck(failures, 0.0) == Duration::minutes(2)));
-        assert_eq!(dns_recheck(11, 0.0), Duration::minutes(4));
-        assert_eq!(dns_recheck(1_000, 0.0), Duration::hours(4));
     }
 
     #[test]

@@ -13,8 +13,14 @@ closed_set! {
         DomainDeletionRequested = "domain_deletion_requested",
         /// It is off every load balancer.
         DomainDeleted = "domain_deleted",
-        /// It points at our load balancers.
+        /// It points at our load balancers, or lets us prove it by DNS.
         DnsVerified = "dns_verified",
+        /// It points elsewhere now.
+        DomainMoved = "domain_moved",
+        /// It points at our load balancers again.
+        DomainReturned = "domain_returned",
+        /// Its certificate has ended.
+        DomainExpired = "domain_expired",
         /// A certificate was asked for.
         OrderStarted = "order_started",
         /// The CA refused or failed.

@@ -142,6 +142,7 @@ ids! {
     ReleaseKind ReleaseId "rel" "a release of configuration on a target";
     EventKind EventId "evt" "an event";
     TokenKind TokenId "tok" "an API token";
+    ZoneKind ZoneId "zon" "a DNS zone that certmill writes to";
 }
 
 #[cfg(test)]

@@ -4,11 +4,15 @@
 
 mod address;
 mod backoff;
+mod challenge;
 mod chance;
+mod checks;
 mod clock;
 mod event;
 mod hostname;
 mod ids;
+mod key_type;
+mod looks;
 mod name_policy;
 mod problem;
 mod renewal;
@@ -19,22 +23,26 @@ mod text;
 mod token;
 
 pub use address::{InvalidUpstream, UpstreamAddress};
-pub use backoff::{backoff, dns_recheck, target_retry};
+pub use backoff::{backoff, target_retry};
+pub use challenge::{ChallengeKind, possible_challenges};
 pub use chance::Chance;
+pub use checks::{Check, CheckKind, CheckResult, Checks, Finding};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::EventKind;
 pub use hostname::{Hostname, InvalidHostname};
 pub use ids::{
     AccountId, CertificateId, DomainId, EventId, Id, IdKind, InvalidId, OrderId, ReleaseId, TargetId,
-    TenantId, TokenId,
+    TenantId, TokenId, ZoneId,
 };
+pub use key_type::KeyType;
+pub use looks::{after_validation_failure, look_at_active, look_at_moved, look_at_pending};
 pub use name_policy::{NamePolicy, NameRefused};
 pub use problem::{Health, Problem, ProblemCode, Severity};
 pub use renewal::renew_after;
 pub use status::{
     CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, UnknownStatus,
 };
-pub use step::{DomainSituation, NextStep, next_step};
+pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
 pub use text::{InvalidText, Label};
 pub use token::{ChallengeToken, InvalidChallengeToken};

@@ -27,9 +27,6 @@ pub struct NamePolicy {
 /// Why a valid name is not taken.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NameRefused {
-    /// A wildcard needs a dns-01 challenge, which is not set up here.
-    #[error("wildcard names need a DNS challenge, which is not set up here; register the names one by one")]
-    Wildcard,
     /// The name can exist only inside a network or in documentation.
     #[error("names below {0:?} are reserved for special use: no public certificate can be issued for them")]
     SpecialUse(&'static str),
@@ -43,9 +40,6 @@ impl NamePolicy {
 
     /// Whether `name` is taken.
     pub fn check(&self, name: &Hostname) -> Result<(), NameRefused> {
-        if name.is_wildcard() {
-            return Err(NameRefused::Wildcard);
-        }
         let below = |suffix: &str| {
             name.base().strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
@@ -63,7 +57,6 @@ impl NameRefused {
     pub fn code(&self) -> &'static str {
         match self {
             Self::SpecialUse(_) => "name_special_use",
-            Self::Wildcard => "name_wildcard_unavailable",
         }
     }
 }
@@ -80,9 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_are_refused_with_the_reason() {
-        let name = Hostname::parse("*.shop.com").unwrap();
-        assert_eq!(NamePolicy::default().check(&name), Err(NameRefused::Wildcard));
+    fn wildcards_are_taken() {
+        assert_eq!(NamePolicy::default().check(&Hostname::parse("*.shop.com").unwrap()), Ok(()));
     }
 
     #[test]

@@ -37,6 +37,14 @@ closed_set! {
         DnsExtraAddresses = "dns_extra_addresses",
         /// The name servers fail.
         DnsServfail = "dns_servfail",
+        /// The CNAME record that would let us prove the name by DNS is not set.
+        DnsDelegationMissing = "dns_delegation_missing",
+        /// Something else stands where that CNAME record belongs.
+        DnsDelegationWrong = "dns_delegation_wrong",
+        /// Our own DNS zone is not set up, or its provider refuses us.
+        DnsZoneUnavailable = "dns_zone_unavailable",
+        /// A name server of our own zone does not show what we wrote.
+        DnsNotPropagated = "dns_not_propagated",
         /// The CA could not fetch the challenge response.
         HttpUnreachable = "http_unreachable",
         /// The CA fetched something else than the challenge response.
@@ -78,8 +86,12 @@ impl ProblemCode {
             Self::DnsWrongTarget => "The domain points somewhere else",
             Self::DnsExtraAddresses => "The domain also points somewhere else",
             Self::DnsServfail => "The domain's name servers do not answer properly",
-            Self::HttpUnreachable => "The certificate authority could not reach the domain",
-            Self::HttpWrongResponse => "The certificate authority reached a different server",
+            Self::DnsDelegationMissing => "A DNS record is missing",
+            Self::DnsDelegationWrong => "A DNS record points somewhere else",
+            Self::DnsZoneUnavailable => "Our own DNS zone cannot be written",
+            Self::DnsNotPropagated => "Our own name servers are not up to date",
+            Self::HttpUnreachable => "The domain could not be reached",
+            Self::HttpWrongResponse => "A different server answers for the domain",
             Self::CaaForbids => "A CAA record forbids our certificate authority",
             Self::CaRateLimited => "The certificate authority asks us to wait",
             Self::CaRejectedName => "The certificate authority refuses this name",
@@ -109,6 +121,14 @@ impl ProblemCode {
             Self::DnsServfail => {
                 "Ask the domain's DNS provider; a broken DNSSEC signature is a common cause."
             }
+            Self::DnsDelegationMissing => "Add the CNAME record that is shown.",
+            Self::DnsDelegationWrong => {
+                "Replace what stands at _acme-challenge by the CNAME record that is shown."
+            }
+            Self::DnsZoneUnavailable => {
+                "An operator must look at the DNS zone: `certmill zone test` says what is wrong."
+            }
+            Self::DnsNotPropagated => "An operator must look at the name server that is named.",
             Self::HttpUnreachable => {
                 "Make sure that port 80 of the domain reaches the load balancers from everywhere."
             }
@@ -140,9 +160,11 @@ impl ProblemCode {
     /// How much it matters by itself.
     pub fn severity(self) -> Severity {
         match self {
-            Self::CaRateLimited | Self::CaUnavailable | Self::DnsExtraAddresses | Self::Internal => {
-                Severity::Warning
-            }
+            Self::CaRateLimited
+            | Self::CaUnavailable
+            | Self::DnsExtraAddresses
+            | Self::DnsNotPropagated
+            | Self::Internal => Severity::Warning,
             _ => Severity::Critical,
         }
     }

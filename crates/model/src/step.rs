@@ -9,14 +9,29 @@ use crate::DomainStatus;
 pub struct DomainSituation {
     /// Its status.
     pub status: DomainStatus,
-    /// Whether an order is under way.
-    pub has_open_order: bool,
+    /// The order under way that it is part of.
+    pub order: OpenOrderRole,
     /// When its current certificate is due for renewal; `None` without a certificate.
     pub renew_after: Option<OffsetDateTime>,
+    /// When its current certificate ends.
+    pub not_after: Option<OffsetDateTime>,
+    /// When its DNS is to be looked at again, beside all renewals.
+    pub check_after: Option<OffsetDateTime>,
     /// Load balancers that do not yet serve what is wanted.
     pub undelivered: u32,
     /// Load balancers that were seen to serve what is wanted.
     pub delivered: u32,
+}
+
+/// What a domain has to do with an order under way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenOrderRole {
+    /// There is none.
+    None,
+    /// The order is carried out by this domain's steps.
+    Leads,
+    /// Another domain's order includes its name.
+    Joined,
 }
 
 /// The next step for a domain.
@@ -24,10 +39,16 @@ pub struct DomainSituation {
 pub enum NextStep {
     /// Nothing until then; `None` until somebody wants something else of it.
     Rest(Option<OffsetDateTime>),
-    /// Look whether the name points at us, and order a certificate if it does.
+    /// Look whether the name can be proved, and order a certificate if it can.
     CheckAndOrder,
+    /// Look whether an active or moved name still points at us; no order follows from it.
+    Check,
+    /// Its certificate has ended.
+    Expire,
     /// Go on with the order under way.
     ContinueOrder,
+    /// Another domain's order will bring the certificate.
+    AwaitOrder,
     /// The load balancers have the word; look again when the renewal is due.
     AwaitDelivery(Option<OffsetDateTime>),
     /// Every load balancer was seen to serve its certificate: make it active.
@@ -40,20 +61,26 @@ pub enum NextStep {
 
 /// Decides what to do next for a domain at `now`.
 pub fn next_step(situation: &DomainSituation, now: OffsetDateTime) -> NextStep {
-    let DomainSituation { status, has_open_order, renew_after, undelivered, delivered } = *situation;
+    let DomainSituation { status, order, renew_after, not_after, check_after, undelivered, delivered } =
+        *situation;
+    let due = |at: Option<OffsetDateTime>| at.is_some_and(|at| at <= now);
     match status {
         DomainStatus::Paused | DomainStatus::Blocked | DomainStatus::Deleted => NextStep::Rest(None),
         DomainStatus::PendingDeletion if delivered > 0 => NextStep::TakeOff,
         DomainStatus::PendingDeletion if undelivered == 0 => NextStep::FinishDeletion,
         DomainStatus::PendingDeletion => NextStep::AwaitDelivery(None),
-        _ if has_open_order => NextStep::ContinueOrder,
-        _ => match renew_after {
-            None => NextStep::CheckAndOrder,
-            Some(due) if due <= now => NextStep::CheckAndOrder,
-            due if undelivered > 0 || delivered == 0 => NextStep::AwaitDelivery(due),
-            due if status == DomainStatus::Active => NextStep::Rest(due),
-            _ => NextStep::Activate,
-        },
+        DomainStatus::Active | DomainStatus::Moved | DomainStatus::PendingDeployment if due(not_after) => {
+            NextStep::Expire
+        }
+        _ if order == OpenOrderRole::Leads => NextStep::ContinueOrder,
+        _ if order == OpenOrderRole::Joined => NextStep::AwaitOrder,
+        _ if renew_after.is_none() || due(renew_after) => NextStep::CheckAndOrder,
+        DomainStatus::Active | DomainStatus::Moved if due(check_after) => NextStep::Check,
+        _ if undelivered > 0 || delivered == 0 => NextStep::AwaitDelivery(renew_after),
+        DomainStatus::Active | DomainStatus::Moved => {
+            NextStep::Rest([renew_after, check_after].into_iter().flatten().min())
+        }
+        _ => NextStep::Activate,
     }
 }
 
@@ -66,7 +93,15 @@ mod tests {
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
     fn situation(status: DomainStatus) -> DomainSituation {
-        DomainSituation { status, has_open_order: false, renew_after: None, undelivered: 0, delivered: 0 }
+        DomainSituation {
+            status,
+            order: OpenOrderRole::None,
+            renew_after: None,
+            not_after: None,
+            check_after: None,
+            undelivered: 0,
+            delivered: 0,
+        }
     }
 
     #[test]
@@ -77,11 +112,13 @@ mod tests {
     #[test]
     fn an_order_under_way_is_continued_even_when_a_renewal_is_due() {
         let domain = DomainSituation {
-            has_open_order: true,
+            order: OpenOrderRole::Leads,
             renew_after: Some(NOW),
             ..situation(DomainStatus::Active)
         };
         assert_eq!(next_step(&domain, NOW), NextStep::ContinueOrder);
+        let joined = DomainSituation { order: OpenOrderRole::Joined, ..domain };
+        assert_eq!(next_step(&joined, NOW), NextStep::AwaitOrder);
     }
 
     #[test]
@@ -91,6 +128,36 @@ mod tests {
             DomainSituation { renew_after: Some(due), delivered: 2, ..situation(DomainStatus::Active) };
         assert_eq!(next_step(&domain, NOW), NextStep::Rest(Some(due)));
         assert_eq!(next_step(&domain, due), NextStep::CheckAndOrder);
+    }
+
+    #[test]
+    fn an_active_or_moved_domain_is_looked_at_between_its_renewals_even_while_a_load_balancer_is_away() {
+        let (check, due) = (NOW + Duration::days(1), NOW + Duration::days(60));
+        for status in [DomainStatus::Active, DomainStatus::Moved] {
+            let domain = DomainSituation {
+                renew_after: Some(due),
+                check_after: Some(check),
+                delivered: 1,
+                ..situation(status)
+            };
+            assert_eq!(next_step(&domain, NOW), NextStep::Rest(Some(check)));
+            assert_eq!(next_step(&domain, check), NextStep::Check);
+            assert_eq!(next_step(&DomainSituation { undelivered: 1, ..domain }, check), NextStep::Check);
+            assert_eq!(next_step(&domain, due), NextStep::CheckAndOrder);
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_has_ended_is_told_before_a_new_one_is_asked_for() {
+        let domain = DomainSituation {
+            renew_after: Some(NOW - Duration::days(30)),
+            not_after: Some(NOW),
+            delivered: 2,
+            ..situation(DomainStatus::Moved)
+        };
+        assert_eq!(next_step(&domain, NOW), NextStep::Expire);
+        let told = DomainSituation { status: DomainStatus::Expired, ..domain };
+        assert_eq!(next_step(&told, NOW), NextStep::CheckAndOrder);
     }
 
     #[test]
@@ -128,11 +195,10 @@ mod tests {
     #[test]
     fn a_paused_domain_rests_whatever_else_is_true() {
         let domain = DomainSituation {
-            has_open_order: true,
+            order: OpenOrderRole::Leads,
             renew_after: Some(NOW),
             undelivered: 3,
-            delivered: 0,
-            status: DomainStatus::Paused,
+            ..situation(DomainStatus::Paused)
         };
         assert_eq!(next_step(&domain, NOW), NextStep::Rest(None));
     }
