@@ -50,6 +50,13 @@ impl Chance {
         self.state(|state| state.rng.random())
     }
 
+    /// A label for a DNS name that nobody else has: 24 letters and digits, 120 bits.
+    pub fn label(&self) -> String {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let bytes: [u8; 24] = self.state(|state| state.rng.random());
+        bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect()
+    }
+
     fn new(rng: StdRng) -> Self {
         Self(Mutex::new(State { rng, last: (0, 0) }))
     }

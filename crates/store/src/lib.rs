@@ -8,10 +8,11 @@ mod connect;
 mod engine;
 mod error;
 mod rows;
+mod zones;
 
 pub use api::{
-    Api, Caller, Domain, DomainCertificate, DomainEvent, DomainFilter, DomainWish, NewTarget, PlatformTx,
-    Put, TargetRow, Tenant, TenantTx,
+    Api, Caller, Domain, DomainCertificate, DomainEvent, DomainFilter, DomainWish, NewTarget, NewZone,
+    PlatformTx, Put, Setup, TargetRow, Tenant, TenantTx, ZoneRow,
 };
 pub use connect::{connect_api, connect_engine, migrate};
 pub use engine::*;

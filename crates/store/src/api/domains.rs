@@ -1,6 +1,6 @@
 //! Domains, as they stand.
 
-use certmill_model::{CertificateId, DomainId, DomainStatus, Health, Hostname, TenantId};
+use certmill_model::{CertificateId, DomainId, DomainStatus, Health, Hostname, KeyType, TenantId};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -26,6 +26,8 @@ pub struct Domain {
     pub external_id: Option<String>,
     /// The template, where the domain names one itself.
     pub template: Option<String>,
+    /// The kind of key, where the domain names one itself.
+    pub key_type: Option<KeyType>,
     /// What is true of it.
     pub status: DomainStatus,
     /// Since when.
@@ -135,6 +137,7 @@ struct DomainColumns {
     name: String,
     external_id: Option<String>,
     template: Option<String>,
+    key_type: Option<String>,
     status: String,
     status_since: OffsetDateTime,
     health: String,
@@ -168,6 +171,7 @@ impl TryFrom<DomainColumns> for Domain {
             name: hostname("domains", &row.name)?,
             external_id: row.external_id,
             template: row.template,
+            key_type: row.key_type.map(|key_type| parsed("domains", &key_type)).transpose()?,
             status: parsed("domains", &row.status)?,
             status_since: row.status_since,
             health: parsed("domains", &row.health)?,
@@ -197,7 +201,7 @@ async fn select(
     // A prefix as a range, which the index on names serves: no name has a character behind the tilde.
     sqlx::query_as!(
         DomainColumns,
-        r#"SELECT d.domain_id, d.tenant_id, t.name AS tenant, d.name, d.external_id, d.template, d.status,
+        r#"SELECT d.domain_id, d.tenant_id, t.name AS tenant, d.name, d.external_id, d.template, d.key_type, d.status,
                   d.status_since, d.health, d.renew_after, d.next_action_at, d.created_at, d.updated_at,
                   d.certificate_id, c.serial_number AS "serial_number?", c.issuer AS "issuer?",
                   c.not_before AS "not_before?", c.not_after AS "not_after?"

@@ -1,6 +1,6 @@
 //! Tenants.
 
-use certmill_model::{Label, TemplateRef, TenantId, UpstreamAddress};
+use certmill_model::{KeyType, Label, TemplateRef, TenantId, UpstreamAddress};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ pub struct Tenant {
     pub template: TemplateRef,
     /// Where its shops' requests go behind the load balancers.
     pub upstream: UpstreamAddress,
+    /// The kind of key of its domains that name none.
+    pub key_type: KeyType,
 }
 
 struct TenantColumns {
@@ -25,6 +27,7 @@ struct TenantColumns {
     name: String,
     template: String,
     upstream: String,
+    key_type: String,
 }
 
 impl TryFrom<TenantColumns> for Tenant {
@@ -38,6 +41,7 @@ impl TryFrom<TenantColumns> for Tenant {
             template: parsed("tenants", &row.template)?,
             upstream: UpstreamAddress::parse(&row.upstream)
                 .map_err(|error| inconsistent(error.to_string()))?,
+            key_type: parsed("tenants", &row.key_type)?,
         })
     }
 }
@@ -47,8 +51,9 @@ impl PlatformTx {
     pub async fn put_tenant(&mut self, tenant: &Tenant, now: OffsetDateTime) -> Result<TenantId, StoreError> {
         let row = sqlx::query!(
             r#"WITH before AS (SELECT tenant_id, template, upstream FROM tenants WHERE name = $2)
-             INSERT INTO tenants (tenant_id, name, template, upstream, created_at) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (name) DO UPDATE SET template = EXCLUDED.template, upstream = EXCLUDED.upstream
+             INSERT INTO tenants (tenant_id, name, template, upstream, created_at, key_type) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (name) DO UPDATE SET template = EXCLUDED.template, upstream = EXCLUDED.upstream,
+                 key_type = EXCLUDED.key_type
              RETURNING tenant_id,
                  EXISTS (SELECT 1 FROM before WHERE template <> $3 OR upstream <> $4) AS "changed!""#,
             tenant.tenant_id.uuid(),
@@ -56,6 +61,7 @@ impl PlatformTx {
             tenant.template.to_string(),
             tenant.upstream.to_string(),
             now,
+            tenant.key_type.as_str(),
         )
         .fetch_one(self.connection())
         .await?;
@@ -90,7 +96,7 @@ impl PlatformTx {
     pub async fn find_tenant(&mut self, name: &str) -> Result<Option<Tenant>, StoreError> {
         sqlx::query_as!(
             TenantColumns,
-            "SELECT tenant_id, name, template, upstream FROM tenants WHERE name = $1",
+            "SELECT tenant_id, name, template, upstream, key_type FROM tenants WHERE name = $1",
             name
         )
         .fetch_optional(self.connection())
@@ -103,7 +109,7 @@ impl PlatformTx {
     pub async fn list_tenants(&mut self) -> Result<Vec<Tenant>, StoreError> {
         sqlx::query_as!(
             TenantColumns,
-            "SELECT tenant_id, name, template, upstream FROM tenants ORDER BY name"
+            "SELECT tenant_id, name, template, upstream, key_type FROM tenants ORDER BY name"
         )
         .fetch_all(self.connection())
         .await?

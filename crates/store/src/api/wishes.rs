@@ -1,7 +1,7 @@
 //! What a tenant wants of its domains.
 
 use certmill_model::{
-    Chance, DomainId, DomainStatus, EventId, EventKind, Health, Hostname, Label, TemplateRef,
+    Chance, DomainId, DomainStatus, EventId, EventKind, Health, Hostname, KeyType, Label, TemplateRef,
 };
 use time::OffsetDateTime;
 
@@ -17,6 +17,8 @@ pub struct DomainWish {
     pub external_id: Option<Label>,
     /// The template; `None` for the tenant's.
     pub template: Option<TemplateRef>,
+    /// The kind of key; `None` for the tenant's.
+    pub key_type: Option<KeyType>,
 }
 
 /// What [`TenantTx::put_domain`] did.
@@ -45,6 +47,7 @@ impl TenantTx {
         let domain = self.find_domain(&wish.name).await?.ok_or(StoreError::NameTaken)?;
         let same = domain.external_id.as_deref() == wish.external_id.as_ref().map(Label::as_str)
             && domain.template == wish.template.as_ref().map(ToString::to_string)
+            && domain.key_type == wish.key_type
             && !matches!(domain.status, DomainStatus::PendingDeletion | DomainStatus::Failed);
         if same {
             return Ok(Put::Same(domain));
@@ -70,7 +73,7 @@ impl TenantTx {
         // wait for the domain is seen by the second statement.
         sqlx::query!(
             "UPDATE domains SET status = 'pending_deletion', status_since = $3, updated_at = $3, next_action_at = $3,
-                 nudged_until = NULL, revision = revision + 1
+                 nudged_until = NULL, revision = revision + 1, order_id = NULL
              WHERE domain_id = $1 AND tenant_id = $2 AND status <> 'deleted'",
             id.uuid(),
             tenant.uuid(),
@@ -83,6 +86,11 @@ impl TenantTx {
                  UPDATE orders SET status = 'cancelled', updated_at = $3
                  WHERE domain_id = $1 AND tenant_id = $2
                    AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
+                 RETURNING order_id
+             ), freed AS (
+                 -- Another name of a cancelled order goes on without this one.
+                 UPDATE domains d SET order_id = NULL, next_action_at = $3, nudged_until = NULL FROM cancelled
+                 WHERE d.order_id = cancelled.order_id AND d.domain_id <> $1
              )
              UPDATE placements SET wanted_certificate_id = NULL, pending = true, consecutive_failures = 0,
                  next_attempt_at = $3
@@ -108,11 +116,16 @@ impl TenantTx {
         let tenant = self.tenant;
         let inserted = sqlx::query_scalar!(
             r#"WITH created AS (
-                 INSERT INTO domains (domain_id, tenant_id, name, external_id, template, status, status_since,
+                 INSERT INTO domains (domain_id, tenant_id, name, external_id, template, key_type, status, status_since,
                                       next_action_at, created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, 'pending_dns', $6, $6, $6, $6)
+                 VALUES ($1, $2, $3, $4, $5, $10, 'pending_dns', $6, $6, $6, $6)
                  ON CONFLICT (name) WHERE status <> 'deleted' DO NOTHING
                  RETURNING domain_id, tenant_id
+             ), delegated AS (
+                 INSERT INTO delegations (tenant_id, name, label, zone_id, created_at)
+                 SELECT tenant_id, $11, $12, (SELECT zone_id FROM zones ORDER BY created_at DESC LIMIT 1), $6
+                 FROM created
+                 ON CONFLICT (tenant_id, name) DO NOTHING
              ), told AS (
                  INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
                  SELECT $7, tenant_id, domain_id, $8, '', $6 FROM created
@@ -128,6 +141,9 @@ impl TenantTx {
             EventId::new(chance, now).uuid(),
             EventKind::DomainCreated.as_str(),
             WAKE_CHANNEL,
+            wish.key_type.map(KeyType::as_str),
+            wish.name.base(),
+            chance.label(),
         )
         .fetch_optional(self.connection())
         .await?;
@@ -139,6 +155,7 @@ impl TenantTx {
             name: wish.name.clone(),
             external_id: wish.external_id.as_ref().map(ToString::to_string),
             template: wish.template.as_ref().map(ToString::to_string),
+            key_type: wish.key_type,
             status: DomainStatus::PendingDns,
             status_since: now,
             health: Health::Ok,
@@ -161,7 +178,7 @@ impl TenantTx {
         let (id, tenant) = (domain.domain_id, self.tenant);
         // A domain that is being deleted and wanted again begins anew: its placements were told to go.
         let revision = sqlx::query_scalar!(
-            "UPDATE domains SET external_id = $3, template = $4, revision = revision + 1, updated_at = $5,
+            "UPDATE domains SET external_id = $3, template = $4, key_type = $6, revision = revision + 1, updated_at = $5,
                  next_action_at = $5, nudged_until = NULL, consecutive_failures = 0,
                  status = CASE WHEN status IN ('pending_deletion', 'failed') THEN 'pending_dns' ELSE status END,
                  status_since = CASE WHEN status IN ('pending_deletion', 'failed') THEN $5 ELSE status_since END,
@@ -174,6 +191,7 @@ impl TenantTx {
             wish.external_id.as_ref().map(Label::as_str),
             wish.template.as_ref().map(ToString::to_string),
             now,
+            wish.key_type.map(KeyType::as_str),
         )
         .fetch_optional(self.connection())
         .await?

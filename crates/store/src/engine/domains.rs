@@ -1,12 +1,13 @@
 //! Domains that are due, and the claim on one.
 
 use certmill_model::{
-    AccountId, CertificateId, DomainId, DomainSituation, DomainStatus, Health, Hostname, OrderId,
-    OrderStatus, TenantId,
+    AccountId, CertificateId, DomainId, DomainSituation, DomainStatus, Health, Hostname, KeyType,
+    OpenOrderRole, OrderId, OrderStatus, TenantId, ZoneId,
 };
 use certmill_vault::{Secret, Vault};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{Engine, LEASE, NUDGE, interval, orders::key_place};
 use crate::{
@@ -35,16 +36,55 @@ pub struct ClaimedDomain {
     pub name: Hostname,
     /// What is true of it.
     pub status: DomainStatus,
+    /// Since when.
+    pub status_since: OffsetDateTime,
+    /// When it was registered.
+    pub created_at: OffsetDateTime,
     /// How it fares; `ok` means that no problem is open.
     pub health: Health,
     /// Failures in a row.
     pub consecutive_failures: u32,
+    /// The CA is not asked before this instant.
+    pub order_after: Option<OffsetDateTime>,
+    /// The CA looked at the name and did not like it; `None` since the last success.
+    pub validation_failed_at: Option<OffsetDateTime>,
+    /// An operator said to order whatever the checks find.
+    pub checks_overridden: bool,
+    /// The kind of key that its certificate is to have.
+    pub key_type: KeyType,
+    /// Where its owner was told to point `_acme-challenge` at; `None` while there is no zone.
+    pub delegation: Option<Delegation>,
+    /// The same name with or without `www.`, if this tenant has it as well.
+    pub counterpart: Option<Counterpart>,
     /// Its current certificate.
     pub certificate_id: Option<CertificateId>,
     /// What the next step is decided from.
     pub situation: DomainSituation,
     /// The order under way.
     pub order: Option<OpenOrder>,
+}
+
+/// Where the TXT records of a name are written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delegation {
+    /// The zone.
+    pub zone_id: ZoneId,
+    /// The record's full name, without trailing dot.
+    pub record_name: String,
+}
+
+/// A tenant's other name of the pair `shop.example` and `www.shop.example`.
+#[derive(Clone, Debug)]
+pub struct Counterpart {
+    /// Its id.
+    pub domain_id: DomainId,
+    /// Its name.
+    pub name: Hostname,
+    /// Whether one certificate may be for both: nobody orders for it now, nothing stops it, no CA disliked it lately, and
+    /// its key is to be of the same kind.
+    pub may_join: bool,
+    /// Where its owner was told to point `_acme-challenge` at.
+    pub delegation: Option<Delegation>,
 }
 
 /// An order that has not ended.
@@ -111,18 +151,43 @@ impl Engine {
             r#"WITH claimed AS (
                    UPDATE domains SET lease_until = now() + $3, lease_token = lease_token + 1, nudged_until = NULL
                    WHERE domain_id = $1 AND next_action_at <= $2 AND (lease_until IS NULL OR lease_until < now())
-                   RETURNING domain_id, tenant_id, name, status, health, revision, lease_token, consecutive_failures,
-                             certificate_id, renew_after
+                   RETURNING domain_id, tenant_id, name, status, status_since, created_at, health, revision, lease_token,
+                             consecutive_failures, certificate_id, renew_after, order_id, order_after, check_after,
+                             validation_failed_at, checks_overridden, key_type,
+                             CASE WHEN starts_with(name, 'www.') THEN substr(name, 5)
+                                  WHEN NOT starts_with(name, '*.') THEN 'www.' || name END AS counterpart_name
                )
-               SELECT c.tenant_id, c.name, c.status, c.health, c.revision, c.lease_token, c.consecutive_failures,
-                      c.certificate_id, c.renew_after,
+               SELECT c.tenant_id, c.name, c.status, c.status_since, c.created_at, c.health, c.revision, c.lease_token,
+                      c.consecutive_failures, c.certificate_id, c.renew_after, joined.order_id AS "included_in?", c.order_after,
+                      c.check_after, c.validation_failed_at, c.checks_overridden,
+                      COALESCE(c.key_type, t.key_type) AS "key_type!", held.not_after AS "not_after?",
+                      z.zone_id AS "zone_id?", z.record_prefix || g.label || '.' || z.name AS record_name,
+                      other.domain_id AS "counterpart_id?", other.name AS "counterpart_name?",
+                      other.validation_failed_at IS NULL AND NOT other.checks_overridden
+                          AND NOT EXISTS (
+                              SELECT 1 FROM orders open WHERE open.order_id = other.order_id
+                                AND open.status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
+                          AND other.status NOT IN ('paused', 'blocked', 'pending_deletion', 'deleted')
+                          AND COALESCE(other.key_type, t.key_type) = COALESCE(c.key_type, t.key_type) AS may_join,
+                      other_zone.zone_id AS "other_zone_id?",
+                      other_zone.record_prefix || other_g.label || '.' || other_zone.name AS other_record_name,
                       o.order_id AS "order_id?", o.account_id AS "account_id?", o.status AS "order_status?", o.url,
                       o.names AS "names?", o.sealed_key,
                       (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND p.pending) AS "undelivered!",
                       (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND NOT p.pending) AS "delivered!"
                FROM claimed c
+               JOIN tenants t USING (tenant_id)
+               LEFT JOIN certificates held ON held.certificate_id = c.certificate_id
+               LEFT JOIN delegations g ON g.tenant_id = c.tenant_id AND g.name = regexp_replace(c.name, '^\*\.', '')
+               LEFT JOIN zones z ON z.zone_id = g.zone_id
+               LEFT JOIN domains other ON other.name = c.counterpart_name AND other.tenant_id = c.tenant_id
+                   AND other.status <> 'deleted'
+               LEFT JOIN delegations other_g ON other_g.tenant_id = c.tenant_id AND other_g.name = other.name
+               LEFT JOIN zones other_zone ON other_zone.zone_id = other_g.zone_id
                LEFT JOIN orders o ON o.domain_id = c.domain_id
-                   AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')"#,
+                   AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
+               LEFT JOIN orders joined ON joined.order_id = c.order_id
+                   AND joined.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')"#,
             domain.uuid(),
             now,
             interval(LEASE),
@@ -144,6 +209,20 @@ impl Engine {
             _ => None,
         };
         let status = parsed("domains", &row.status)?;
+        let counterpart = match (row.counterpart_id, row.counterpart_name) {
+            (Some(id), Some(name)) => Some(Counterpart {
+                domain_id: DomainId::from_uuid(id),
+                name: hostname("domains", &name)?,
+                may_join: row.may_join.unwrap_or(false),
+                delegation: delegation(row.other_zone_id, row.other_record_name),
+            }),
+            _ => None,
+        };
+        let role = match (&order, row.included_in) {
+            (Some(_), _) => OpenOrderRole::Leads,
+            (None, Some(_)) => OpenOrderRole::Joined,
+            (None, None) => OpenOrderRole::None,
+        };
         Ok(Some(ClaimedDomain {
             lease: DomainLease {
                 domain_id: domain,
@@ -153,13 +232,23 @@ impl Engine {
             },
             name: hostname("domains", &row.name)?,
             status,
+            status_since: row.status_since,
+            created_at: row.created_at,
             health: parsed("domains", &row.health)?,
             consecutive_failures: row.consecutive_failures.unsigned_abs(),
+            order_after: row.order_after,
+            validation_failed_at: row.validation_failed_at,
+            checks_overridden: row.checks_overridden,
+            key_type: parsed("domains", &row.key_type)?,
+            delegation: delegation(row.zone_id, row.record_name),
+            counterpart,
             certificate_id: row.certificate_id.map(CertificateId::from_uuid),
             situation: DomainSituation {
                 status,
-                has_open_order: order.is_some(),
+                order: role,
                 renew_after: row.renew_after,
+                not_after: row.not_after,
+                check_after: row.check_after,
                 undelivered: row.undelivered as u32,
                 delivered: row.delivered as u32,
             },
@@ -196,6 +285,10 @@ impl Engine {
         .await?;
         held(done.rows_affected())
     }
+}
+
+fn delegation(zone: Option<Uuid>, record_name: Option<String>) -> Option<Delegation> {
+    Some(Delegation { zone_id: ZoneId::from_uuid(zone?), record_name: record_name? })
 }
 
 /// A record that found no row means that the lease is another's now.

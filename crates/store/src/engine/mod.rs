@@ -7,9 +7,11 @@ mod accounts;
 mod deliveries;
 mod deployments;
 mod domains;
+mod looks;
 mod orders;
 mod outcomes;
 mod targets;
+mod zones;
 
 use std::time::Duration;
 
@@ -18,10 +20,12 @@ use sqlx::{PgPool, Postgres, Transaction, postgres::PgListener, postgres::types:
 pub use accounts::Account;
 pub use deliveries::{CertificateMaterial, DomainPlacement, PendingPlacement};
 pub use deployments::{Delivered, Undelivered};
-pub use domains::{ClaimedDomain, DomainLease, OpenOrder};
-pub use orders::{Issued, NewOrder, PlacedChallenge};
-pub use outcomes::{Failure, OrderFailure};
+pub use domains::{ClaimedDomain, Counterpart, Delegation, DomainLease, OpenOrder};
+pub use looks::Looked;
+pub use orders::{Issued, NewOrder, PlacedChallenge, PlacedRecord};
+pub use outcomes::{Blamed, Failure, OrderFailure};
 pub use targets::{ClaimedTarget, ReleaseRecord, TargetLease};
+pub use zones::{EMPTY, LeftRecord, Zone};
 
 use crate::{StoreError, WAKE_CHANNEL};
 

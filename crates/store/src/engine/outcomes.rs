@@ -4,7 +4,7 @@ use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, OrderId
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{DomainLease, Engine, domains::held};
+use super::{DomainLease, EMPTY, Engine, domains::held, orders::lock_members};
 use crate::StoreError;
 
 /// A step that did not succeed.
@@ -21,6 +21,23 @@ pub struct Failure<'a> {
     pub consecutive_failures: u32,
     /// The next attempt; `None` waits for a person.
     pub next_attempt_at: Option<OffsetDateTime>,
+    /// The CA is not asked before this instant, whoever wants to look sooner.
+    pub order_after: Option<OffsetDateTime>,
+    /// Whether the CA looked at a name and did not like it.
+    pub validation_failed: bool,
+    /// The names at fault, where the CA named some; the others go on at once without them. Empty: every name.
+    pub blamed: &'a [Blamed],
+}
+
+/// A name that is at fault.
+#[derive(Clone, Debug)]
+pub struct Blamed {
+    /// The name.
+    pub name: String,
+    /// Its kind of problem.
+    pub code: ProblemCode,
+    /// The particulars.
+    pub detail: String,
 }
 
 /// What became of an order.
@@ -33,8 +50,14 @@ pub struct OrderFailure {
     pub problem: serde_json::Value,
 }
 
+impl OrderFailure {
+    fn is_over(&self) -> bool {
+        matches!(self.status, OrderStatus::Invalid | OrderStatus::Cancelled)
+    }
+}
+
 impl Engine {
-    /// Records a failure, and lets the domain go until the next attempt.
+    /// Records a failure, and lets the domains of the order go until their next attempts.
     pub async fn fail(
         &self,
         lease: &DomainLease,
@@ -43,14 +66,38 @@ impl Engine {
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let done = sqlx::query!(
-            "UPDATE domains SET lease_until = NULL, consecutive_failures = $3, updated_at = $4,
-                 next_action_at = CASE WHEN revision = $5 THEN $6 ELSE now() END,
-                 health = CASE WHEN status = 'active' THEN 'warning' ELSE 'critical' END,
-                 status = CASE WHEN certificate_id IS NULL AND status <> 'pending_deletion' THEN $7 ELSE status END,
-                 status_since = CASE WHEN certificate_id IS NULL AND status NOT IN ('pending_deletion', $7) THEN $4
-                                     ELSE status_since END
-             WHERE domain_id = $1 AND lease_token = $2",
+        if let Some(order) = &failure.order {
+            lock_members(&mut tx, order.order_id).await?;
+        }
+        let order_id = failure.order.as_ref().map(|order| order.order_id.uuid());
+        let ended = failure.order.as_ref().is_some_and(OrderFailure::is_over);
+        let blamed: Vec<_> = failure.blamed.iter().map(|blamed| blamed.name.clone()).collect();
+        // The domain itself and those whose names its order includes. Who is not blamed is due at once if the order is
+        // over, and goes on without the others.
+        let rows = sqlx::query!(
+            r#"UPDATE domains d SET updated_at = $4,
+                 lease_until = CASE WHEN d.domain_id = $1 THEN NULL ELSE d.lease_until END,
+                 order_id = CASE WHEN $9 THEN NULL ELSE d.order_id END,
+                 consecutive_failures = CASE WHEN NOT at_fault THEN d.consecutive_failures
+                                             WHEN d.domain_id = $1 THEN $3 ELSE d.consecutive_failures + 1 END,
+                 order_after = CASE WHEN at_fault THEN $10 ELSE d.order_after END,
+                 validation_failed_at = CASE WHEN at_fault AND $11 THEN $4 ELSE d.validation_failed_at END,
+                 next_action_at = CASE WHEN NOT at_fault AND $9 THEN $4
+                                       WHEN d.domain_id = $1 AND d.revision <> $5 THEN now()
+                                       WHEN d.domain_id <> $1 AND NOT $9 THEN d.next_action_at
+                                       ELSE LEAST($6, held.not_after) END,
+                 status = CASE WHEN at_fault AND d.certificate_id IS NULL AND d.status <> 'pending_deletion' THEN $7
+                               ELSE d.status END,
+                 status_since = CASE WHEN at_fault AND d.certificate_id IS NULL
+                                          AND d.status NOT IN ('pending_deletion', $7) THEN $4 ELSE d.status_since END
+             FROM domains me
+             LEFT JOIN certificates held ON held.certificate_id = me.certificate_id AND held.not_after > $4,
+             LATERAL (SELECT cardinality($12::text[]) = 0 OR me.name = ANY($12) AS at_fault) AS verdict
+             WHERE me.domain_id = d.domain_id
+               AND ((d.domain_id = $1 AND d.lease_token = $2)
+                    OR (d.order_id = $8 AND d.domain_id <> $1
+                        AND EXISTS (SELECT 1 FROM domains l WHERE l.domain_id = $1 AND l.lease_token = $2)))
+             RETURNING d.domain_id, d.name, at_fault AS "at_fault!""#,
             lease.domain_id.uuid(),
             lease.token,
             failure.consecutive_failures as i32,
@@ -58,16 +105,25 @@ impl Engine {
             lease.revision,
             failure.next_attempt_at,
             failure.status.as_str(),
+            order_id,
+            ended,
+            failure.order_after,
+            failure.validation_failed,
+            &blamed,
         )
-        .execute(&mut *tx)
+        .fetch_all(&mut *tx)
         .await?;
-        held(done.rows_affected())?;
+        held(rows.iter().filter(|row| row.domain_id == lease.domain_id.uuid()).count() as u64)?;
         if let Some(order) = &failure.order {
             fail_order(&mut tx, order, now).await?;
         }
-        let domains = [lease.domain_id];
-        open_problem(&mut tx, &domains, failure.code, failure.detail, failure.next_attempt_at, chance, now)
-            .await?;
+        for row in rows.iter().filter(|row| row.at_fault) {
+            let named = failure.blamed.iter().find(|blamed| blamed.name == row.name);
+            let (code, detail) =
+                named.map_or((failure.code, failure.detail), |blamed| (blamed.code, blamed.detail.as_str()));
+            let domain = [DomainId::from_uuid(row.domain_id)];
+            open_problem(&mut tx, &domain, code, detail, failure.next_attempt_at, chance, now).await?;
+        }
         Ok(tx.commit().await?)
     }
 
@@ -98,16 +154,17 @@ impl Engine {
             r#"WITH before AS (
                    SELECT domain_id, status FROM domains WHERE domain_id = ANY($1) ORDER BY domain_id FOR NO KEY UPDATE
                )
-               UPDATE domains d SET status = 'active', updated_at = $2,
-                   status_since = CASE WHEN before.status = 'active' THEN d.status_since ELSE $2 END,
-                   next_action_at = CASE WHEN before.status = 'active' OR d.lease_until IS NOT NULL THEN d.next_action_at
-                                         ELSE d.renew_after END
+               UPDATE domains d SET updated_at = $2,
+                   status = CASE WHEN before.status = 'moved' THEN 'moved' ELSE 'active' END,
+                   status_since = CASE WHEN before.status IN ('active', 'moved') THEN d.status_since ELSE $2 END,
+                   next_action_at = CASE WHEN before.status IN ('active', 'moved') OR d.lease_until IS NOT NULL
+                                         THEN d.next_action_at ELSE LEAST(d.renew_after, d.check_after) END
                FROM before
                WHERE before.domain_id = d.domain_id AND d.certificate_id IS NOT NULL
-                 AND before.status NOT IN ('pending_deletion', 'deleted', 'paused', 'blocked')
+                 AND before.status NOT IN ('pending_deletion', 'deleted', 'paused', 'blocked', 'expired')
                  AND EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id)
                  AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id AND p.pending)
-               RETURNING d.domain_id, before.status AS status_before, d.health"#,
+               RETURNING d.domain_id, before.status AS status_before, d.status, d.health"#,
             &ids,
             now,
         )
@@ -115,17 +172,22 @@ impl Engine {
         .await?;
         let became: Vec<_> = served
             .iter()
-            .filter(|row| row.status_before != DomainStatus::Active.as_str())
+            .filter(|row| row.status != row.status_before)
             .map(|row| DomainId::from_uuid(row.domain_id))
             .collect();
         add_events(&mut tx, &became, EventKind::DomainActive, "", chance, now).await?;
         let all: Vec<_> = served.iter().map(|row| row.domain_id).collect();
         sqlx::query!(
+            // A certificate may be for two domains: it and its key stay while one of them has it.
             "UPDATE certificates c
-             SET status = CASE WHEN c.certificate_id = d.certificate_id THEN 'active' ELSE 'superseded' END,
-                 sealed_key = CASE WHEN c.certificate_id = d.certificate_id THEN c.sealed_key END
-             FROM domains d
-             WHERE d.domain_id = ANY($1) AND c.domain_id = d.domain_id AND c.status IN ('issued', 'active')",
+             SET status = CASE WHEN used THEN 'active' ELSE 'superseded' END,
+                 sealed_key = CASE WHEN used THEN c.sealed_key END
+             FROM domains d, certificates seen, LATERAL (
+                 SELECT EXISTS (SELECT 1 FROM domains x WHERE x.name = ANY(seen.names) AND x.status <> 'deleted'
+                                AND x.certificate_id = seen.certificate_id) AS used) AS verdict
+             WHERE d.domain_id = ANY($1) AND seen.certificate_id = c.certificate_id
+               AND (seen.domain_id = d.domain_id OR seen.certificate_id = d.certificate_id)
+               AND c.status IN ('issued', 'active')",
             &all,
         )
         .execute(&mut *tx)
@@ -181,7 +243,7 @@ impl Engine {
         .execute(&mut *tx)
         .await?;
         held(done.rows_affected())?;
-        forget(&mut tx, lease).await?;
+        forget(&mut tx, lease, now).await?;
         add_events(&mut tx, &[lease.domain_id], EventKind::DomainDeleted, "", chance, now).await?;
         Ok(tx.commit().await?)
     }
@@ -197,18 +259,55 @@ const DELIVERY_PROBLEMS: [ProblemCode; 6] = [
     ProblemCode::TemplateUnusable,
 ];
 
-/// Removes what a tombstone needs no more, its keys above all.
-async fn forget(connection: &mut PgConnection, lease: &DomainLease) -> Result<(), StoreError> {
+/// Removes what a tombstone needs no more, its keys above all, but not that of a certificate which another domain has.
+async fn forget(
+    connection: &mut PgConnection,
+    lease: &DomainLease,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH solved AS (
              DELETE FROM problems WHERE domain_id = $1
+         ), seen AS (
+             DELETE FROM checks WHERE domain_id = $1
          ), answered AS (
              DELETE FROM challenges WHERE order_id IN (SELECT order_id FROM orders WHERE domain_id = $1)
          ), closed AS (
              UPDATE orders SET sealed_key = NULL WHERE domain_id = $1 AND sealed_key IS NOT NULL
          )
-         UPDATE certificates SET sealed_key = NULL WHERE domain_id = $1 AND sealed_key IS NOT NULL",
+         UPDATE certificates c SET sealed_key = NULL
+         FROM domains d
+         WHERE d.domain_id = $1 AND (c.domain_id = $1 OR c.certificate_id = d.certificate_id)
+           AND c.sealed_key IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM domains x WHERE x.name = ANY(c.names) AND x.status <> 'deleted'
+                           AND x.certificate_id = c.certificate_id AND x.domain_id <> $1)",
         lease.domain_id.uuid(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    forget_empty_record(connection, lease, now).await
+}
+
+/// What kept the name of the TXT record from vanishing goes with the last domain that is proved there.
+async fn forget_empty_record(
+    connection: &mut PgConnection,
+    lease: &DomainLease,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r"INSERT INTO txt_records (zone_id, name, value, tenant_id, order_id, next_attempt_at)
+         SELECT z.zone_id, z.record_prefix || g.label || '.' || z.name, $3, d.tenant_id, o.order_id, $2
+         FROM domains d
+         JOIN delegations g ON g.tenant_id = d.tenant_id AND g.name = regexp_replace(d.name, '^\*\.', '')
+         JOIN zones z ON z.zone_id = g.zone_id AND z.keep_empty
+         JOIN LATERAL (SELECT order_id FROM orders WHERE domain_id = d.domain_id ORDER BY order_id DESC LIMIT 1) o ON true
+         WHERE d.domain_id = $1
+           AND NOT EXISTS (SELECT 1 FROM domains x WHERE x.tenant_id = d.tenant_id AND x.status <> 'deleted'
+                           AND x.name IN (g.name, '*.' || g.name) AND x.domain_id <> $1)
+         ON CONFLICT (zone_id, name, value) DO NOTHING",
+        lease.domain_id.uuid(),
+        now,
+        EMPTY,
     )
     .execute(connection)
     .await?;
@@ -247,6 +346,9 @@ pub(super) async fn open_problem(
     chance: &Chance,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    if domains.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
     let opened = sqlx::query!(
         r#"INSERT INTO problems (domain_id, tenant_id, code, detail, since, last_attempt_at, next_attempt_at)
@@ -263,7 +365,8 @@ pub(super) async fn open_problem(
     .fetch_all(&mut *connection)
     .await?;
     sqlx::query!(
-        "UPDATE domains SET health = CASE WHEN status = 'active' THEN 'warning' ELSE 'critical' END WHERE domain_id = ANY($1)",
+        "UPDATE domains SET health = CASE WHEN status IN ('active', 'moved') THEN 'warning' ELSE 'critical' END
+         WHERE domain_id = ANY($1)",
         &ids,
     )
     .execute(&mut *connection)
@@ -275,7 +378,7 @@ pub(super) async fn open_problem(
 }
 
 /// Closes the problems of `domains` that have one of `codes`, and tells it on the timeline.
-async fn resolve_problems(
+pub(super) async fn resolve_problems(
     connection: &mut PgConnection,
     domains: &[DomainId],
     codes: &[ProblemCode],

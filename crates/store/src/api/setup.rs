@@ -1,0 +1,119 @@
+//! What the owner of a name is to set in DNS, what was seen there, and the wish to have it looked at.
+
+use std::net::IpAddr;
+
+use certmill_model::{Checks, DomainId, KeyType};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{PlatformTx, TenantTx};
+use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
+
+/// What the owner of a name is told.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What A and AAAA records must hold.
+    pub addresses: Vec<IpAddr>,
+    /// Where the CNAME record at `_acme-challenge` must lead; `None` while the platform has no zone.
+    pub delegation: Option<String>,
+    /// What was last seen.
+    pub checks: Option<Checks>,
+    /// Whether an operator said to order whatever the checks find.
+    pub checks_overridden: bool,
+    /// The kind of key that its certificates have.
+    pub key_type: KeyType,
+}
+
+impl TenantTx {
+    /// What the owner of one of this tenant's names is told.
+    pub async fn setup(&mut self, domain: DomainId) -> Result<Setup, StoreError> {
+        setup(self.connection(), domain).await
+    }
+
+    /// Asks for a look at the name now. The engine is woken when this transaction commits.
+    pub async fn request_check(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<(), StoreError> {
+        // Slow looks become frequent again: somebody is at it. No CA is asked sooner for it.
+        sqlx::query!(
+            "UPDATE domains SET next_action_at = $3, check_after = $3, nudged_until = NULL,
+                 consecutive_failures = CASE WHEN status IN ('pending_dns', 'failed') THEN 0 ELSE consecutive_failures END
+             WHERE domain_id = $1 AND tenant_id = $2 AND status NOT IN ('pending_deletion', 'deleted')",
+            domain.uuid(),
+            self.tenant.uuid(),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
+        Ok(())
+    }
+}
+
+impl PlatformTx {
+    /// What the owner of a name is told.
+    pub async fn setup(&mut self, domain: DomainId) -> Result<Setup, StoreError> {
+        setup(self.connection(), domain).await
+    }
+
+    /// Orders for a name whatever its checks find, or heeds them again. The name is looked at anew.
+    pub async fn override_checks(
+        &mut self,
+        domain: DomainId,
+        overridden: bool,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE domains SET checks_overridden = $2, next_action_at = $3, nudged_until = NULL
+             WHERE domain_id = $1 AND status NOT IN ('pending_deletion', 'deleted')",
+            domain.uuid(),
+            overridden,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Lets the next attempt at the CA begin now, whatever it waits for.
+    pub async fn retry_now(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE domains SET order_after = NULL, validation_failed_at = NULL, consecutive_failures = 0,
+                 next_action_at = $2, nudged_until = NULL
+             WHERE domain_id = $1 AND status NOT IN ('pending_deletion', 'deleted')",
+            domain.uuid(),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
+        Ok(())
+    }
+}
+
+async fn setup(connection: &mut PgConnection, domain: DomainId) -> Result<Setup, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT z.record_prefix || g.label || '.' || z.name AS delegation, d.checks_overridden,
+                  COALESCE(d.key_type, t.key_type) AS "key_type!", c.observed AS "observed?",
+                  ARRAY(SELECT DISTINCT unnest(public_addresses) FROM targets WHERE state <> 'disabled') AS "addresses!"
+           FROM domains d
+           JOIN tenants t USING (tenant_id)
+           LEFT JOIN delegations g ON g.tenant_id = d.tenant_id AND g.name = regexp_replace(d.name, '^\*\.', '')
+           LEFT JOIN zones z ON z.zone_id = g.zone_id
+           LEFT JOIN checks c ON c.domain_id = d.domain_id
+           WHERE d.domain_id = $1"#,
+        domain.uuid(),
+    )
+    .fetch_one(connection)
+    .await?;
+    let addresses = row.addresses.iter().map(|address| parsed("targets", address));
+    let mut addresses = addresses.collect::<Result<Vec<IpAddr>, _>>()?;
+    addresses.sort_unstable();
+    let checks = row.observed.map(serde_json::from_value).transpose();
+    Ok(Setup {
+        addresses,
+        delegation: row.delegation,
+        checks: checks.map_err(|error| StoreError::inconsistent("checks", error))?,
+        checks_overridden: row.checks_overridden,
+        key_type: parsed("domains", &row.key_type)?,
+    })
+}

@@ -1,0 +1,175 @@
+//! DNS zones, and the TXT records that may stand in them.
+
+use std::net::SocketAddr;
+
+use certmill_model::{Hostname, OrderId, ZoneId};
+use certmill_vault::{Secret, Vault};
+use time::OffsetDateTime;
+
+use super::{Engine, interval};
+use crate::{
+    StoreError,
+    rows::{hostname, parsed},
+    zones::credentials_place,
+};
+
+/// How long a removal may take before another process takes the record up.
+const REMOVAL: std::time::Duration = std::time::Duration::from_secs(90);
+
+/// What stays in a zone that keeps a name from vanishing.
+pub const EMPTY: &str = ".empty";
+
+/// A zone that is written to.
+pub struct Zone {
+    /// Its id.
+    pub zone_id: ZoneId,
+    /// Its name.
+    pub name: Hostname,
+    /// Its provider, in the shape that crate `dns` reads.
+    pub settings: serde_json::Value,
+    /// Its authoritative servers; empty: those of its NS records.
+    pub name_servers: Vec<SocketAddr>,
+    /// Whether [`EMPTY`] stays after the values are gone.
+    pub keep_empty: bool,
+    /// When anything of it last changed.
+    pub updated_at: OffsetDateTime,
+    sealed_credentials: Option<Vec<u8>>,
+}
+
+impl Zone {
+    /// The provider's secret, if it needs one.
+    pub fn credentials(&self, vault: &Vault) -> Result<Option<Secret>, StoreError> {
+        let place = credentials_place(self.zone_id);
+        let sealed = self.sealed_credentials.as_deref();
+        Ok(sealed.map(|sealed| vault.open(&place, sealed)).transpose()?)
+    }
+}
+
+/// A value that may stand in a zone though its order is over.
+#[derive(Clone, Debug)]
+pub struct LeftRecord {
+    /// The zone.
+    pub zone_id: ZoneId,
+    /// The record's name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Removals that failed, in a row.
+    pub consecutive_failures: u32,
+}
+
+impl Engine {
+    /// Every zone.
+    pub async fn zones(&self) -> Result<Vec<Zone>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT zone_id, name, settings, sealed_credentials, name_servers, keep_empty, updated_at FROM zones"
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let servers = row.name_servers.iter().map(|server| parsed("zones", server));
+                Ok(Zone {
+                    zone_id: ZoneId::from_uuid(row.zone_id),
+                    name: hostname("zones", &row.name)?,
+                    settings: row.settings,
+                    name_servers: servers.collect::<Result<_, StoreError>>()?,
+                    keep_empty: row.keep_empty,
+                    updated_at: row.updated_at,
+                    sealed_credentials: row.sealed_credentials,
+                })
+            })
+            .collect()
+    }
+
+    /// Takes up to `limit` values whose order is over, to be removed by the caller alone for a while.
+    pub async fn take_left_records(
+        &self,
+        limit: i64,
+        now: OffsetDateTime,
+    ) -> Result<Vec<LeftRecord>, StoreError> {
+        let rows = sqlx::query!(
+            "UPDATE txt_records SET lease_until = now() + $3
+             WHERE (zone_id, name, value) IN (
+                 SELECT t.zone_id, t.name, t.value FROM txt_records t JOIN orders o USING (order_id)
+                 WHERE o.status IN ('valid', 'invalid', 'cancelled') AND t.next_attempt_at <= $1
+                   AND (t.lease_until IS NULL OR t.lease_until < now())
+                 ORDER BY t.next_attempt_at LIMIT $2 FOR UPDATE OF t SKIP LOCKED)
+             RETURNING zone_id, name, value, consecutive_failures",
+            now,
+            limit,
+            interval(REMOVAL),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| LeftRecord {
+                zone_id: ZoneId::from_uuid(row.zone_id),
+                name: row.name,
+                value: row.value,
+                consecutive_failures: row.consecutive_failures.unsigned_abs(),
+            })
+            .collect())
+    }
+
+    /// Forgets a value that is removed.
+    pub async fn record_removed(&self, record: &LeftRecord) -> Result<(), StoreError> {
+        sqlx::query!(
+            "DELETE FROM txt_records t USING orders o
+             WHERE t.zone_id = $1 AND t.name = $2 AND t.value = $3 AND o.order_id = t.order_id
+               AND o.status IN ('valid', 'invalid', 'cancelled')",
+            record.zone_id.uuid(),
+            record.name,
+            record.value,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Lets go of a value that could not be removed until `next`.
+    pub async fn record_not_removed(
+        &self,
+        record: &LeftRecord,
+        next: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE txt_records SET lease_until = NULL, consecutive_failures = consecutive_failures + 1,
+                 next_attempt_at = $4
+             WHERE zone_id = $1 AND name = $2 AND value = $3",
+            record.zone_id.uuid(),
+            record.name,
+            record.value,
+            next,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts values back on record that were written by a worker whose lease was lost meanwhile: if their order is over,
+    /// they are removed.
+    pub async fn records_written_late(
+        &self,
+        order: OrderId,
+        records: &[(ZoneId, String, String)],
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        for (zone, name, value) in records {
+            sqlx::query!(
+                "INSERT INTO txt_records (zone_id, name, value, tenant_id, order_id, next_attempt_at)
+                 SELECT $2, $3, $4, tenant_id, order_id, $5 FROM orders WHERE order_id = $1
+                 ON CONFLICT (zone_id, name, value) DO UPDATE SET next_attempt_at = $5",
+                order.uuid(),
+                zone.uuid(),
+                name,
+                value,
+                now,
+            )
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+}
