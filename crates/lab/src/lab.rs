@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use crate::description::Description;
 use crate::error::LabError;
 use crate::guard::Guard;
-use crate::names;
+use crate::names::{self, Record};
 use crate::network::Network;
 use crate::part::Part;
 use crate::parts::{self, pebble::PebbleOptions};
@@ -98,6 +98,11 @@ impl Lab {
         names: &[(impl AsRef<str>, impl AsRef<[IpAddr]>)],
     ) -> Result<(), LabError> {
         names::set_addresses(&self.programs.nsupdate, &self.description, names).await
+    }
+
+    /// Sets records in the zone `test`: those of the same name and type go, and so does everything beside a CNAME.
+    pub async fn set_records(&self, records: &[Record]) -> Result<(), LabError> {
+        names::set_records(&self.programs.nsupdate, &self.description, records).await
     }
 
     /// Removes every record of `name`.

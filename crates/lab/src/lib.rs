@@ -28,6 +28,7 @@ mod sweep;
 pub use crate::description::{Description, LoadBalancer, TsigKey};
 pub use crate::error::LabError;
 pub use crate::lab::{Lab, Options};
+pub use crate::names::Record;
 pub use crate::part::Part;
 pub use crate::parts::pebble::PebbleOptions;
 pub use crate::processor_time::processor_time;

@@ -1,5 +1,6 @@
 //! Changes of the zone `test` while the lab runs.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
@@ -13,6 +14,66 @@ use crate::error::{LabError, doing};
 
 /// Names in one update message: 65,535 bytes are the limit of a message (RFC 1035 section 4.2.2).
 const NAMES_IN_A_MESSAGE: usize = 100;
+
+const INFALLIBLE: &str = "a String takes all that is written to it";
+
+/// A record that the owner of a shop sets, in the zone `test`.
+#[derive(Clone, Debug)]
+pub struct Record {
+    name: String,
+    kind: &'static str,
+    /// As in a zone file.
+    data: String,
+}
+
+impl Record {
+    /// An A or AAAA record.
+    pub fn address(name: &str, address: IpAddr) -> Self {
+        Self::new(name, if address.is_ipv4() { "A" } else { "AAAA" }, address.to_string())
+    }
+
+    /// A CNAME record.
+    pub fn cname(name: &str, target: &str) -> Self {
+        Self::new(name, "CNAME", format!("{}.", target.trim_end_matches('.')))
+    }
+
+    /// A TXT record with one string.
+    pub fn txt(name: &str, text: &str) -> Self {
+        Self::new(name, "TXT", format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
+    }
+
+    /// A CAA record, as in `0 issue "ca.example"`.
+    pub fn caa(name: &str, data: &str) -> Self {
+        Self::new(name, "CAA", data.to_owned())
+    }
+
+    fn new(name: &str, kind: &'static str, data: String) -> Self {
+        Self { name: name.trim_end_matches('.').to_owned(), kind, data }
+    }
+}
+
+/// Sets records, with one process for all of them.
+pub(crate) async fn set_records(
+    nsupdate: &Path,
+    description: &Description,
+    records: &[Record],
+) -> Result<(), LabError> {
+    let mut script = preamble(description);
+    let mut replaced = HashSet::new();
+    for chunk in records.chunks(NAMES_IN_A_MESSAGE) {
+        for Record { name, kind, data } in chunk {
+            if replaced.insert((name, kind)) {
+                // Beside a CNAME nothing may stand; a server ignores what would.
+                let what = if *kind == "CNAME" { "ANY" } else { kind };
+                writeln!(script, "update delete {name}. CNAME\nupdate delete {name}. {what}")
+                    .expect(INFALLIBLE);
+            }
+            writeln!(script, "update add {name}. 1 {kind} {data}").expect(INFALLIBLE);
+        }
+        script.push_str("send\n");
+    }
+    run(nsupdate, description, &script).await
+}
 
 /// Replaces the addresses of every name, with one process for all of them.
 pub(crate) async fn set_addresses(
@@ -41,7 +102,6 @@ fn preamble(description: &Description) -> String {
 }
 
 fn write_name(script: &mut String, name: &str, addresses: &[IpAddr]) {
-    const INFALLIBLE: &str = "a String takes all that is written to it";
     let name = name.trim_end_matches('.');
     for record_type in ["A", "AAAA", "CNAME"] {
         writeln!(script, "update delete {name}. {record_type}").expect(INFALLIBLE);
