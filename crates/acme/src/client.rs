@@ -6,14 +6,15 @@ use certmill_model::{Clock, Hostname};
 use instant_acme::{Account, Identifier, NewOrder};
 
 use crate::{
-    AccountCredentials, AcmeError, CaSettings, Order, account::unusable_settings, exchange::attempt,
-    order::Polling, reaction::Stage, transport::Transport,
+    AccountCredentials, AcmeError, CaSettings, Order, account::unusable_settings, document::caa_identities,
+    exchange::attempt, order::Polling, reaction::Stage, transport::Transport,
 };
 
 /// An open account at a CA. Cheap to clone; any number of orders run at once on one.
 #[derive(Clone)]
 pub struct Client {
     account: Account,
+    identities: Arc<[String]>,
     pub(crate) transport: Transport,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) polling: Polling,
@@ -32,14 +33,22 @@ impl Client {
             let builder = Account::builder_with_http(Box::new(transport.clone()));
             builder.from_credentials(credentials.parse()?).await
         };
-        let (account, _) = attempt!(Stage::Account, clock, open())?;
+        let (account, note) = attempt!(Stage::Account, clock, open())?;
         let polling = Polling::new(settings.poll_initial_delay);
-        Ok(Self { account, transport, clock, polling })
+        // The directory was the one thing asked for.
+        let identities = caa_identities(&note.body).into();
+        Ok(Self { account, identities, transport, clock, polling })
     }
 
     /// The account's URL.
     pub fn account_url(&self) -> &str {
         self.account.id()
+    }
+
+    /// The names by which the CA goes in CAA records (`caaIdentities`, RFC 8555 section 7.1.1), lower case; empty when
+    /// it tells none.
+    pub fn identities(&self) -> &[String] {
+        &self.identities
     }
 
     /// Places an order for a certificate with these names, and does nothing further: store [`Order::url`] next. A CA

@@ -56,6 +56,17 @@ pub enum AcmeError {
     },
 }
 
+/// A name that the CA did not certify, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FailedName {
+    /// The name; a wildcard's begins with `*.`.
+    pub identifier: String,
+    /// The kind of problem that the domain shows for it.
+    pub code: ProblemCode,
+    /// The CA's words about this name.
+    pub detail: String,
+}
+
 /// What happened at the CA, for people.
 #[derive(Debug)]
 pub struct Failure {
@@ -63,6 +74,8 @@ pub struct Failure {
     pub code: ProblemCode,
     /// The CA's own words, if it said anything.
     pub problem: Option<CaProblem>,
+    /// The names that failed, as far as the CA told them; the others of the order did nothing wrong.
+    pub names: Vec<FailedName>,
     summary: String,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -85,6 +98,11 @@ impl AcmeError {
         self.failure()?.problem.as_ref()
     }
 
+    /// The names that failed, as far as the CA told them.
+    pub fn failed_names(&self) -> &[FailedName] {
+        self.failure().map_or(&[], |failure| &failure.names)
+    }
+
     /// The kind of problem that a domain shows for it.
     pub fn problem_code(&self) -> ProblemCode {
         self.failure().map_or(ProblemCode::CaUnavailable, |failure| failure.code)
@@ -98,13 +116,19 @@ impl AcmeError {
 
 impl Failure {
     /// What the CA answered.
-    pub(crate) fn of_problem(code: ProblemCode, problem: CaProblem) -> Box<Self> {
-        Box::new(Self { code, summary: problem.to_string(), problem: Some(problem), source: None })
+    pub(crate) fn of_problem(code: ProblemCode, problem: CaProblem, names: Vec<FailedName>) -> Box<Self> {
+        Box::new(Self { code, summary: problem.to_string(), problem: Some(problem), names, source: None })
     }
 
     /// What we found out ourselves.
     pub(crate) fn found(code: ProblemCode, summary: impl Into<String>) -> Box<Self> {
-        Box::new(Self { code, summary: summary.into(), problem: None, source: None })
+        Box::new(Self { code, summary: summary.into(), problem: None, names: Vec::new(), source: None })
+    }
+
+    /// What we found out ourselves about one name.
+    pub(crate) fn about(identifier: &str, code: ProblemCode, summary: String) -> Box<Self> {
+        let name = FailedName { identifier: identifier.to_owned(), code, detail: summary.clone() };
+        Box::new(Self { code, summary, problem: None, names: vec![name], source: None })
     }
 
     pub(crate) fn caused_by(code: ProblemCode, source: impl Error + Send + Sync + 'static) -> Box<Self> {
@@ -113,6 +137,7 @@ impl Failure {
             code,
             summary,
             problem: None,
+            names: Vec::new(),
             source: source.source().is_some().then(|| Box::new(source) as _),
         })
     }

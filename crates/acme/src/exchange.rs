@@ -43,6 +43,11 @@ pub(crate) fn last_body() -> Bytes {
     LAST.try_with(|last| last.borrow().body.clone()).unwrap_or_default()
 }
 
+/// Whether the last answer within the running operation was a success.
+pub(crate) fn last_was_success() -> bool {
+    LAST.try_with(|last| last.borrow().status.is_some_and(|status| status.is_success())).unwrap_or(false)
+}
+
 /// Runs an operation (an expression that makes its future), again while the CA refuses its nonces; what fails
 /// otherwise becomes the reaction to it. A macro, because the future of an `AsyncFnMut` that borrows is not `Send`.
 macro_rules! attempt {

@@ -1,3 +1,4 @@
+use certmill_model::KeyType;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, SanType,
@@ -17,11 +18,15 @@ struct Chain {
 }
 
 impl Chain {
-    fn new() -> Self {
+    async fn new() -> Self {
+        Self::with_key(KeyType::EcdsaP256).await
+    }
+
+    async fn with_key(key_type: KeyType) -> Self {
         let root = Ca::self_signed(ca_params("root"), KeyPair::generate().unwrap()).unwrap();
         let intermediate =
             Ca::signed_by(ca_params("intermediate"), KeyPair::generate().unwrap(), &root).unwrap();
-        Self { root, intermediate, key: PrivateKey::generate() }
+        Self { root, intermediate, key: PrivateKey::generate(key_type).await }
     }
 
     /// The chain of a leaf that differs from a right one in what `change` does.
@@ -64,9 +69,9 @@ fn leaf_params() -> CertificateParams {
     params
 }
 
-#[test]
-fn what_was_ordered_is_accepted_and_described() {
-    let chain = Chain::new();
+#[tokio::test]
+async fn what_was_ordered_is_accepted_and_described() {
+    let chain = Chain::new().await;
     let issued = chain.verify(&chain.issue(|_| {})).unwrap();
     assert_eq!(issued.serial, "abcd");
     assert_eq!(issued.issuer, "CN=intermediate");
@@ -76,17 +81,28 @@ fn what_was_ordered_is_accepted_and_described() {
     assert_eq!(read_chain(&issued.fullchain_pem).unwrap()[0], issued.leaf_der);
 }
 
-#[test]
-fn a_certificate_for_another_key_is_refused() {
-    let chain = Chain::new();
+#[tokio::test]
+async fn a_certificate_for_another_key_is_refused() {
+    let chain = Chain::new().await;
     let pem = chain.issue(|_| {});
-    let other = PrivateKey::generate();
+    let other = PrivateKey::generate(KeyType::EcdsaP256).await;
     assert_eq!(verify_issued(&pem, &other, &names(), NOW, None), Err(WrongCertificate::OtherKey));
 }
 
-#[test]
-fn names_too_many_too_few_or_of_another_kind_are_refused() {
-    let chain = Chain::new();
+#[tokio::test]
+async fn keys_of_every_type_are_told_apart() {
+    for &key_type in KeyType::ALL {
+        let chain = Chain::with_key(key_type).await;
+        let pem = chain.issue(|_| {});
+        assert!(chain.verify(&pem).is_ok(), "{key_type}");
+        let other = PrivateKey::generate(key_type).await;
+        assert_eq!(verify_issued(&pem, &other, &names(), NOW, None), Err(WrongCertificate::OtherKey));
+    }
+}
+
+#[tokio::test]
+async fn names_too_many_too_few_or_of_another_kind_are_refused() {
+    let chain = Chain::new().await;
     let changes: [fn(&mut CertificateParams); 4] = [
         |params| params.subject_alt_names.clear(),
         |params| drop(params.subject_alt_names.pop()),
@@ -99,9 +115,9 @@ fn names_too_many_too_few_or_of_another_kind_are_refused() {
     }
 }
 
-#[test]
-fn the_refusal_says_which_names_were_found() {
-    let chain = Chain::new();
+#[tokio::test]
+async fn the_refusal_says_which_names_were_found() {
+    let chain = Chain::new().await;
     let pem = chain.issue(|params| drop(params.subject_alt_names.pop()));
     assert_eq!(
         chain.verify(&pem).unwrap_err().to_string(),
@@ -109,9 +125,9 @@ fn the_refusal_says_which_names_were_found() {
     );
 }
 
-#[test]
-fn dates_that_do_not_hold_now_are_refused() {
-    let chain = Chain::new();
+#[tokio::test]
+async fn dates_that_do_not_hold_now_are_refused() {
+    let chain = Chain::new().await;
     let changes: [fn(&mut CertificateParams); 3] = [
         |params| params.not_after = NOW,
         |params| params.not_before = NOW + Duration::hours(1),
@@ -123,16 +139,16 @@ fn dates_that_do_not_hold_now_are_refused() {
     }
 }
 
-#[test]
-fn a_ca_whose_clock_is_a_little_ahead_is_believed() {
-    let chain = Chain::new();
+#[tokio::test]
+async fn a_ca_whose_clock_is_a_little_ahead_is_believed() {
+    let chain = Chain::new().await;
     let pem = chain.issue(|params| params.not_before = NOW + Duration::minutes(1));
     assert!(chain.verify(&pem).is_ok());
 }
 
-#[test]
-fn a_certificate_that_is_not_for_servers_is_refused() {
-    let chain = Chain::new();
+#[tokio::test]
+async fn a_certificate_that_is_not_for_servers_is_refused() {
+    let chain = Chain::new().await;
     let changes: [fn(&mut CertificateParams); 3] = [
         |params| params.extended_key_usages.clear(),
         |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
@@ -143,9 +159,9 @@ fn a_certificate_that_is_not_for_servers_is_refused() {
     }
 }
 
-#[test]
-fn a_chain_with_a_link_missing_foreign_or_in_disorder_is_refused() {
-    let (chain, stranger) = (Chain::new(), Chain::new());
+#[tokio::test]
+async fn a_chain_with_a_link_missing_foreign_or_in_disorder_is_refused() {
+    let (chain, stranger) = (Chain::new().await, Chain::new().await);
     let pem = chain.issue(|_| {});
     let leaf = &pem[..pem.len() - chain.intermediate.pem().len()];
     let broken = [
@@ -162,9 +178,9 @@ fn a_chain_with_a_link_missing_foreign_or_in_disorder_is_refused() {
     assert!(chain.verify(&format!("{pem}{}", chain.root.pem())).is_ok());
 }
 
-#[test]
-fn a_chain_to_another_root_is_refused_where_roots_are_given() {
-    let (chain, stranger) = (Chain::new(), Chain::new());
+#[tokio::test]
+async fn a_chain_to_another_root_is_refused_where_roots_are_given() {
+    let (chain, stranger) = (Chain::new().await, Chain::new().await);
     let pem = chain.issue(|_| {});
     let strange_roots = stranger.roots();
     let verify = |roots| verify_issued(&pem, &chain.key, &names(), NOW, roots);
@@ -172,9 +188,9 @@ fn a_chain_to_another_root_is_refused_where_roots_are_given() {
     assert!(verify(None).is_ok());
 }
 
-#[test]
-fn keys_and_texts_beside_the_chain_are_refused() {
-    let chain = Chain::new();
+#[tokio::test]
+async fn keys_and_texts_beside_the_chain_are_refused() {
+    let chain = Chain::new().await;
     let pem = chain.issue(|_| {});
     for bad in [format!("{pem}{}", *chain.key.to_pem()), format!("# chain\n{pem}"), String::new()] {
         assert_eq!(chain.verify(&bad), Err(WrongCertificate::NotAChain));

@@ -23,9 +23,9 @@ mod settings;
 mod transport;
 
 pub use account::{AccountCredentials, Registration, register};
-pub use authorization::Http01Challenge;
+pub use authorization::{Challenge, Dns01Challenge, Http01Challenge};
 pub use client::Client;
-pub use error::{AcmeError, Failure};
+pub use error::{AcmeError, FailedName, Failure};
 pub use issued::{IssuedCertificate, WrongCertificate, verify_issued};
 pub use keys::{AccountKey, InvalidKey, PrivateKey};
 pub use order::Order;

@@ -2,16 +2,16 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use certmill_model::{Clock, OrderStatus, ProblemCode};
+use certmill_model::{ChallengeKind, Clock, OrderStatus, ProblemCode};
 use rcgen::{CertificateParams, DistinguishedName};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    AcmeError, Client, Failure, PrivateKey,
-    authorization::{Found, Http01Challenge, answer_challenges, find_challenges, find_reason},
+    AcmeError, Challenge, Client, Failure, PrivateKey,
+    authorization::{Found, answer_challenges, find_challenges, find_reasons},
     document::OrderDocument,
     exchange::{Note, attempt},
-    reaction::{Stage, refusal},
+    reaction::{Stage, refusal, refusal_of_names},
 };
 
 /// An order at the CA. Each step may be repeated, also after a crash, from whatever state the order is in.
@@ -22,6 +22,8 @@ pub struct Order {
     retry_after: Option<time::Duration>,
     /// The nonce of the last answer, which the next request would use.
     nonce: Option<String>,
+    /// URLs of the challenges that [`Order::challenges`] gave out, and of those that the CA was told of.
+    chosen: HashSet<String>,
     answered: HashSet<String>,
 }
 
@@ -39,6 +41,7 @@ impl Order {
             document: OrderDocument::default(),
             retry_after: None,
             nonce: None,
+            chosen: HashSet::new(),
             answered: HashSet::new(),
         };
         order.read(note);
@@ -70,8 +73,13 @@ impl Order {
         Ok(self.status())
     }
 
-    /// The challenges that are still to be met. None are left where the CA remembers that the name was proved before.
-    pub async fn challenges(&mut self) -> Result<Vec<Http01Challenge>, AcmeError> {
+    /// The challenges that are still to be met, of the kind that `choose` wants for each name: it gets the name without
+    /// its `*.`, and whether it is a wildcard. None are left where the CA remembers that a name was proved before. A
+    /// kind that the CA does not offer is [`AcmeError::NameRejected`].
+    pub async fn challenges(
+        &mut self,
+        choose: impl Fn(&str, bool) -> ChallengeKind,
+    ) -> Result<Vec<Challenge>, AcmeError> {
         match self.status() {
             OrderStatus::Pending => {}
             OrderStatus::Invalid => return Err(self.reason().await),
@@ -79,12 +87,16 @@ impl Order {
         }
         let clock = self.start();
         let inner = &mut self.inner;
-        let (found, note) = attempt!(Stage::StoredUrl, clock, find_challenges(inner))?;
+        let (found, note) = attempt!(Stage::StoredUrl, clock, find_challenges(inner, &choose))?;
         self.keep_nonce(&note);
+        self.chosen.clear();
         let mut challenges = Vec::new();
         for found in found {
             match found {
-                Found::Pending(challenge) => challenges.push(challenge),
+                Found::Pending(challenge, url) => {
+                    self.chosen.insert(url);
+                    challenges.push(challenge);
+                }
                 Found::Done => {}
                 Found::Spent => return Err(self.reason().await),
                 Found::Unusable(reason) => return Err(reason),
@@ -93,14 +105,14 @@ impl Order {
         Ok(challenges)
     }
 
-    /// Tells the CA that each challenge of [`Order::challenges`] can be looked at now.
+    /// Tells the CA that each challenge of the last [`Order::challenges`] can be looked at now, and no other.
     pub async fn answer(&mut self) -> Result<(), AcmeError> {
         if self.status() != OrderStatus::Pending {
             return Ok(());
         }
         let clock = self.start();
-        let (inner, answered) = (&mut self.inner, &mut self.answered);
-        let ((), note) = attempt!(Stage::Answer, clock, answer_challenges(inner, answered))?;
+        let (inner, chosen, answered) = (&mut self.inner, &self.chosen, &mut self.answered);
+        let ((), note) = attempt!(Stage::Answer, clock, answer_challenges(inner, chosen, answered))?;
         self.keep_nonce(&note);
         Ok(())
     }
@@ -181,15 +193,15 @@ impl Order {
     async fn reason(&mut self) -> AcmeError {
         let clock = self.start();
         let inner = &mut self.inner;
-        let found = match attempt!(Stage::StoredUrl, clock, find_reason(inner)) {
-            Ok((found, note)) => {
+        let reasons = match attempt!(Stage::StoredUrl, clock, find_reasons(inner)) {
+            Ok((reasons, note)) => {
                 self.keep_nonce(&note);
-                found
+                reasons
             }
             Err(error) => return error,
         };
-        match (found, self.document.error.take()) {
-            (Some(problem), _) => refusal(Stage::Validation, problem),
+        match (refusal_of_names(reasons), self.document.error.take()) {
+            (Some(refusal), _) => refusal,
             (None, Some(problem)) => refusal(Stage::Finalize, problem.cleaned()),
             (None, None) => AcmeError::NewOrder {
                 failure: Failure::found(ProblemCode::Internal, "the CA gave the order up without a reason"),

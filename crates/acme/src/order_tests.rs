@@ -8,7 +8,7 @@ fn the_steps_of_an_order_can_be_spawned() {
     is_send(|client, names, key| async move {
         let mut order = client.place(&names).await?;
         order = client.resume(order.url()).await?;
-        let _ = order.challenges().await;
+        let _ = order.challenges(|_, _| ChallengeKind::Http01).await;
         let _ = order.answer().await;
         let _ = order.await_ready(Instant::now()).await;
         let _ = order.finalize(&key).await;

@@ -11,6 +11,9 @@ const ACME_ERROR: &str = "urn:ietf:params:acme:error:";
 /// The longest text of a CA that is kept, in characters.
 const MAX_TEXT: usize = 4_000;
 
+/// The longest name, in bytes.
+const MAX_NAME: usize = 255;
+
 /// A problem document (RFC 7807, RFC 8555 section 6.7) in the CA's own words. Texts are cut at 4,000 characters, and
 /// control characters in them replaced.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -27,7 +30,7 @@ pub struct CaProblem {
     /// A page that says more, or where an operator must agree to something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// The name that it is about, where the problem is one of an authorization.
+    /// The name that it is about, where the problem is one of an authorization; a wildcard's begins with `*.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identifier: Option<String>,
     /// How long the CA asks us to wait, in seconds.
@@ -75,7 +78,7 @@ impl CaProblem {
     pub(crate) fn cleaned(mut self) -> Self {
         clean(&mut self.kind);
         clean(&mut self.detail);
-        self.instance.iter_mut().for_each(clean);
+        self.instance.iter_mut().chain(&mut self.identifier).for_each(clean);
         self.subproblems.truncate(100);
         for part in &mut self.subproblems {
             clean(&mut part.kind);
@@ -84,6 +87,14 @@ impl CaProblem {
         }
         clean_map(&mut self.other);
         self
+    }
+}
+
+impl CaSubproblem {
+    /// The name that it is about, if it is about one.
+    pub(crate) fn identifier(&self) -> Option<&str> {
+        let name = self.other.get("identifier")?.get("value")?.as_str()?;
+        (name.len() <= MAX_NAME && !name.contains(char::is_control)).then_some(name)
     }
 }
 
@@ -96,7 +107,7 @@ impl fmt::Display for CaProblem {
     }
 }
 
-pub(crate) fn short(kind: &str) -> &str {
+fn short(kind: &str) -> &str {
     kind.strip_prefix(ACME_ERROR).unwrap_or(kind)
 }
 

@@ -1,10 +1,10 @@
 //! What to do about what a CA said: one table.
 
-use certmill_model::ProblemCode;
+use certmill_model::{ChallengeKind, ProblemCode};
 use time::OffsetDateTime;
 
 use crate::{
-    AcmeError, CaProblem, Failure, exchange::Note, problem::short, retry_after::parse_retry_after,
+    AcmeError, CaProblem, CaSubproblem, FailedName, Failure, exchange::Note, retry_after::parse_retry_after,
     transport::TransportError,
 };
 
@@ -19,8 +19,8 @@ pub(crate) enum Stage {
     StoredUrl,
     /// Telling that a challenge can be looked at.
     Answer,
-    /// A verdict of the CA on a name, found in a challenge.
-    Validation,
+    /// A verdict of the CA on a name, found in a challenge of this kind.
+    Validation(ChallengeKind),
     /// Sending the CSR, or the verdict on it.
     Finalize,
 }
@@ -37,12 +37,14 @@ pub(crate) enum Reaction {
 
 /// The reaction to a problem, and the kind of problem that it is for a domain.
 pub(crate) fn react(stage: Stage, problem: &CaProblem) -> (Reaction, ProblemCode) {
+    if let Stage::Validation(kind) = stage {
+        return (Reaction::Refused, validation_code(kind, problem));
+    }
     let status = problem.status.unwrap_or_default();
     match problem.short_kind() {
         "rateLimited" if is_pause(stage, problem) => (Reaction::NeedsOperator, ProblemCode::CaRateLimited),
         "rateLimited" => (Reaction::Retry, ProblemCode::CaRateLimited),
-        "compound" if !problem.subproblems.is_empty() => react(stage, &first_part(problem)),
-        kind if stage == Stage::Validation => (Reaction::Refused, validation_code(kind)),
+        "compound" if !problem.subproblems.is_empty() => react(stage, &part(problem, 0)),
         "badNonce" | "serverInternal" => (Reaction::Retry, ProblemCode::CaUnavailable),
         "orderNotReady" => (Reaction::Retry, ProblemCode::Internal),
         "caa" => (Reaction::Refused, ProblemCode::CaaForbids),
@@ -73,8 +75,8 @@ pub(crate) fn reaction_to_failure(
         return refusal(stage, CaProblem { retry_after, ..problem });
     }
     let error = match error {
-        // The answer was a success that holds an error: a challenge that failed at once.
-        instant_acme::Error::Api(problem) => return refusal(Stage::Validation, library_problem(problem)),
+        // The answer was a success that holds an error: the order's.
+        instant_acme::Error::Api(problem) => return refusal(Stage::Finalize, library_problem(problem)),
         instant_acme::Error::Other(source) => match source.downcast::<TransportError>() {
             Ok(error) => return transport_failure(*error),
             Err(source) => instant_acme::Error::Other(source),
@@ -99,7 +101,8 @@ pub(crate) fn reaction_to_failure(
 pub(crate) fn refusal(stage: Stage, problem: CaProblem) -> AcmeError {
     let (reaction, code) = react(stage, &problem);
     let after = problem.retry_after.map(time::Duration::seconds);
-    let failure = Failure::of_problem(code, problem);
+    let names = failed_names(stage, &problem);
+    let failure = Failure::of_problem(code, problem, names);
     match reaction {
         Reaction::Retry => AcmeError::Retry { after, failure },
         Reaction::NewOrder => AcmeError::NewOrder { failure },
@@ -109,23 +112,61 @@ pub(crate) fn refusal(stage: Stage, problem: CaProblem) -> AcmeError {
     }
 }
 
+/// The verdicts on an order's names as one error of ours; in the words of the first. `None` without any.
+pub(crate) fn refusal_of_names(verdicts: Vec<(ChallengeKind, CaProblem)>) -> Option<AcmeError> {
+    let names = verdicts.iter().flat_map(|(kind, problem)| failed_names(Stage::Validation(*kind), problem));
+    let names = names.collect();
+    let (kind, problem) = verdicts.into_iter().next()?;
+    let (_, code) = react(Stage::Validation(kind), &problem);
+    Some(AcmeError::Refused { failure: Failure::of_problem(code, problem, names) })
+}
+
+/// The names that a problem is about, those of its parts if it has any (RFC 8555 section 6.7.1).
+fn failed_names(stage: Stage, problem: &CaProblem) -> Vec<FailedName> {
+    let failed = |identifier: &str, problem: &CaProblem| FailedName {
+        identifier: identifier.to_owned(),
+        code: react(stage, problem).1,
+        detail: problem.to_string(),
+    };
+    if let Some(identifier) = &problem.identifier {
+        return vec![failed(identifier, problem)];
+    }
+    let parts = 0..problem.subproblems.len();
+    parts
+        .filter_map(|index| Some(failed(problem.subproblems[index].identifier()?, &part(problem, index))))
+        .collect()
+}
+
 /// Let's Encrypt pauses names that never succeed: such a refusal has no time, but a link for an operator to follow.
 fn is_pause(stage: Stage, problem: &CaProblem) -> bool {
     stage == Stage::NewOrder && problem.retry_after.is_none() && problem.detail.contains("https://")
 }
 
-/// A compound problem is as bad as its first part (RFC 8555 section 6.7.1).
-fn first_part(problem: &CaProblem) -> CaProblem {
-    CaProblem { kind: problem.subproblems[0].kind.clone(), subproblems: Vec::new(), ..problem.clone() }
+/// A part of a problem as a problem of its own.
+fn part(problem: &CaProblem, index: usize) -> CaProblem {
+    let CaSubproblem { kind, detail, .. } = problem.subproblems[index].clone();
+    CaProblem {
+        kind,
+        detail,
+        status: problem.status,
+        retry_after: problem.retry_after,
+        ..CaProblem::default()
+    }
 }
 
-fn validation_code(kind: &str) -> ProblemCode {
-    match short(kind) {
-        "dns" => ProblemCode::DnsServfail,
-        "connection" | "tls" => ProblemCode::HttpUnreachable,
-        "unauthorized" | "incorrectResponse" => ProblemCode::HttpWrongResponse,
-        "caa" => ProblemCode::CaaForbids,
-        "rejectedIdentifier" | "unsupportedIdentifier" => ProblemCode::CaRejectedName,
+fn validation_code(challenge: ChallengeKind, problem: &CaProblem) -> ProblemCode {
+    use ChallengeKind::{Dns01, Http01};
+    match (challenge, problem.short_kind()) {
+        // A compound problem is as bad as its first part.
+        (_, "compound") if !problem.subproblems.is_empty() => validation_code(challenge, &part(problem, 0)),
+        (Http01, "dns") | (Dns01, "connection" | "tls") => ProblemCode::DnsServfail,
+        (Http01, "connection" | "tls") => ProblemCode::HttpUnreachable,
+        (Http01, "unauthorized" | "incorrectResponse") => ProblemCode::HttpWrongResponse,
+        // The TXT record was not there, or not with our value: it is in our own zone.
+        (Dns01, "dns" | "unauthorized" | "incorrectResponse") => ProblemCode::DnsNotPropagated,
+        (_, "rateLimited") => ProblemCode::CaRateLimited,
+        (_, "caa") => ProblemCode::CaaForbids,
+        (_, "rejectedIdentifier" | "unsupportedIdentifier") => ProblemCode::CaRejectedName,
         _ => ProblemCode::CaUnavailable,
     }
 }

@@ -20,7 +20,13 @@ fn assert_reaction(stage: Stage, problem: &CaProblem, reaction: Reaction, code: 
 fn the_same_word_means_different_things_at_different_places() {
     use Reaction::{NeedsOperator, NewOrder, Refused, Retry};
     let rows = [
-        (Stage::Validation, 403, "unauthorized", Refused, ProblemCode::HttpWrongResponse),
+        (
+            Stage::Validation(ChallengeKind::Http01),
+            403,
+            "unauthorized",
+            Refused,
+            ProblemCode::HttpWrongResponse,
+        ),
         (Stage::NewOrder, 403, "unauthorized", NeedsOperator, ProblemCode::CaAccount),
         (Stage::StoredUrl, 404, "malformed", NewOrder, ProblemCode::Internal),
         (Stage::NewOrder, 404, "malformed", NeedsOperator, ProblemCode::Internal),
@@ -45,9 +51,59 @@ fn a_verdict_on_a_name_is_for_its_owner() {
     ];
     for (kind, code) in rows {
         // The authorization is spent whatever the reason, so that even the CA's own fault needs a new order.
-        assert_reaction(Stage::Validation, &problem(400, kind), Reaction::Refused, code);
+        let stage = Stage::Validation(ChallengeKind::Http01);
+        assert_reaction(stage, &problem(400, kind), Reaction::Refused, code);
     }
     assert_reaction(Stage::Finalize, &problem(403, "caa"), Reaction::Refused, ProblemCode::CaaForbids);
+}
+
+#[test]
+fn a_verdict_on_a_name_proved_by_dns_is_about_dns() {
+    let rows = [
+        ("dns", ProblemCode::DnsNotPropagated),
+        ("unauthorized", ProblemCode::DnsNotPropagated),
+        ("incorrectResponse", ProblemCode::DnsNotPropagated),
+        ("connection", ProblemCode::DnsServfail),
+        ("caa", ProblemCode::CaaForbids),
+        ("rejectedIdentifier", ProblemCode::CaRejectedName),
+        ("serverInternal", ProblemCode::CaUnavailable),
+    ];
+    for (kind, code) in rows {
+        let stage = Stage::Validation(ChallengeKind::Dns01);
+        assert_reaction(stage, &problem(400, kind), Reaction::Refused, code);
+    }
+}
+
+#[test]
+fn each_name_that_failed_is_told_with_its_own_reason() {
+    let verdict =
+        |identifier: &str, kind| CaProblem { identifier: Some(identifier.to_owned()), ..problem(403, kind) };
+    let verdicts = vec![
+        (ChallengeKind::Dns01, verdict("*.a.example", "unauthorized")),
+        (ChallengeKind::Http01, verdict("b.example", "caa")),
+    ];
+    let error = refusal_of_names(verdicts).unwrap();
+    assert!(matches!(error, AcmeError::Refused { .. }), "{error:?}");
+    assert_eq!(error.problem_code(), ProblemCode::DnsNotPropagated);
+    let names: Vec<_> = error.failed_names().iter().map(|name| (&*name.identifier, name.code)).collect();
+    assert_eq!(
+        names,
+        [("*.a.example", ProblemCode::DnsNotPropagated), ("b.example", ProblemCode::CaaForbids)]
+    );
+    assert!(refusal_of_names(Vec::new()).is_none());
+}
+
+#[test]
+fn the_names_of_a_refused_order_are_found_in_its_parts() {
+    let body = br#"{"type":"urn:ietf:params:acme:error:compound","detail":"several","subproblems":[
+        {"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"no","identifier":{"type":"dns","value":"a.example"}},
+        {"type":"urn:ietf:params:acme:error:caa","detail":"never","identifier":{"type":"dns","value":"*.b.example"}},
+        {"type":"urn:ietf:params:acme:error:caa","detail":"x","identifier":{"type":"dns","value":"c\u001b.example"}},
+        {"type":"urn:ietf:params:acme:error:caa","detail":"about nobody"}]}"#;
+    let error = refusal(Stage::NewOrder, CaProblem::from_body(403, body));
+    assert!(matches!(error, AcmeError::NameRejected { .. }), "{error:?}");
+    let names: Vec<_> = error.failed_names().iter().map(|name| (&*name.identifier, &*name.detail)).collect();
+    assert_eq!(names, [("a.example", "rejectedIdentifier: no"), ("*.b.example", "caa: never")]);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
-use certmill_acme::{AcmeError, PrivateKey};
-use certmill_model::{OrderStatus, ProblemCode};
+use certmill_acme::{AcmeError, Challenge, PrivateKey};
+use certmill_model::{ChallengeKind, KeyType, OrderStatus, ProblemCode};
 use futures_util::{StreamExt, stream};
 use scripted_ca::{Asked, ScriptedCa, authorization, json_answer, order, problem};
 use serde_json::json;
@@ -23,6 +23,10 @@ const FOREIGN: [&str; 4] =
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
+}
+
+fn http_01(_: &str, _: bool) -> ChallengeKind {
+    ChallengeKind::Http01
 }
 
 fn with_header(mut response: Response, value: &'static str) -> Response {
@@ -42,13 +46,14 @@ fn always(
 async fn where_the_script_is_silent_orders_go_through() {
     let ca = ScriptedCa::start(|_| None).await;
     let mut order = ca.place().await.unwrap();
-    let challenges = order.challenges().await.unwrap();
+    let challenges = order.challenges(http_01).await.unwrap();
     assert_eq!(challenges.len(), 1);
-    assert_eq!(challenges[0].identifier, "shop.example.com");
-    assert!(challenges[0].key_authorization.starts_with("token."));
+    let Challenge::Http01(challenge) = &challenges[0] else { panic!("another kind than chosen") };
+    assert_eq!(challenge.identifier, "shop.example.com");
+    assert!(challenge.key_authorization.starts_with("token."));
     order.answer().await.unwrap();
     order.await_ready(soon()).await.unwrap();
-    order.finalize(&PrivateKey::generate()).await.unwrap();
+    order.finalize(&PrivateKey::generate(KeyType::EcdsaP256).await).await.unwrap();
     order.await_certificate(soon()).await.unwrap();
     // Valid at once, so that nothing is left to poll for.
     assert_eq!(ca.asked("/order/1"), 1);
@@ -90,7 +95,7 @@ async fn no_url_of_a_ca_leads_anywhere_else() {
             ScriptedCa::start(always("/new-order", move |_| json_answer(201, &order_elsewhere(&in_order))))
                 .await;
         let mut order = ca.place().await.unwrap();
-        assert!(matches!(order.challenges().await, Err(AcmeError::NeedsOperator { .. })));
+        assert!(matches!(order.challenges(http_01).await, Err(AcmeError::NeedsOperator { .. })));
     }
     let knock = tokio::time::timeout(Duration::from_millis(50), nobody.accept()).await;
     assert!(knock.is_err(), "somebody connected");
@@ -116,7 +121,7 @@ async fn a_forbidden_token_reaches_nobody() {
         let token_sent = token.to_owned();
         let answer = move |base: &str| json_answer(200, &authorization(base, &token_sent));
         let ca = ScriptedCa::start(always("/authorization/1", answer)).await;
-        let error = ca.place().await.unwrap().challenges().await.err().unwrap();
+        let error = ca.place().await.unwrap().challenges(http_01).await.err().unwrap();
         assert!(matches!(error, AcmeError::NeedsOperator { .. }), "{token:?}: {error:?}");
     }
 }
@@ -229,12 +234,84 @@ async fn the_reason_is_found_although_the_order_does_not_tell_it() {
     })
     .await;
     let mut order = ca.place().await.unwrap();
-    order.challenges().await.unwrap();
+    order.challenges(http_01).await.unwrap();
     order.answer().await.unwrap();
     let error = order.await_ready(soon()).await.unwrap_err();
     assert!(matches!(error, AcmeError::Refused { .. }), "{error:?}");
     assert_eq!(error.problem_code(), ProblemCode::HttpUnreachable);
     assert_eq!(error.detail(), "connection: 192.0.2.1: Timeout during connect");
+}
+
+#[tokio::test]
+async fn a_challenge_that_fails_at_once_is_told_with_its_name() {
+    let ca = ScriptedCa::start(|asked| match (asked.path, asked.before) {
+        ("/challenge/1", _) => {
+            let mut challenge = failed_authorization(asked.base)["challenges"][1].take();
+            challenge["status"] = "invalid".into();
+            Some(json_answer(200, &challenge))
+        }
+        ("/order/1", _) => Some(json_answer(200, &order(asked.base, "invalid"))),
+        ("/authorization/1", 1..) => Some(json_answer(200, &failed_authorization(asked.base))),
+        _ => None,
+    })
+    .await;
+    let mut order = ca.place().await.unwrap();
+    order.challenges(http_01).await.unwrap();
+    order.answer().await.unwrap();
+    let error = order.await_ready(soon()).await.unwrap_err();
+    let [failed] = error.failed_names() else { panic!("not one name failed: {error:?}") };
+    assert_eq!(failed.identifier, "shop.example.com");
+    assert_eq!(failed.code, ProblemCode::HttpUnreachable);
+}
+
+#[tokio::test]
+async fn every_name_that_failed_is_told() {
+    let ca = ScriptedCa::start(|asked| match asked.path {
+        "/order/1" => {
+            let mut order = order(asked.base, "invalid");
+            let url = |number| format!("{}/authorization/{number}", asked.base);
+            order["authorizations"] = json!([url(1), url(2), url(3)]);
+            Some(json_answer(200, &order))
+        }
+        "/authorization/1" => Some(json_answer(200, &failed_authorization(asked.base))),
+        "/authorization/2" => Some(json_answer(200, &authorization(asked.base, "token"))),
+        "/authorization/3" => {
+            let mut document = failed_authorization(asked.base);
+            document["wildcard"] = true.into();
+            document["challenges"][1]["type"] = "dns-01".into();
+            document["challenges"][1]["error"] = problem("unauthorized", "no TXT record found");
+            Some(json_answer(200, &document))
+        }
+        _ => None,
+    })
+    .await;
+    let mut order = ca.client().await.unwrap().resume(&ca.order_url()).await.unwrap();
+    let error = order.await_ready(soon()).await.unwrap_err();
+    assert_eq!(error.problem_code(), ProblemCode::HttpUnreachable);
+    let failed: Vec<_> = error.failed_names().iter().map(|name| (&*name.identifier, name.code)).collect();
+    assert_eq!(
+        failed,
+        [
+            ("shop.example.com", ProblemCode::HttpUnreachable),
+            ("*.shop.example.com", ProblemCode::DnsNotPropagated)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_ca_says_by_which_names_it_goes_in_caa_records() {
+    let silent = ScriptedCa::start(|_| None).await;
+    assert!(silent.client().await.unwrap().identities().is_empty());
+    let ca = ScriptedCa::start(always("/directory", |base| {
+        let url = |path: &str| format!("{base}{path}");
+        let meta = json!({"caaIdentities": ["CA.example"], "website": "https://ca.example"});
+        json_answer(
+            200,
+            &json!({"newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/new-order"), "meta": meta}),
+        )
+    }))
+    .await;
+    assert_eq!(ca.client().await.unwrap().identities(), ["ca.example"]);
 }
 
 #[tokio::test]
@@ -251,10 +328,10 @@ async fn an_order_for_a_name_proved_before_has_no_challenge() {
     let ready = |base: &str| json_answer(201, &order(base, "ready"));
     let ca = ScriptedCa::start(always("/new-order", ready)).await;
     let mut order = ca.place().await.unwrap();
-    assert!(order.challenges().await.unwrap().is_empty());
+    assert!(order.challenges(http_01).await.unwrap().is_empty());
     order.answer().await.unwrap();
     order.await_ready(soon()).await.unwrap();
-    order.finalize(&PrivateKey::generate()).await.unwrap();
+    order.finalize(&PrivateKey::generate(KeyType::EcdsaP256).await).await.unwrap();
     assert_eq!(ca.asked("/authorization/1"), 0);
 }
 
@@ -306,9 +383,9 @@ async fn an_order_that_somebody_finalized_in_between_goes_on() {
     })
     .await;
     let mut order = ca.place().await.unwrap();
-    order.challenges().await.unwrap();
+    order.challenges(http_01).await.unwrap();
     order.answer().await.unwrap();
     order.await_ready(soon()).await.unwrap();
-    order.finalize(&PrivateKey::generate()).await.unwrap();
+    order.finalize(&PrivateKey::generate(KeyType::EcdsaP256).await).await.unwrap();
     assert_eq!(order.status(), OrderStatus::Valid);
 }

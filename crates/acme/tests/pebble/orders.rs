@@ -1,96 +1,23 @@
-//! The whole way of an order at a real CA, as a load balancer's address answers the challenges.
+//! Orders as they go, and as they do not.
 
-#[path = "support/responder.rs"]
-mod responder;
+use certmill_acme::{AccountCredentials, AcmeError, Client, PrivateKey};
+use certmill_lab::{Part, PebbleOptions};
+use certmill_model::{Clock, Hostname, KeyType, OrderStatus, ProblemCode, SystemClock};
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
-use certmill_acme::{
-    AccountCredentials, AccountKey, AcmeError, CaSettings, Client, IssuedCertificate, Order, PrivateKey,
-    TrustedRoots, register, verify_issued,
-};
-use certmill_lab::{Lab, Options, Part, PebbleOptions};
-use certmill_model::{Clock, Hostname, OrderStatus, ProblemCode, SystemClock};
-use responder::Responder;
-use tokio::time::Instant;
-
-struct Ca {
-    lab: Lab,
-    responder: Responder,
-    settings: CaSettings,
-    key: AccountKey,
-}
-
-impl Ca {
-    async fn up(nonce_reject: u8) -> Self {
-        let pebble = PebbleOptions { nonce_reject, ..PebbleOptions::default() };
-        let lab = Lab::up(Options { load_balancers: 1, pebble }).await.unwrap();
-        let description = lab.description();
-        let load_balancer = &description.load_balancers[0];
-        // nginx listens there only when a configuration says so.
-        let address = SocketAddr::new(load_balancer.address, load_balancer.http_port);
-        let responder = Responder::listen(address).await;
-        let mut settings = CaSettings::new(&description.acme_directory_url).unwrap();
-        let trust = std::fs::read_to_string(&description.acme_ca_file).unwrap();
-        settings.trust = Some(TrustedRoots::from_pem(&trust).unwrap());
-        settings.contacts = vec!["mailto:ops@platform.example".to_owned()];
-        settings.poll_initial_delay = Duration::from_millis(10);
-        Self { lab, responder, settings, key: AccountKey::generate() }
-    }
-
-    async fn register(&self) -> (String, AccountCredentials) {
-        let registration = register(&self.settings, &self.key, clock()).await.unwrap();
-        (registration.account_url, registration.credentials)
-    }
-
-    async fn client(&self) -> Client {
-        let (_, credentials) = self.register().await;
-        Client::open(&self.settings, &credentials, clock()).await.unwrap()
-    }
-
-    /// Names that lead to the responder.
-    async fn names(&self, names: &[&str]) -> Vec<Hostname> {
-        let address = self.lab.description().load_balancers[0].address;
-        let records: Vec<_> = names.iter().map(|name| (*name, vec![address])).collect();
-        self.lab.set_addresses_of(&records).await.unwrap();
-        names.iter().map(|name| Hostname::parse(name).unwrap()).collect()
-    }
-
-    async fn verify(&self, chain: &str, key: &PrivateKey, names: &[Hostname]) -> IssuedCertificate {
-        let roots = TrustedRoots::from_pem(&self.lab.issuing_roots_pem().await.unwrap()).unwrap();
-        verify_issued(chain, key, names, SystemClock.now(), Some(&roots)).unwrap()
-    }
-
-    /// The rest of the way, from whatever state the order is in.
-    async fn finish(&self, order: &mut Order, key: &PrivateKey) -> Result<String, AcmeError> {
-        self.responder.publish(&order.challenges().await?);
-        order.answer().await?;
-        order.await_ready(soon()).await?;
-        order.finalize(key).await?;
-        order.await_certificate(soon()).await
-    }
-}
-
-fn clock() -> Arc<dyn Clock> {
-    Arc::new(SystemClock)
-}
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(20)
-}
+use crate::ca::{Ca, clock, http_01, soon};
 
 #[tokio::test]
 async fn an_order_is_issued_step_by_step() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
-    let names = ca.names(&["shop.acme.test", "www.shop.acme.test"]).await;
-    let key = PrivateKey::generate();
+    let names = ca.names(&["shop.owners.test", "www.shop.owners.test"]).await;
+    let key = PrivateKey::generate(KeyType::EcdsaP256).await;
 
     let mut order = client.place(&names).await.unwrap();
     assert_eq!(order.status(), OrderStatus::Pending);
-    let challenges = order.challenges().await.unwrap();
+    let challenges = order.challenges(http_01).await.unwrap();
     assert_eq!(challenges.len(), 2);
-    ca.responder.publish(&challenges);
+    ca.publish(&challenges).await;
     order.answer().await.unwrap();
     order.await_ready(soon()).await.unwrap();
     order.finalize(&key).await.unwrap();
@@ -105,13 +32,13 @@ async fn an_order_is_issued_step_by_step() {
 async fn an_order_goes_on_from_its_url_after_each_step() {
     let ca = Ca::up(5).await;
     let client = ca.client().await;
-    let key = PrivateKey::generate();
+    let key = PrivateKey::generate(KeyType::EcdsaP256).await;
     for stop_after in 0..5 {
-        let names = ca.names(&[&format!("stop{stop_after}.acme.test")]).await;
+        let names = ca.names(&[&format!("stop{stop_after}.owners.test")]).await;
         let mut order = client.place(&names).await.unwrap();
         let url = order.url().to_owned();
         if stop_after >= 1 {
-            ca.responder.publish(&order.challenges().await.unwrap());
+            ca.publish(&order.challenges(http_01).await.unwrap()).await;
             order.answer().await.unwrap();
         }
         if stop_after >= 2 {
@@ -138,8 +65,8 @@ async fn an_order_goes_on_from_its_url_after_each_step() {
 async fn each_step_may_be_repeated_on_one_order() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
-    let names = ca.names(&["twice.acme.test"]).await;
-    let key = PrivateKey::generate();
+    let names = ca.names(&["twice.owners.test"]).await;
+    let key = PrivateKey::generate(KeyType::EcdsaP256).await;
     let mut order = client.place(&names).await.unwrap();
     let first = ca.finish(&mut order, &key).await.unwrap();
     let second = ca.finish(&mut order, &key).await.unwrap();
@@ -154,8 +81,8 @@ async fn refused_nonces_lose_no_order() {
         ca.lab.restart_pebble(PebbleOptions { nonce_reject, ..PebbleOptions::default() }).await.unwrap();
         let client = ca.client().await;
         for number in 0..30 {
-            let names = ca.names(&[&format!("nonce{number}.acme.test")]).await;
-            let key = PrivateKey::generate();
+            let names = ca.names(&[&format!("nonce{number}.owners.test")]).await;
+            let key = PrivateKey::generate(KeyType::EcdsaP256).await;
             let mut order = client.place(&names).await.unwrap();
             let chain = ca.finish(&mut order, &key).await.unwrap();
             ca.verify(&chain, &key, &names).await;
@@ -168,25 +95,25 @@ async fn refused_nonces_lose_no_order() {
 async fn a_wrong_answer_to_the_challenge_is_told_with_the_ca_s_words() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
-    let names = ca.names(&["parked.acme.test"]).await;
+    let names = ca.names(&["parked.owners.test"]).await;
     let mut order = client.place(&names).await.unwrap();
-    let challenges = order.challenges().await.unwrap();
+    let challenges = order.challenges(http_01).await.unwrap();
     ca.responder.publish_wrong(&challenges);
     order.answer().await.unwrap();
     let error = order.await_ready(soon()).await.unwrap_err();
     assert!(matches!(error, AcmeError::Refused { .. }), "{error:?}");
     assert_eq!(error.problem_code(), ProblemCode::HttpWrongResponse);
     let problem = error.problem().unwrap();
-    assert_eq!(problem.identifier.as_deref(), Some("parked.acme.test"));
+    assert_eq!(problem.identifier.as_deref(), Some("parked.owners.test"));
     assert!(problem.detail.contains("key authorization"), "{problem}");
 
     // Found again after a crash, it says the same, whatever is asked of it.
     let mut order = client.resume(order.url()).await.unwrap();
     assert_eq!(order.status(), OrderStatus::Invalid);
     for error in [
-        order.challenges().await.err().unwrap(),
+        order.challenges(http_01).await.err().unwrap(),
         order.await_ready(soon()).await.err().unwrap(),
-        order.finalize(&PrivateKey::generate()).await.err().unwrap(),
+        order.finalize(&PrivateKey::generate(KeyType::EcdsaP256).await).await.err().unwrap(),
         order.await_certificate(soon()).await.err().unwrap(),
     ] {
         assert_eq!(error.problem_code(), ProblemCode::HttpWrongResponse);
@@ -198,9 +125,9 @@ async fn a_wrong_answer_to_the_challenge_is_told_with_the_ca_s_words() {
 async fn a_name_that_leads_nowhere_is_unreachable() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
-    ca.lab.set_addresses("closed.acme.test", &["127.0.0.99".parse().unwrap()]).await.unwrap();
-    let mut order = client.place(&[Hostname::parse("closed.acme.test").unwrap()]).await.unwrap();
-    order.challenges().await.unwrap();
+    ca.lab.set_addresses("closed.owners.test", &["127.0.0.99".parse().unwrap()]).await.unwrap();
+    let mut order = client.place(&[Hostname::parse("closed.owners.test").unwrap()]).await.unwrap();
+    order.challenges(http_01).await.unwrap();
     order.answer().await.unwrap();
     let error = order.await_ready(soon()).await.unwrap_err();
     assert!(matches!(error, AcmeError::Refused { .. }), "{error:?}");
@@ -225,7 +152,7 @@ async fn the_same_account_key_finds_the_same_account() {
 async fn a_ca_that_forgot_our_account_gets_no_second_one() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
-    let names = ca.names(&["forgotten.acme.test"]).await;
+    let names = ca.names(&["forgotten.owners.test"]).await;
     ca.lab.restart(Part::Pebble).await.unwrap();
     let error = client.place(&names).await.err().unwrap();
     assert!(matches!(error, AcmeError::NeedsOperator { .. }), "{error:?}");
@@ -238,7 +165,7 @@ async fn a_ca_that_forgot_our_account_gets_no_second_one() {
 async fn an_order_that_the_ca_does_not_know_is_placed_anew() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
-    let names = ca.names(&["known.acme.test"]).await;
+    let names = ca.names(&["known.owners.test"]).await;
     let order = client.place(&names).await.unwrap();
     let unknown = format!("{}x", order.url());
     let error = client.resume(&unknown).await.err().unwrap();
@@ -251,7 +178,7 @@ async fn a_ca_that_is_away_is_waited_for() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
     ca.lab.stop(Part::Pebble).await.unwrap();
-    let error = client.place(&[Hostname::parse("shop.acme.test").unwrap()]).await.err().unwrap();
+    let error = client.place(&[Hostname::parse("shop.owners.test").unwrap()]).await.err().unwrap();
     assert!(matches!(error, AcmeError::Retry { after: None, .. }), "{error:?}");
     assert_eq!(error.problem_code(), ProblemCode::CaUnavailable);
     ca.lab.down().await.unwrap();
@@ -261,10 +188,10 @@ async fn a_ca_that_is_away_is_waited_for() {
 async fn a_name_that_the_ca_rejects_is_not_offered_again() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
-    let error = client.place(&[Hostname::parse("*.shop.acme.test").unwrap()]).await;
+    let error = client.place(&[Hostname::parse("*.shop.owners.test").unwrap()]).await;
     // Pebble takes the wildcard, but has no http-01 challenge for it.
-    let error = error.unwrap().challenges().await.err().unwrap();
+    let error = error.unwrap().challenges(http_01).await.err().unwrap();
     assert!(matches!(error, AcmeError::NameRejected { .. }), "{error:?}");
-    assert_eq!(error.detail(), "the CA offers no http-01 challenge for *.shop.acme.test");
+    assert_eq!(error.detail(), "the CA offers no http-01 challenge for *.shop.owners.test");
     ca.lab.down().await.unwrap();
 }

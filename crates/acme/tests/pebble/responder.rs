@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{Router, extract::Path, extract::State, http::StatusCode, routing::get};
-use certmill_acme::Http01Challenge;
+use certmill_acme::{Challenge, Http01Challenge};
 use tokio::net::TcpListener;
 
 /// Answers challenges, as a load balancer does.
@@ -27,20 +27,27 @@ impl Responder {
     }
 
     /// Answers these challenges from now on.
-    pub(crate) fn publish(&self, challenges: &[Http01Challenge]) {
+    pub(crate) fn publish(&self, challenges: &[Challenge]) {
         let mut published = self.0.lock().unwrap();
-        for challenge in challenges {
+        for challenge in challenges.iter().filter_map(http_01) {
             let token = challenge.token.as_str().to_owned();
             published.insert(token, challenge.key_authorization.clone());
         }
     }
 
     /// Answers these challenges with something else.
-    pub(crate) fn publish_wrong(&self, challenges: &[Http01Challenge]) {
+    pub(crate) fn publish_wrong(&self, challenges: &[Challenge]) {
         let mut published = self.0.lock().unwrap();
-        for challenge in challenges {
+        for challenge in challenges.iter().filter_map(http_01) {
             published.insert(challenge.token.as_str().to_owned(), "parked by a registrar".to_owned());
         }
+    }
+}
+
+fn http_01(challenge: &Challenge) -> Option<&Http01Challenge> {
+    match challenge {
+        Challenge::Http01(challenge) => Some(challenge),
+        Challenge::Dns01(_) => None,
     }
 }
 
