@@ -4,7 +4,7 @@ use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
 };
-use certmill_model::{Label, TemplateRef};
+use certmill_model::{KeyType, Label, TemplateRef};
 use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
@@ -28,6 +28,11 @@ pub(super) struct PutDomain {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "storefront")]
     template: Option<Value>,
+    /// The kind of key of its certificates: `ecdsa_p256`, `ecdsa_p384`, `rsa_2048`, `rsa_3072` or `rsa_4096`; the
+    /// tenant's own by default.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "ecdsa_p256")]
+    key_type: Option<Value>,
 }
 
 impl PutDomain {
@@ -48,6 +53,14 @@ impl PutDomain {
             return Err(Problem::field("/template".into(), "unknown_template", detail));
         }
         Ok(Some(template))
+    }
+
+    pub(super) fn key_type(&self) -> Result<Option<KeyType>, Problem> {
+        let Some(text) = text("key_type", self.key_type.as_ref())? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let allowed: Vec<_> = KeyType::ALL.iter().map(|key_type| key_type.as_str()).collect();
+            invalid("key_type", format!("it is none of {}", allowed.join(", ")))
+        })
     }
 }
 

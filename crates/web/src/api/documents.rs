@@ -1,6 +1,6 @@
 //! What the API answers, in JSON.
 
-use certmill_model::Problem;
+use certmill_model::{KeyType, Problem};
 use certmill_store::{Domain, DomainEvent, TargetRow};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -23,6 +23,8 @@ pub(super) struct DomainDocument {
     external_id: Option<String>,
     /// The nginx template, where the domain names one itself.
     template: Option<String>,
+    /// The kind of key of its certificates, where the domain names one itself.
+    key_type: Option<&'static str>,
     /// `pending_dns`, `pending_issuance`, `pending_deployment`, `active`, `moved`, `expired`, `failed`, `paused`,
     /// `blocked` or `pending_deletion`.
     status: &'static str,
@@ -152,6 +154,7 @@ impl DomainDocument {
             tenant: domain.tenant_id.to_string(),
             external_id: domain.external_id,
             template: domain.template,
+            key_type: domain.key_type.map(KeyType::as_str),
             status: domain.status.as_str(),
             since: domain.status_since,
             health: domain.health.as_str(),

@@ -48,7 +48,7 @@ pub(super) async fn put(
     let tenant = caller.tenant()?;
     state.settings.name_policy.check(&name)?;
     let template = body.template(|wanted| state.settings.has_template(wanted))?;
-    let wish = DomainWish { name, external_id: body.external_id()?, template };
+    let wish = DomainWish { name, external_id: body.external_id()?, template, key_type: body.key_type()? };
     let put = match try_put(&state, tenant, &wish).await {
         // Two requests of the same tenant can race for a new name: the second look finds it as ours.
         Err(StoreError::NameTaken) => try_put(&state, tenant, &wish).await?,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use certmill_model::{
-    Chance, Form, Label, ManualClock, NamePolicy, TemplateRef, TenantId, TokenId, UpstreamAddress,
+    Chance, Form, KeyType, Label, ManualClock, NamePolicy, TemplateRef, TenantId, TokenId, UpstreamAddress,
 };
 use certmill_store::{Api, Engine, Tenant, connect_api, connect_engine};
 use certmill_vault::{ApiToken, MasterKey, Vault};
@@ -54,6 +54,7 @@ impl Bench {
             name: Label::parse(name).unwrap(),
             template: TemplateRef::parse("storefront").unwrap(),
             upstream: UpstreamAddress::parse("127.0.0.1:9000").unwrap(),
+            key_type: KeyType::EcdsaP256,
         };
         let mut tx = self.api.platform().await.unwrap();
         let id = tx.put_tenant(&tenant, self.now()).await.unwrap();

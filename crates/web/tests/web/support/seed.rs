@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use certmill_model::{
-    CertificateId, ChallengeToken, DomainId, DomainStatus, Hostname, Label, OrderId, OrderStatus,
-    ProblemCode, TargetId,
+    CertificateId, ChallengeKind, ChallengeToken, DomainId, DomainStatus, Hostname, Label, OrderId,
+    OrderStatus, ProblemCode, TargetId,
 };
 use certmill_store::{
     ClaimedDomain, Delivered, Failure, Issued, NewOrder, NewTarget, OrderFailure, PlacedChallenge,
@@ -41,14 +41,22 @@ impl Bench {
         let new_key = || Secret::new(vec![2; 32]);
         let account = self.engine.account(directory, new_key, vault, &self.chance, self.now()).await.unwrap();
         let names = [domain.name.clone()];
-        let order = NewOrder { order_id, account_id: account.account_id, names: &names, key: &key };
+        let order = NewOrder {
+            order_id,
+            account_id: account.account_id,
+            names: &names,
+            challenges: &[ChallengeKind::Http01],
+            joined: None,
+            key: &key,
+            checks: &[],
+        };
         self.engine.start_order(&domain.lease, &order, vault, &self.chance, self.now()).await.unwrap();
         let challenge = PlacedChallenge {
             token: ChallengeToken::parse(token).unwrap(),
             key_authorization: format!("{token}.thumbprint"),
         };
         let url = "https://ca.example/order/1";
-        self.engine.order_placed(&domain.lease, order_id, url, &[challenge], self.now()).await.unwrap();
+        self.engine.order_placed(&domain.lease, order_id, url, &[challenge], &[], self.now()).await.unwrap();
         self.engine.rest(&domain.lease, Some(self.now())).await.unwrap();
         order_id
     }
@@ -70,6 +78,7 @@ impl Bench {
             fullchain: "-----BEGIN CERTIFICATE-----",
             key: &Secret::new(vec![3; 32]),
             renew_after: self.now() + Duration::days(60),
+            check_after: self.now() + Duration::days(1),
         };
         self.engine.issued(&domain, &issued, &self.vault, &self.chance, self.now()).await.unwrap();
         certificate_id
@@ -119,6 +128,9 @@ impl Bench {
             status: DomainStatus::PendingDns,
             consecutive_failures: 1,
             next_attempt_at: Some(self.now() + Duration::minutes(10)),
+            order_after: None,
+            validation_failed: false,
+            blamed: &[],
         };
         self.engine.fail(&domain.lease, &failure, &self.chance, self.now()).await.unwrap();
     }
