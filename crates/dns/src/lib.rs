@@ -3,6 +3,7 @@
 mod answer;
 mod compare;
 mod error;
+mod provider;
 mod query;
 mod resolver;
 #[cfg(test)]
@@ -10,4 +11,8 @@ mod testing;
 
 pub use compare::{PointsElsewhere, compare};
 pub use error::LookupError;
+pub use provider::{
+    AzureSettings, CloudflareSettings, Credentials, DnsProvider, ExecSettings, InvalidProvider, ProviderError,
+    ProviderSettings, Rfc2136Settings, Route53Settings, TxtRecord,
+};
 pub use resolver::{Addresses, NoServers, Resolver};
