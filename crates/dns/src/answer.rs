@@ -1,31 +1,38 @@
 //! What an answer says. Answers are hostile input: sizes and depths are bounded, and nothing is believed by its place.
 
-use std::{collections::BTreeSet, net::IpAddr};
-
 use hickory_proto::{
     op::{Message, MessageType, Query, ResponseCode},
-    rr::{Name, RData, Record},
+    rr::{Name, RData, Record, RecordType},
 };
 
 /// The longest chain of CNAME records that is followed.
 pub(crate) const MAX_CNAMES: usize = 8;
 
-/// More addresses than any name of a shop has; the rest of an answer is not looked at.
-const MAX_ADDRESSES: usize = 64;
+/// More records of one kind than any name of a shop has; the rest of an answer is not looked at.
+const MAX_RECORDS: usize = 256;
 
 /// What became of a query.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Answer {
-    /// Follow these; at their end are the addresses, none when the chain goes on elsewhere or ends in nothing.
-    Found { cname_chain: Vec<Name>, end: Name, addresses: BTreeSet<IpAddr> },
-    /// The end of the chain does not exist.
-    NotFound { cname_chain: Vec<Name>, end: Name },
+    /// An answer, even if it is that there is nothing.
+    Known(Known),
     /// CNAME records that nobody can follow to an end.
     Endless(Endless),
     /// An error of the server, or what is no answer.
     Failure(String),
-    /// More than fits into a datagram: ask by TCP.
-    Truncated,
+}
+
+/// What is at a name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Known {
+    /// The names on the way, the name asked for first; empty without CNAME records.
+    pub(crate) cname_chain: Vec<Name>,
+    /// Where the chain ends in this answer.
+    pub(crate) end: Name,
+    /// The records there of the kind that was asked for: none when the chain goes on elsewhere or ends in nothing.
+    pub(crate) records: Vec<RData>,
+    /// Whether the end exists, with these records or with others.
+    pub(crate) exists: bool,
 }
 
 /// A chain of CNAME records without an end.
@@ -45,26 +52,44 @@ pub(crate) fn is_answer_to(message: &Message, id: u16, query: &Query) -> bool {
         && message.queries.first() == Some(query)
 }
 
-/// Reads the answer to a query for addresses.
+/// Reads the answer to `query`. CNAME records are followed as far as they lead in this answer, unless they are what was
+/// asked for (RFC 1034 section 3.6.2).
 pub(crate) fn read(message: &Message, query: &Query) -> Answer {
-    if message.metadata.truncation {
-        return Answer::Truncated;
-    }
     let code = message.metadata.response_code;
     if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
         return Answer::Failure(name_of(code));
     }
-    let (cname_chain, end) = match follow(query.name(), &message.answers) {
+    let followed = match query.query_type() {
+        RecordType::CNAME => Ok((Vec::new(), query.name().clone())),
+        _ => follow(query.name(), &message.answers),
+    };
+    let (cname_chain, end) = match followed {
         Ok(followed) => followed,
         Err(endless) => return Answer::Endless(endless),
     };
-    let at_end = |record: &&Record| record.name == end;
-    let addresses: BTreeSet<_> =
-        message.answers.iter().filter(at_end).filter_map(address).take(MAX_ADDRESSES).collect();
-    if code == ResponseCode::NXDomain && addresses.is_empty() {
-        return Answer::NotFound { cname_chain, end };
+    let records = records_at(&message.answers, &end, query.query_type());
+    let records: Vec<_> = records.take(MAX_RECORDS).cloned().collect();
+    let exists = code == ResponseCode::NoError || !records.is_empty();
+    Answer::Known(Known { cname_chain, end, records, exists })
+}
+
+/// What `records` have for this name and kind; as many as fit into a message.
+pub(crate) fn records_at<'a>(
+    records: &'a [Record],
+    name: &Name,
+    kind: RecordType,
+) -> impl Iterator<Item = &'a RData> {
+    let here = move |record: &&Record| record.name == *name && record.record_type() == kind;
+    records.iter().filter(here).map(|record| &record.data)
+}
+
+/// A response code by the name that people search for.
+pub(crate) fn name_of(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::ServFail => "SERVFAIL".to_owned(),
+        ResponseCode::Refused => "REFUSED".to_owned(),
+        other => format!("{other:?}").to_uppercase(),
     }
-    Answer::Found { cname_chain, end, addresses }
 }
 
 /// The names passed on the way, and the name at the end of it.
@@ -90,22 +115,6 @@ fn target<'a>(record: &'a Record, name: &Name) -> Option<&'a Name> {
     match &record.data {
         RData::CNAME(target) if record.name == *name => Some(&target.0),
         _ => None,
-    }
-}
-
-fn address(record: &Record) -> Option<IpAddr> {
-    match &record.data {
-        RData::A(address) => Some(IpAddr::V4(address.0)),
-        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-        _ => None,
-    }
-}
-
-fn name_of(code: ResponseCode) -> String {
-    match code {
-        ResponseCode::ServFail => "SERVFAIL".to_owned(),
-        ResponseCode::Refused => "REFUSED".to_owned(),
-        other => format!("{other:?}").to_uppercase(),
     }
 }
 

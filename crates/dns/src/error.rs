@@ -1,10 +1,10 @@
-//! Why a name has no addresses.
+//! Why a lookup told nothing.
 
 use std::net::SocketAddr;
 
 use certmill_model::ProblemCode;
 
-/// Why a lookup gave no addresses; each is a sentence about what was seen.
+/// Why a lookup gave no records; each is a sentence about what was seen.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum LookupError {
     /// The name does not exist (NXDOMAIN).
@@ -47,13 +47,30 @@ pub enum LookupError {
         /// The resolver that was asked last.
         server: SocketAddr,
     },
+    /// What should be a zone of its own is none: it has no NS records.
+    #[error("{name} is no zone: it has no NS records (seen from {server})")]
+    NotAZone {
+        /// The name asked for.
+        name: String,
+        /// The resolver that said so.
+        server: SocketAddr,
+    },
+    /// A text that is no DNS name, or a name too long for DNS.
+    #[error("{name} cannot be looked up: it is no DNS name, or too long for one")]
+    InvalidName {
+        /// The text, cut if it is very long.
+        name: String,
+    },
 }
 
 impl LookupError {
     /// The kind of problem that a domain shows for it.
     pub fn problem_code(&self) -> ProblemCode {
         match self {
-            Self::NotFound { .. } | Self::NoAddresses { .. } => ProblemCode::DnsNotFound,
+            Self::NotFound { .. } | Self::NoAddresses { .. } | Self::InvalidName { .. } => {
+                ProblemCode::DnsNotFound
+            }
+            Self::NotAZone { .. } => ProblemCode::DnsZoneUnavailable,
             Self::CnameLoop(_)
             | Self::CnameTooLong(_)
             | Self::ServerFailure { .. }

@@ -6,91 +6,126 @@ use std::{
     time::Duration,
 };
 
-use hickory_proto::op::{Edns, Message, Query};
+use hickory_proto::{
+    op::{Edns, Message, Query},
+    rr::{Name, RecordType},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
     time::timeout,
 };
 
-use crate::answer::{self, Answer};
+use crate::answer;
 
 /// The longest wait for a server: long enough for a resolver that asks servers far away.
-const PATIENCE: Duration = Duration::from_millis(2_500);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// What fits into one datagram everywhere (DNS flag day 2020).
 const DATAGRAM: u16 = 1_232;
 
-/// No answer of this server came in time, or none can.
-#[derive(Debug)]
-pub(crate) struct NoAnswer;
+/// A question as it is put to a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) query: Query,
+    is_recursive: bool,
+}
 
-/// Asks `server`, which is to do the recursion.
-pub(crate) async fn ask(server: SocketAddr, query: &Query) -> Result<Answer, NoAnswer> {
-    let answer = timeout(PATIENCE, ask_by_datagram(server, query)).await;
-    match answer {
-        Ok(Ok(Answer::Truncated)) => {}
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(_)) | Err(_) => return Err(NoAnswer),
+impl Question {
+    /// For a resolver, which is to find the answer wherever it is.
+    pub(crate) fn recursive(name: Name, kind: RecordType) -> Self {
+        Self { query: Query::query(name, kind), is_recursive: true }
     }
-    match timeout(PATIENCE, ask_by_stream(server, query)).await {
-        // By TCP there is room for 64 KiB.
-        Ok(Ok(Answer::Truncated)) => Ok(Answer::Failure("TRUNCATED".to_owned())),
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) | Err(_) => Err(NoAnswer),
+
+    /// For a name server, which is to say what it has itself.
+    pub(crate) fn direct(name: Name, kind: RecordType) -> Self {
+        Self { query: Query::query(name, kind), is_recursive: false }
+    }
+}
+
+/// Why there is no answer of a server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NoAnswer {
+    /// None came in time, or the server's machine says that nobody listens.
+    Silence,
+    /// This machine has no way to such addresses, as one without IPv6.
+    NoRoute,
+    /// What came cannot be read, or is cut short by TCP as well.
+    Unreadable,
+}
+
+/// Asks `server`. What comes back is an answer to this question, and whole; what it says is not looked at.
+pub(crate) async fn ask(server: SocketAddr, question: &Question) -> Result<Message, NoAnswer> {
+    let message =
+        timeout(PATIENCE, ask_by_datagram(server, question)).await.unwrap_or(Err(NoAnswer::Silence))?;
+    if !message.metadata.truncation {
+        return Ok(message);
+    }
+    let message =
+        timeout(PATIENCE, ask_by_stream(server, question)).await.unwrap_or(Err(NoAnswer::Silence))?;
+    // By TCP there is room for 64 KiB.
+    if message.metadata.truncation { Err(NoAnswer::Unreadable) } else { Ok(message) }
+}
+
+impl From<io::Error> for NoAnswer {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => Self::NoRoute,
+            _ => Self::Silence,
+        }
     }
 }
 
 /// A socket of its own for each question: its random port is, beside the random id, what a forger must guess.
-async fn ask_by_datagram(server: SocketAddr, query: &Query) -> io::Result<Answer> {
+async fn ask_by_datagram(server: SocketAddr, question: &Question) -> Result<Message, NoAnswer> {
     let local: SocketAddr = match server {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(local).await?;
     socket.connect(server).await?;
-    let (id, question) = question(query)?;
-    socket.send(&question).await?;
-    let mut buffer = [0; 4_096];
+    let (id, bytes) = encode(question)?;
+    socket.send(&bytes).await?;
+    let mut buffer = vec![0; 4_096];
     loop {
         let length = socket.recv(&mut buffer).await?;
-        if let Some(answer) = decode(&buffer[..length], id, query) {
-            return Ok(answer);
+        if let Some(message) = decode(&buffer[..length], id, &question.query) {
+            return message;
         }
         // Not the answer to our question: somebody guesses. The true one may still come.
     }
 }
 
-async fn ask_by_stream(server: SocketAddr, query: &Query) -> io::Result<Answer> {
+async fn ask_by_stream(server: SocketAddr, question: &Question) -> Result<Message, NoAnswer> {
     let mut stream = TcpStream::connect(server).await?;
-    let (id, question) = question(query)?;
-    let length = u16::try_from(question.len()).expect("a question is short");
-    stream.write_all(&[&length.to_be_bytes(), question.as_slice()].concat()).await?;
+    let (id, bytes) = encode(question)?;
+    let length = u16::try_from(bytes.len()).expect("a question is short");
+    stream.write_all(&[&length.to_be_bytes(), bytes.as_slice()].concat()).await?;
     let length = stream.read_u16().await?;
     let mut buffer = vec![0; length.into()];
     stream.read_exact(&mut buffer).await?;
-    decode(&buffer, id, query).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    decode(&buffer, id, &question.query).unwrap_or(Err(NoAnswer::Unreadable))
 }
 
-fn question(query: &Query) -> io::Result<(u16, Vec<u8>)> {
+fn encode(question: &Question) -> Result<(u16, Vec<u8>), NoAnswer> {
     let mut message = Message::query();
-    message.metadata.recursion_desired = true;
+    message.metadata.recursion_desired = question.is_recursive;
     let mut edns = Edns::new();
     edns.set_max_payload(DATAGRAM);
-    message.add_query(query.clone()).set_edns(edns);
+    message.add_query(question.query.clone()).set_edns(edns);
     let bytes = message.to_vec().map_err(io::Error::other)?;
     Ok((message.metadata.id, bytes))
 }
 
 /// The answer in these bytes; `None` when they are not the answer to this query.
-fn decode(bytes: &[u8], id: u16, query: &Query) -> Option<Answer> {
+fn decode(bytes: &[u8], id: u16, query: &Query) -> Option<Result<Message, NoAnswer>> {
     if bytes.get(..2) != Some(&id.to_be_bytes()) {
         return None;
     }
     match Message::from_vec(bytes) {
-        Ok(message) if answer::is_answer_to(&message, id, query) => Some(answer::read(&message, query)),
+        Ok(message) if answer::is_answer_to(&message, id, query) => Some(Ok(message)),
         Ok(_) => None,
-        Err(_) => Some(Answer::Failure("an answer that cannot be read".to_owned())),
+        Err(_) => Some(Err(NoAnswer::Unreadable)),
     }
 }
 

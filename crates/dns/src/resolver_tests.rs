@@ -1,5 +1,6 @@
+use certmill_model::Hostname;
 use hickory_proto::{
-    op::{Message, ResponseCode},
+    op::{Message, Query, ResponseCode},
     rr::{
         RData, Record,
         rdata::{A, AAAA, CNAME},
@@ -7,7 +8,7 @@ use hickory_proto::{
 };
 
 use super::*;
-use crate::testing::server;
+use crate::{Addresses, testing::server};
 
 /// A server that answers for one name at a time, and leaves following to whoever asks.
 async fn zone(records: &'static [(&'static str, &'static str)]) -> Resolver {
