@@ -69,6 +69,9 @@ COMMENT ON COLUMN domains.check_after IS 'when DNS is looked at again, beside al
 COMMENT ON COLUMN domains.validation_failed_at IS 'the CA looked at the name and did not like it; NULL since the last success';
 COMMENT ON COLUMN domains.checks_overridden IS 'an operator said to order whatever the checks find';
 
+ALTER TABLE orders ADD COLUMN challenges text[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN orders.challenges IS 'the kind of challenge for each of names; empty: http-01 for all';
+
 CREATE INDEX domains_by_order ON domains (order_id) WHERE order_id IS NOT NULL;
 
 -- A domain whose certificate was issued before there were looks is looked at within a day, each at its own time.

@@ -5,7 +5,9 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Parser, Subcommand};
+use certmill_model::KeyType;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
 
 /// TLS certificates for white-label platforms.
 #[derive(Parser)]
@@ -45,6 +47,9 @@ pub(crate) enum Command {
     /// Load balancers.
     #[command(subcommand)]
     Target(TargetCommand),
+    /// DNS zones that challenges are written to.
+    #[command(subcommand)]
+    Zone(ZoneCommand),
     /// Domains.
     #[command(subcommand)]
     Domain(DomainCommand),
@@ -84,6 +89,9 @@ pub(crate) enum TenantCommand {
         /// The nginx template of its domains that name none.
         #[arg(long, default_value = "storefront")]
         template: String,
+        /// The kind of key of its domains that name none: ecdsa_p256, ecdsa_p384, rsa_2048, rsa_3072 or rsa_4096.
+        #[arg(long, default_value = "ecdsa_p256")]
+        key_type: KeyType,
     },
     /// List the tenants.
     List,
@@ -154,6 +162,113 @@ pub(crate) struct TargetArguments {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum ZoneCommand {
+    /// Add a zone, or change the one with that name.
+    Add(Box<ZoneArguments>),
+    /// List the zones.
+    List,
+    /// Write two values, look for them at every name server, and remove them again.
+    Test {
+        /// Its name.
+        name: String,
+    },
+    /// Forget a zone that no name is delegated to.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct ZoneArguments {
+    /// Its name, as in acme.platform.example.
+    pub(crate) name: String,
+    /// Who runs it.
+    #[arg(long, value_parser = ["rfc2136", "exec", "cloudflare", "route53", "azure"])]
+    pub(crate) provider: String,
+    /// The file with the provider's secret, - for standard input: a TSIG secret in base64, a Cloudflare API token, an AWS
+    /// secret access key or an Azure client secret. Without it, a zone that is there keeps its secret.
+    #[arg(long)]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// An authoritative server of the zone, ip:port; may be given several times. Without one, those of its NS records.
+    #[arg(long = "name-server")]
+    pub(crate) name_servers: Vec<SocketAddr>,
+    /// Leave a TXT record ".empty" behind, so that no resolver remembers that there is nothing.
+    #[arg(long)]
+    pub(crate) keep_empty: bool,
+    /// The longest wait for the provider.
+    #[arg(long)]
+    pub(crate) timeout_seconds: Option<u16>,
+    /// The primary server, ip:port.
+    #[arg(long, help_heading = "rfc2136")]
+    pub(crate) server: Option<String>,
+    /// tcp or udp.
+    #[arg(long, help_heading = "rfc2136")]
+    pub(crate) protocol: Option<String>,
+    /// The name of the TSIG key.
+    #[arg(long, help_heading = "rfc2136")]
+    pub(crate) key_name: Option<String>,
+    /// hmac-sha256, hmac-sha384 or hmac-sha512.
+    #[arg(long, help_heading = "rfc2136")]
+    pub(crate) algorithm: Option<String>,
+    /// The program that adds a value, as certbot's --manual-auth-hook.
+    #[arg(long, help_heading = "exec")]
+    pub(crate) auth_program: Option<String>,
+    /// The program that removes one, as certbot's --manual-cleanup-hook.
+    #[arg(long, help_heading = "exec")]
+    pub(crate) cleanup_program: Option<String>,
+    /// The zone's id.
+    #[arg(long, help_heading = "cloudflare")]
+    pub(crate) zone_id: Option<String>,
+    /// The hosted zone's id.
+    #[arg(long, help_heading = "route53")]
+    pub(crate) hosted_zone_id: Option<String>,
+    /// The id of the access key.
+    #[arg(long, help_heading = "route53")]
+    pub(crate) access_key_id: Option<String>,
+    /// The directory of the app registration.
+    #[arg(long, help_heading = "azure")]
+    pub(crate) tenant_id: Option<String>,
+    /// The app registration.
+    #[arg(long, help_heading = "azure")]
+    pub(crate) client_id: Option<String>,
+    /// The subscription of the zone.
+    #[arg(long, help_heading = "azure")]
+    pub(crate) subscription_id: Option<String>,
+    /// The resource group of the zone.
+    #[arg(long, help_heading = "azure")]
+    pub(crate) resource_group: Option<String>,
+    /// Where the provider's API is, if not at its own address.
+    #[arg(long, help_heading = "cloudflare, route53, azure")]
+    pub(crate) endpoint: Option<String>,
+}
+
+impl ZoneArguments {
+    /// The provider's settings that were given, by their names.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let texts = [
+            ("server", &self.server),
+            ("protocol", &self.protocol),
+            ("key_name", &self.key_name),
+            ("algorithm", &self.algorithm),
+            ("auth_program", &self.auth_program),
+            ("cleanup_program", &self.cleanup_program),
+            ("zone_id", &self.zone_id),
+            ("hosted_zone_id", &self.hosted_zone_id),
+            ("access_key_id", &self.access_key_id),
+            ("tenant_id", &self.tenant_id),
+            ("client_id", &self.client_id),
+            ("subscription_id", &self.subscription_id),
+            ("resource_group", &self.resource_group),
+            ("endpoint", &self.endpoint),
+        ];
+        let texts: Vec<_> =
+            texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text.clone()?)))).collect();
+        texts.into_iter().chain(self.timeout_seconds.map(|seconds| ("timeout_seconds", seconds.into())))
+    }
+}
+
+#[derive(Subcommand)]
 pub(crate) enum DomainCommand {
     /// Register a domain, or change it.
     Add {
@@ -168,6 +283,9 @@ pub(crate) enum DomainCommand {
         /// The shop's id in the commerce system.
         #[arg(long)]
         external_id: Option<String>,
+        /// The kind of key; without one, the tenant's.
+        #[arg(long)]
+        key_type: Option<KeyType>,
         /// Follow it until it is active.
         #[arg(long)]
         wait: bool,
@@ -182,6 +300,28 @@ pub(crate) enum DomainCommand {
         #[arg(long)]
         wait: bool,
     },
+    /// Let the next attempt at the certificate authority begin now, whatever it waits for.
+    Retry {
+        /// The name.
+        name: String,
+    },
+    /// Order for a domain whatever its checks find, or heed them again.
+    Override {
+        /// The name.
+        name: String,
+        /// What becomes of the checks.
+        #[arg(long, value_enum)]
+        checks: ChecksMode,
+    },
+}
+
+/// What becomes of the checks before an order.
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ChecksMode {
+    /// They are made and shown, but stop nothing.
+    Ignore,
+    /// They stop an order that would fail.
+    Heed,
 }
 
 #[derive(Subcommand)]

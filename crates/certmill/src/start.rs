@@ -157,6 +157,8 @@ async fn engine(
         chance: Arc::new(Chance::from_system()),
         resolver: resolver(config)?,
         ca: ca(config)?,
+        caa_identities: config.acme.caa_identities.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        http_01_port: config.acme.http_01_port,
         issuing_roots: roots(&config.acme.issuing_roots_file, "acme.issuing_roots_file")?,
         templates,
         responders: responders(config)?,
@@ -228,7 +230,8 @@ fn roots(path: &Path, key: &str) -> Result<Option<TrustedRoots>, Trouble> {
         .map_err(|error| Trouble::new(format!("{key} makes no sense"), &error, fix))
 }
 
-fn resolver(config: &Config) -> Result<Resolver, Trouble> {
+/// Who is asked about names.
+pub(crate) fn resolver(config: &Config) -> Result<Resolver, Trouble> {
     let resolver = match config.dns.servers.as_slice() {
         [] => Resolver::from_system(),
         servers => Resolver::new(servers.to_vec()),

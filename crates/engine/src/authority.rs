@@ -18,6 +18,11 @@ impl Engine {
         self.authority.0.get_or_try_init(|| self.open_account()).await
     }
 
+    /// The CA's client, if anybody has needed it yet.
+    pub(crate) fn known_authority(&self) -> Option<&Client> {
+        self.authority.0.get().map(|(_, client)| client)
+    }
+
     /// The key is on record before the CA hears of it, and the CA finds the account by its key (RFC 8555 section
     /// 7.3.1): a crash in between, or another process, ends up with the same account.
     async fn open_account(&self) -> Result<(AccountId, Client), AuthorityError> {

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::authority::Authority;
+use crate::{authority::Authority, reach::Answered, zones::Zones};
 
 /// How long what the targets' addresses are is believed.
 const ADDRESSES_LAST: Duration = Duration::from_secs(1);
@@ -34,6 +34,10 @@ pub struct Parts {
     pub resolver: Resolver,
     /// The CA.
     pub ca: CaSettings,
+    /// What the CA calls itself in CAA records, where it does not say so itself.
+    pub caa_identities: Vec<String>,
+    /// The port at which the CA asks for http-01 challenges.
+    pub http_01_port: u16,
     /// The roots that certificates must lead to; `None` where the CA's are public and its chains are believed.
     pub issuing_roots: Option<TrustedRoots>,
     /// The nginx templates.
@@ -52,6 +56,10 @@ pub struct Engine {
     pub(crate) authority: Authority,
     /// Woken when a worker has finished something, so that the planner tops the lanes up.
     pub(crate) finished: Notify,
+    /// Woken when an order is over that may have left TXT records.
+    pub(crate) records_left: Notify,
+    pub(crate) zones: Zones,
+    pub(crate) answered: Answered,
     addresses: Mutex<Option<(Instant, LoadBalancers)>>,
 }
 
@@ -76,7 +84,15 @@ impl LoadBalancers {
 impl Engine {
     /// An engine of `parts`.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, authority: Authority::default(), finished: Notify::new(), addresses: Mutex::new(None) }
+        Self {
+            parts,
+            authority: Authority::default(),
+            finished: Notify::new(),
+            records_left: Notify::new(),
+            zones: Zones::default(),
+            answered: Answered::default(),
+            addresses: Mutex::new(None),
+        }
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

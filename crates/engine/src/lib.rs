@@ -6,13 +6,16 @@
 
 mod authority;
 pub mod checkpoint;
+mod cleaner;
 mod context;
 mod domain;
 mod error;
 mod heartbeat;
 mod nudge;
 mod planner;
+mod reach;
 mod target;
+mod zones;
 
 use std::sync::Arc;
 
@@ -34,6 +37,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     }
     let mut parts = JoinSet::new();
     parts.spawn(planner::run(engine.clone(), stop.clone()));
+    parts.spawn(cleaner::run(engine.clone(), stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), nudge::Lane::Domains, stop.clone()));
     parts.spawn(nudge::run_lane(engine, nudge::Lane::Targets, stop.clone()));
     while let Some(ended) = parts.join_next().await {

@@ -10,7 +10,12 @@ use super::{
     say,
     tenants::{find_tenant, parse_template},
 };
-use crate::{cli::DomainCommand, config::Config, start, trouble::Trouble};
+use crate::{
+    cli::{ChecksMode, DomainCommand},
+    config::Config,
+    start,
+    trouble::Trouble,
+};
 
 /// Domains and events read at a time.
 const PAGE: i64 = 500;
@@ -20,14 +25,19 @@ const LOOK: Duration = Duration::from_millis(300);
 
 pub(super) async fn run(store: &Api, config: &Config, command: DomainCommand) -> Result<(), Trouble> {
     match command {
-        DomainCommand::Add { name, tenant, template, external_id, wait } => {
-            let wish = wish(config, &name, template.as_deref(), external_id.as_deref())?;
+        DomainCommand::Add { name, tenant, template, external_id, key_type, wait } => {
+            let wish =
+                DomainWish { key_type, ..wish(config, &name, template.as_deref(), external_id.as_deref())? };
             add(store, &tenant, &wish).await?;
             if wait { follow(store, &wish.name).await } else { Ok(()) }
         }
         DomainCommand::List => list(store).await,
         DomainCommand::Show { name, wait: true } => follow(store, &parse(config, &name)?).await,
         DomainCommand::Show { name, wait: false } => show(store, &parse(config, &name)?).await,
+        DomainCommand::Retry { name } => retry(store, &parse(config, &name)?).await,
+        DomainCommand::Override { name, checks } => {
+            override_checks(store, &parse(config, &name)?, checks == ChecksMode::Ignore).await
+        }
     }
 }
 
@@ -52,6 +62,7 @@ fn wish(
         external_id: external_id
             .map_err(|error| Trouble::new("the external id cannot be used", &error, "Give another one."))?,
         template: template.map(|template| parse_template(config, template)).transpose()?,
+        key_type: None,
     })
 }
 
@@ -113,9 +124,39 @@ async fn show(store: &Api, name: &Hostname) -> Result<(), Trouble> {
             say(format!("    next attempt: {}", at.format(&Rfc3339).unwrap_or_default()));
         }
     }
+    let setup = tx.setup(domain.domain_id).await?;
+    if let Some(target) = setup.delegation {
+        say(format!("  proved by DNS if _acme-challenge.{} CNAME {target} is set", name.base()));
+    }
+    for look in setup.checks.into_iter().flat_map(|checks| checks.looks) {
+        say(format!("  check {}: {} {}", look.kind, look.result, look.seen.join(", ")));
+    }
     for event in tx.timeline(domain.domain_id, None, PAGE).await? {
         say_event(&event);
     }
+    Ok(())
+}
+
+async fn retry(store: &Api, name: &Hostname) -> Result<(), Trouble> {
+    let domain = find(store, name).await?;
+    let mut tx = store.platform().await?;
+    tx.retry_now(domain.domain_id, SystemClock.now()).await?;
+    tx.commit().await?;
+    say(format!("{name} is tried again now"));
+    Ok(())
+}
+
+async fn override_checks(store: &Api, name: &Hostname, ignored: bool) -> Result<(), Trouble> {
+    let domain = find(store, name).await?;
+    let mut tx = store.platform().await?;
+    tx.override_checks(domain.domain_id, ignored, SystemClock.now()).await?;
+    tx.commit().await?;
+    let what = if ignored {
+        "ordered whatever its checks find"
+    } else {
+        "ordered only if its checks find nothing wrong"
+    };
+    say(format!("{name} is {what}"));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod domains;
 mod settings;
 mod targets;
 mod tenants;
+mod zones;
 
 use certmill_store::Api;
 
@@ -46,6 +47,7 @@ async fn with_database(command: Command, config: &Config, database: &Database) -
         }
         Command::Tenant(command) => tenants::run(&store, config, command).await,
         Command::Target(command) => targets::run(&store, config, command).await,
+        Command::Zone(command) => zones::run(&store, database, config, command).await,
         Command::Domain(command) => domains::run(&store, config, command).await,
         Command::All
         | Command::Serve

@@ -1,6 +1,6 @@
 //! Tenants.
 
-use certmill_model::{Chance, Clock, Label, SystemClock, TemplateRef, TenantId, UpstreamAddress};
+use certmill_model::{Chance, Clock, KeyType, Label, SystemClock, TemplateRef, TenantId, UpstreamAddress};
 use certmill_store::{Api, Tenant};
 
 use super::say;
@@ -8,8 +8,8 @@ use crate::{cli::TenantCommand, config::Config, start, trouble::Trouble};
 
 pub(super) async fn run(store: &Api, config: &Config, command: TenantCommand) -> Result<(), Trouble> {
     match command {
-        TenantCommand::Add { name, upstream, template } => {
-            add(store, config, &name, &upstream, &template).await
+        TenantCommand::Add { name, upstream, template, key_type } => {
+            add(store, config, &name, &upstream, &template, key_type).await
         }
         TenantCommand::List => list(store).await,
     }
@@ -41,6 +41,7 @@ async fn add(
     name: &str,
     upstream: &str,
     template: &str,
+    key_type: KeyType,
 ) -> Result<(), Trouble> {
     let now = SystemClock.now();
     let tenant = Tenant {
@@ -52,6 +53,7 @@ async fn add(
         upstream: UpstreamAddress::parse(upstream).map_err(|error| {
             Trouble::new(format!("{upstream:?} is no upstream"), &error, "Give it as host:port.")
         })?,
+        key_type,
     };
     let mut tx = store.platform().await?;
     let id = tx.put_tenant(&tenant, now).await?;

@@ -58,6 +58,10 @@ pub(crate) struct Acme {
     pub(crate) trust_file: PathBuf,
     /// PEM file with the roots that certificates must lead to; empty: not checked beyond the chain itself.
     pub(crate) issuing_roots_file: PathBuf,
+    /// What the CA calls itself in CAA records, as in `letsencrypt.org`; empty: what its directory says.
+    pub(crate) caa_identities: Vec<String>,
+    /// The port at which the CA asks for http-01 challenges: 80, but for a CA of one's own.
+    pub(crate) http_01_port: u16,
     /// Orders in flight at a time in this process.
     pub(crate) orders_in_flight: u16,
     /// Milliseconds before the first look at an order that the CA works on.
@@ -112,6 +116,8 @@ directory_url = "https://acme-staging-v02.api.letsencrypt.org/directory"
 contacts = []
 trust_file = ""
 issuing_roots_file = ""
+caa_identities = []
+http_01_port = 80
 orders_in_flight = 64
 poll_initial_delay_ms = 250
 

@@ -1,11 +1,13 @@
 //! What a failure means for a domain: which problem it has, and when it is tried again.
 
 use certmill_acme::AcmeError;
-use certmill_model::{DomainStatus, OrderId, OrderStatus, ProblemCode, backoff};
-use certmill_store::{ClaimedDomain, Failure, OrderFailure};
+use certmill_model::{
+    DomainStatus, OrderId, OrderStatus, ProblemCode, after_validation_failure, backoff, target_retry,
+};
+use certmill_store::{Blamed, ClaimedDomain, Failure, OrderFailure};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Engine, EngineError, error::AuthorityError};
+use crate::{Engine, EngineError, error::AuthorityError, zones::ZoneTrouble};
 
 /// Records a problem that is nobody's failure: it counts for no back-off, and is looked at again after `wait`.
 pub(super) async fn defer(
@@ -22,28 +24,39 @@ pub(super) async fn defer(
         status: domain.status,
         consecutive_failures: domain.consecutive_failures,
         next_attempt_at: Some(engine.now() + wait),
+        order_after: None,
+        validation_failed: false,
+        blamed: &[],
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
 
-/// Records that DNS is not right.
-pub(super) async fn dns(
+/// Records that our own zone keeps an order from going on. The order stays, no CA is asked, and nobody but us is to blame:
+/// it is tried again soon.
+pub(super) async fn zone(
     engine: &Engine,
     domain: &ClaimedDomain,
-    code: ProblemCode,
-    detail: &str,
+    order_id: OrderId,
+    status: OrderStatus,
+    trouble: &ZoneTrouble,
 ) -> Result<(), EngineError> {
+    tracing::warn!(domain.name = %domain.name, code = %trouble.code, detail = trouble.detail, "a challenge could not be set up");
     let failures = domain.consecutive_failures + 1;
-    let wait = certmill_model::dns_recheck(failures, engine.fraction());
+    let wait = target_retry(failures, engine.fraction());
+    let detail = sentence(&trouble.detail);
     let failure = Failure {
-        code,
-        detail,
-        order: None,
-        status: DomainStatus::PendingDns,
-        consecutive_failures: failures,
-        next_attempt_at: Some(engine.now() + wait),
+        order: Some(OrderFailure { order_id, status, problem: serde_json::Value::Null }),
+        next_attempt_at: Some(engine.now() + trouble.after.map_or(wait, |asked| asked.max(wait))),
+        ..plain(engine, domain, trouble.code, &detail)
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
+}
+
+/// Foreign words as a sentence.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
 /// Records that the CA could not be worked with before the order.
@@ -76,6 +89,14 @@ pub(super) async fn ca(
     error: &AcmeError,
 ) -> Result<(), EngineError> {
     let next = Next::of(engine, domain, error, status);
+    let named = error.failed_names().iter();
+    let blamed: Vec<_> = named
+        .map(|failed| Blamed {
+            name: failed.identifier.clone(),
+            code: failed.code,
+            detail: failed.detail.clone(),
+        })
+        .collect();
     tracing::info!(domain.name = %domain.name, code = %error.problem_code(), detail = error.detail(), "the order did not succeed");
     let failure = Failure {
         code: error.problem_code(),
@@ -91,6 +112,9 @@ pub(super) async fn ca(
         status: next.domain,
         consecutive_failures: domain.consecutive_failures + 1,
         next_attempt_at: next.at,
+        order_after: next.at,
+        validation_failed: matches!(error, AcmeError::Refused { .. }),
+        blamed: &blamed,
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
@@ -136,6 +160,9 @@ fn plain<'a>(engine: &Engine, domain: &ClaimedDomain, code: ProblemCode, detail:
         status: DomainStatus::PendingIssuance,
         consecutive_failures: failures,
         next_attempt_at: Some(engine.now() + backoff(failures, engine.fraction())),
+        order_after: None,
+        validation_failed: false,
+        blamed: &[],
     }
 }
 
@@ -160,9 +187,12 @@ impl Next {
             AcmeError::StillProcessing { retry_after } => {
                 Self { order: status, domain: pending, at: at(retry_after.unwrap_or(Duration::seconds(5))) }
             }
-            AcmeError::NewOrder { .. } | AcmeError::Refused { .. } => {
-                Self { order: OrderStatus::Invalid, domain: pending, at: at(wait) }
-            }
+            AcmeError::NewOrder { .. } => Self { order: OrderStatus::Invalid, domain: pending, at: at(wait) },
+            AcmeError::Refused { .. } => Self {
+                order: OrderStatus::Invalid,
+                domain: pending,
+                at: at(after_validation_failure(engine.fraction())),
+            },
             // A name that has a certificate was taken once: asked for daily, in case that it is taken again.
             AcmeError::NameRejected { .. } => Self {
                 order: OrderStatus::Invalid,

@@ -1,18 +1,25 @@
 //! An order from its key to its certificate. Each step is on record before the next begins, so that the work goes on
 //! after a crash where it stood: the key before the order, its URL before the challenge, the certificate at once.
 
-use std::{net::IpAddr, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use certmill_acme::{AcmeError, Client, Order, PrivateKey, verify_issued};
+use certmill_acme::{AcmeError, Challenge, Client, Order, PrivateKey, verify_issued};
 use certmill_model::{
-    AccountId, CertificateId, Health, Hostname, OrderId, OrderStatus, ProblemCode, renew_after,
+    AccountId, CertificateId, ChallengeKind, Checks, DomainId, Health, Hostname, OrderId, OrderStatus,
+    ProblemCode, look_at_active, renew_after,
 };
-use certmill_store::{ClaimedDomain, Issued, NewOrder, PlacedChallenge, StoreError};
+use certmill_store::{
+    ClaimedDomain, Delegation, Issued, NewOrder, PlacedChallenge, PlacedRecord, StoreError,
+};
 use certmill_vault::Secret;
 use tokio::time::Instant;
 
-use super::failure;
-use crate::{Engine, EngineError, checkpoint::reached};
+use super::{
+    check, failure,
+    look::{Subject, Verdict, look},
+    records,
+};
+use crate::{Engine, EngineError, checkpoint::reached, zones::ZoneTrouble};
 
 /// How long a worker waits for the CA within one step. What takes longer is parked.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,34 +30,54 @@ const SOONEST_RENEWAL: time::Duration = time::Duration::HOUR;
 /// How long until load balancers without a first configuration are looked at again.
 const UNTIL_READY: time::Duration = time::Duration::seconds(3);
 
-/// Looks whether the name points at us; if so, stores a key and an order, and carries the order out.
-pub(super) async fn begin(engine: &Engine, domain: ClaimedDomain) -> Result<(), EngineError> {
-    let load_balancers = engine.load_balancers().await?;
-    let seen = match engine.parts.resolver.addresses(&domain.name).await {
-        Ok(seen) => seen,
-        Err(error) => return failure::dns(engine, &domain, error.problem_code(), &error.to_string()).await,
-    };
-    if let Err(elsewhere) = certmill_dns::compare(&domain.name, &seen, &load_balancers.addresses()) {
-        let detail = format!("{elsewhere}. {}", elsewhere.fix());
-        return failure::dns(engine, &domain, elsewhere.problem_code(), &detail).await;
-    }
-    let met =
-        seen.v4.iter().copied().map(IpAddr::from).chain(seen.v6.iter().copied().map(IpAddr::from)).collect();
-    if !load_balancers.answer_at(&met) {
-        let detail = "A load balancer that the name points at does not answer challenges yet.";
-        return failure::defer(engine, &domain, ProblemCode::NoTargets, detail, UNTIL_READY).await;
+/// How long until values of an earlier order are removed.
+const UNTIL_REMOVED: time::Duration = time::Duration::seconds(2);
+
+/// Looks whether the name can be proved; if so, stores a key and an order, and carries the order out.
+pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result<(), EngineError> {
+    let subject = Subject::of(&domain);
+    let mut seen = look(engine, subject).await?;
+    if !seen.is_possible() {
+        let Verdict::Not(finding) = seen.verdict(engine, subject, None).await else { return Ok(()) };
+        let is_elsewhere = seen.is_elsewhere;
+        return check::not_provable(engine, &domain, &seen.checks(engine), &finding, is_elsewhere).await;
     }
     let (account_id, client) = match engine.authority().await {
         Ok(authority) => authority,
         Err(error) => return failure::authority(engine, &domain, error).await,
     };
-    let Some((key, work)) = store_new(engine, &domain, *account_id).await? else { return Ok(()) };
+    let verdict = seen.verdict(engine, subject, Some(client)).await;
+    let is_elsewhere = seen.is_elsewhere;
+    let checks = seen.checks(engine);
+    let kind = match verdict {
+        Verdict::By(kind) => kind,
+        Verdict::Not(finding) => {
+            return check::not_provable(engine, &domain, &checks, &finding, is_elsewhere).await;
+        }
+        Verdict::NotYet => {
+            let detail = "A load balancer that the name points at does not answer challenges yet.";
+            return failure::defer(engine, &domain, ProblemCode::NoTargets, detail, UNTIL_READY).await;
+        }
+    };
+    if let Some(later) = domain.order_after.filter(|later| *later > engine.now()) {
+        // Everything is right, but the CA was asked not long ago.
+        return Ok(engine.parts.store.seen(&domain.lease, &checks, later).await?);
+    }
+    let mut members =
+        vec![Member { name: domain.name.clone(), kind, domain: domain.lease.domain_id, checks }];
+    members.extend(counterpart(engine, &domain, client).await?);
+    let Some((key, work)) = store_new(engine, &domain, *account_id, &mut members).await? else {
+        return Ok(());
+    };
     reached("key_stored");
     carry_out(engine, &domain, client, key, work).await
 }
 
 /// Goes on with an order that an earlier step, perhaps of a process that is gone, has begun.
-pub(super) async fn resume(engine: &Engine, mut domain: ClaimedDomain) -> Result<(), EngineError> {
+pub(super) async fn resume(engine: &Arc<Engine>, mut domain: ClaimedDomain) -> Result<(), EngineError> {
+    if let Some(later) = domain.order_after.filter(|later| *later > engine.now()) {
+        return Ok(engine.parts.store.rest(&domain.lease, Some(later)).await?);
+    }
     let Some(order) = domain.order.take() else { return Ok(()) };
     let (account_id, client) = match engine.authority().await {
         Ok(authority) => authority,
@@ -64,77 +91,136 @@ pub(super) async fn resume(engine: &Engine, mut domain: ClaimedDomain) -> Result
         let detail = "The stored private key cannot be read.";
         return failure::wrong_certificate(engine, &domain, order.order_id, detail).await;
     };
-    let work = Work { order_id: order.order_id, names: order.names, url: order.url };
+    let work =
+        Work { order_id: order.order_id, names: order.names, challenges: order.challenges, url: order.url };
     carry_out(engine, &domain, client, key, work).await
+}
+
+/// A name that an order is for.
+struct Member {
+    name: Hostname,
+    kind: ChallengeKind,
+    domain: DomainId,
+    checks: Checks,
 }
 
 /// An order as it is on record.
 struct Work {
     order_id: OrderId,
     names: Vec<Hostname>,
+    challenges: Vec<ChallengeKind>,
     url: Option<String>,
 }
 
+/// The same name with or without `www.`, if one certificate is to be for both. A name that the CA disliked lately goes
+/// alone, and harms no other.
+async fn counterpart(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    client: &Client,
+) -> Result<Option<Member>, EngineError> {
+    let Some(other) = &domain.counterpart else { return Ok(None) };
+    if !other.may_join || domain.validation_failed_at.is_some() || domain.checks_overridden {
+        return Ok(None);
+    }
+    let delegation = other.delegation.as_ref();
+    let subject = Subject { name: &other.name, delegation, overridden: false, closely: false };
+    let mut seen = look(engine, subject).await?;
+    let Verdict::By(kind) = seen.verdict(engine, subject, Some(client)).await else { return Ok(None) };
+    let checks = seen.checks(engine);
+    Ok(Some(Member { name: other.name.clone(), kind, domain: other.domain_id, checks }))
+}
+
+/// Stores the order with as many of `members` as are still free; the first is the domain itself.
 async fn store_new(
     engine: &Engine,
     domain: &ClaimedDomain,
     account_id: AccountId,
+    members: &mut Vec<Member>,
 ) -> Result<Option<(PrivateKey, Work)>, EngineError> {
     let parts = &engine.parts;
-    let now = engine.now();
     if domain.health != Health::Ok {
-        parts.store.resolve(&domain.lease, &DNS_PROBLEMS, &parts.chance, now).await?;
+        parts.store.resolve(&domain.lease, &DNS_PROBLEMS, &parts.chance, engine.now()).await?;
     }
-    let key = PrivateKey::generate();
-    let order_id = OrderId::new(&parts.chance, now);
-    let names = vec![domain.name.clone()];
+    let key = PrivateKey::generate(domain.key_type).await;
     let secret = Secret::new(key.pkcs8().to_vec());
-    let order = NewOrder { order_id, account_id, names: &names, key: &secret };
-    match parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await {
-        // Something else is wanted by now, if the lease is still ours: it is due again at once.
-        Err(StoreError::LeaseLost) => {
-            parts.store.rest(&domain.lease, Some(now)).await?;
-            Ok(None)
+    loop {
+        let now = engine.now();
+        let order_id = OrderId::new(&parts.chance, now);
+        let names: Vec<_> = members.iter().map(|member| member.name.clone()).collect();
+        let challenges: Vec<_> = members.iter().map(|member| member.kind).collect();
+        let checks: Vec<_> = members.iter().map(|member| (member.domain, member.checks.clone())).collect();
+        let order = NewOrder {
+            order_id,
+            account_id,
+            names: &names,
+            challenges: &challenges,
+            joined: members.get(1).map(|member| member.domain),
+            key: &secret,
+            checks: &checks,
+        };
+        match parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await {
+            Ok(()) => return Ok(Some((key, Work { order_id, names, challenges, url: None }))),
+            // Perhaps the other name is wanted otherwise by now: alone then.
+            Err(StoreError::LeaseLost) if members.len() > 1 => members.truncate(1),
+            // Something else is wanted of this one, if the lease is still ours: it is due again at once.
+            Err(StoreError::LeaseLost) => {
+                parts.store.rest(&domain.lease, Some(now)).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(Some((key, Work { order_id, names, url: None }))),
     }
 }
 
 /// Solved as soon as an order begins.
-const DNS_PROBLEMS: [ProblemCode; 5] = [
+const DNS_PROBLEMS: [ProblemCode; 7] = [
     ProblemCode::DnsNotFound,
     ProblemCode::DnsWrongTarget,
     ProblemCode::DnsExtraAddresses,
     ProblemCode::DnsServfail,
+    ProblemCode::DnsDelegationMissing,
+    ProblemCode::DnsDelegationWrong,
     ProblemCode::NoTargets,
 ];
 
 async fn carry_out(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     domain: &ClaimedDomain,
     client: &Client,
     key: PrivateKey,
     work: Work,
 ) -> Result<(), EngineError> {
     let mut status = if work.url.is_some() { OrderStatus::Pending } else { OrderStatus::Queued };
-    match obtain(engine, domain, client, &key, &work, &mut status).await {
+    let done = match obtain(engine, domain, client, &key, &work, &mut status).await {
         Ok(chain) => {
             reached("certificate_downloaded");
             store_certificate(engine, domain, &key, &work, &chain).await
         }
         Err(Stopped::Unrecorded(error)) => Err(error),
+        Err(Stopped::Busy) => {
+            Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + UNTIL_REMOVED)).await?)
+        }
+        Err(Stopped::Zone(trouble)) => failure::zone(engine, domain, work.order_id, status, &trouble).await,
         Err(Stopped::Ca(AcmeError::StillProcessing { retry_after })) => {
             let wait = retry_after.unwrap_or(time::Duration::seconds(5));
             Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + wait)).await?)
         }
         Err(Stopped::Ca(error)) => failure::ca(engine, domain, Some(work.order_id), status, &error).await,
+    };
+    if work.challenges.contains(&ChallengeKind::Dns01) {
+        engine.records_left.notify_one();
     }
+    done
 }
 
 /// Why an order did not come to its certificate.
-enum Stopped {
+pub(super) enum Stopped {
     Ca(AcmeError),
+    /// Our own zone cannot be written, or does not show what was written.
+    Zone(ZoneTrouble),
+    /// A value of an earlier order is being removed.
+    Busy,
     Unrecorded(EngineError),
 }
 
@@ -146,22 +232,25 @@ impl From<AcmeError> for Stopped {
 
 /// The order's way at the CA (RFC 8555 section 7.4), from wherever it stands. `status` follows it.
 async fn obtain(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     domain: &ClaimedDomain,
     client: &Client,
     key: &PrivateKey,
     work: &Work,
     status: &mut OrderStatus,
 ) -> Result<String, Stopped> {
-    let deadline = Instant::now() + PATIENCE;
     let mut order = match &work.url {
         Some(url) => client.resume(url).await?,
         None => client.place(&work.names).await?,
     };
     reached("order_created");
-    store_placed(engine, domain, work, &mut order).await?;
+    let records = store_placed(engine, domain, work, &mut order).await?;
     *status = OrderStatus::Pending;
     reached("order_stored");
+    if !records.is_empty() {
+        records::publish(engine, domain.lease, work.order_id, &records).await?;
+    }
+    let deadline = Instant::now() + PATIENCE;
     order.answer().await?;
     reached("challenge_answered");
     order.await_ready(deadline).await?;
@@ -173,27 +262,52 @@ async fn obtain(
     Ok(order.await_certificate(deadline).await?)
 }
 
-/// Stores where the order is and what answers its challenges. Load balancers may ask for the answer from now on.
+/// Stores where the order is and what answers its challenges, and returns the TXT records among that. Load balancers may
+/// ask for the other answers from now on.
 async fn store_placed(
     engine: &Engine,
     domain: &ClaimedDomain,
     work: &Work,
     order: &mut Order,
-) -> Result<(), Stopped> {
-    let challenges = order.challenges().await?;
-    let challenges: Vec<_> = challenges
-        .into_iter()
-        .map(|challenge| PlacedChallenge {
-            token: challenge.token,
-            key_authorization: challenge.key_authorization,
-        })
-        .collect();
-    engine
-        .parts
-        .store
-        .order_placed(&domain.lease, work.order_id, order.url(), &challenges, engine.now())
+) -> Result<Vec<PlacedRecord>, Stopped> {
+    let (mut responses, mut records) = (Vec::new(), Vec::new());
+    for challenge in order.challenges(|base, wildcard| work.kind_for(base, wildcard)).await? {
+        match challenge {
+            Challenge::Http01(found) => responses
+                .push(PlacedChallenge { token: found.token, key_authorization: found.key_authorization }),
+            Challenge::Dns01(found) => {
+                let place = delegation_of(domain, &found.identifier).ok_or_else(|| {
+                    Stopped::Zone(ZoneTrouble::unavailable("there is no DNS zone for challenges any more"))
+                })?;
+                let (zone_id, name) = (place.zone_id, place.record_name.clone());
+                records.push(PlacedRecord { zone_id, name, value: found.value });
+            }
+        }
+    }
+    let store = &engine.parts.store;
+    let placed = store
+        .order_placed(&domain.lease, work.order_id, order.url(), &responses, &records, engine.now())
         .await
-        .map_err(|error| Stopped::Unrecorded(error.into()))
+        .map_err(|error| Stopped::Unrecorded(error.into()))?;
+    if placed { Ok(records) } else { Err(Stopped::Busy) }
+}
+
+impl Work {
+    /// How a name of the order is proved; what the CA asks beside the names is for it to explain.
+    fn kind_for(&self, base: &str, wildcard: bool) -> ChallengeKind {
+        let wanted = |name: &Hostname| name.base() == base && name.is_wildcard() == wildcard;
+        let place = self.names.iter().position(wanted);
+        place.and_then(|place| self.challenges.get(place)).copied().unwrap_or(ChallengeKind::Http01)
+    }
+}
+
+/// Where the TXT record of one of the order's names belongs.
+fn delegation_of<'a>(domain: &'a ClaimedDomain, base: &str) -> Option<&'a Delegation> {
+    if domain.name.base() == base {
+        return domain.delegation.as_ref();
+    }
+    let other = domain.counterpart.as_ref().filter(|other| other.name.base() == base)?;
+    other.delegation.as_ref()
 }
 
 /// Checks what came, stores it, and hands it to the load balancers.
@@ -227,6 +341,7 @@ async fn store_certificate(
         // A CA whose certificates are due at once must not be asked in a circle.
         renew_after: renew_after(issued.not_before, issued.not_after, engine.fraction())
             .max(now + SOONEST_RENEWAL),
+        check_after: now + look_at_active(engine.fraction()),
     };
     parts.store.issued(domain, &record, &parts.vault, &parts.chance, now).await?;
     reached("certificate_stored");
@@ -237,10 +352,12 @@ async fn store_certificate(
 }
 
 /// Solved by a certificate.
-const CA_PROBLEMS: [ProblemCode; 9] = [
+const CA_PROBLEMS: [ProblemCode; 11] = [
     ProblemCode::HttpUnreachable,
     ProblemCode::HttpWrongResponse,
     ProblemCode::CaaForbids,
+    ProblemCode::DnsZoneUnavailable,
+    ProblemCode::DnsNotPropagated,
     ProblemCode::CaRateLimited,
     ProblemCode::CaRejectedName,
     ProblemCode::CaUnavailable,

@@ -1,8 +1,8 @@
 //! Domains that are due, and the claim on one.
 
 use certmill_model::{
-    AccountId, CertificateId, DomainId, DomainSituation, DomainStatus, Health, Hostname, KeyType,
-    OpenOrderRole, OrderId, OrderStatus, TenantId, ZoneId,
+    AccountId, CertificateId, ChallengeKind, DomainId, DomainSituation, DomainStatus, Health, Hostname,
+    KeyType, OpenOrderRole, OrderId, OrderStatus, TenantId, ZoneId,
 };
 use certmill_vault::{Secret, Vault};
 use sqlx::PgConnection;
@@ -99,6 +99,8 @@ pub struct OpenOrder {
     pub url: Option<String>,
     /// The names it is for.
     pub names: Vec<Hostname>,
+    /// How each of the names is proved.
+    pub challenges: Vec<ChallengeKind>,
     tenant_id: TenantId,
     sealed_key: Option<Vec<u8>>,
 }
@@ -172,7 +174,7 @@ impl Engine {
                       other_zone.zone_id AS "other_zone_id?",
                       other_zone.record_prefix || other_g.label || '.' || other_zone.name AS other_record_name,
                       o.order_id AS "order_id?", o.account_id AS "account_id?", o.status AS "order_status?", o.url,
-                      o.names AS "names?", o.sealed_key,
+                      o.names AS "names?", o.challenges AS "challenges?", o.sealed_key,
                       (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND p.pending) AS "undelivered!",
                       (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND NOT p.pending) AS "delivered!"
                FROM claimed c
@@ -202,6 +204,7 @@ impl Engine {
                 account_id: AccountId::from_uuid(account_id),
                 status: parsed("orders", &status)?,
                 url: row.url,
+                challenges: challenges(row.challenges.unwrap_or_default(), names.len())?,
                 names: names.iter().map(|name| hostname("orders", name)).collect::<Result<_, _>>()?,
                 tenant_id,
                 sealed_key: row.sealed_key,
@@ -284,6 +287,13 @@ impl Engine {
         .execute(&self.pool)
         .await?;
         held(done.rows_affected())
+    }
+}
+
+fn challenges(words: Vec<String>, names: usize) -> Result<Vec<ChallengeKind>, StoreError> {
+    match words.as_slice() {
+        [] => Ok(vec![ChallengeKind::Http01; names]),
+        words => words.iter().map(|word| parsed("orders", word)).collect(),
     }
 }
 

@@ -85,6 +85,19 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
+    /// Records what was seen of a domain that waits for another reason, and lets it go until `next`.
+    pub async fn seen(
+        &self,
+        lease: &DomainLease,
+        checks: &Checks,
+        next: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        save_checks(&mut tx, lease, checks).await?;
+        tx.commit().await?;
+        self.rest(lease, Some(next)).await
+    }
+
     /// Records that a domain's certificate has ended. It is due at once.
     pub async fn expire(
         &self,

@@ -1,8 +1,8 @@
 //! An order, from its key to its certificate: each step is on record before the next begins.
 
 use certmill_model::{
-    AccountId, CertificateId, ChallengeToken, Chance, Checks, DomainId, EventId, EventKind, Hostname,
-    OrderId, OrderStatus, TenantId, ZoneId,
+    AccountId, CertificateId, ChallengeKind, ChallengeToken, Chance, Checks, DomainId, EventId, EventKind,
+    Hostname, OrderId, OrderStatus, TenantId, ZoneId,
 };
 use certmill_vault::{Place, Secret, Vault};
 use sqlx::{PgConnection, PgExecutor};
@@ -26,6 +26,8 @@ pub struct NewOrder<'a> {
     pub account_id: AccountId,
     /// The names it is for.
     pub names: &'a [Hostname],
+    /// How each of the names is proved.
+    pub challenges: &'a [ChallengeKind],
     /// The domain of the second name, if there is one.
     pub joined: Option<DomainId>,
     /// The private key of its certificate: on record before the CA hears of the order.
@@ -219,9 +221,9 @@ async fn insert_order(
              WHERE before.domain_id = d.domain_id AND d.domain_id = $1 AND d.lease_token = $2 AND d.revision = $10
              RETURNING d.domain_id, d.tenant_id, before.status AS status_before
          ), started AS (
-             INSERT INTO orders (order_id, tenant_id, domain_id, account_id, names, status, sealed_key, created_at,
-                                 updated_at)
-             SELECT $4, tenant_id, domain_id, $5, $6, 'queued', $7, $9, $9 FROM held
+             INSERT INTO orders (order_id, tenant_id, domain_id, account_id, names, challenges, status, sealed_key,
+                                 created_at, updated_at)
+             SELECT $4, tenant_id, domain_id, $5, $6, $16, 'queued', $7, $9, $9 FROM held
          ), verified AS (
              INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
              SELECT $12, tenant_id, domain_id, $13, '', $9 FROM held WHERE status_before IN ('pending_dns', 'failed')
@@ -248,6 +250,7 @@ async fn insert_order(
         EventKind::DnsVerified.as_str(),
         &checked,
         &observed,
+        &order.challenges.iter().map(ToString::to_string).collect::<Vec<_>>(),
     )
     .execute(executor)
     .await?;

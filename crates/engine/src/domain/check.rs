@@ -1,0 +1,114 @@
+//! What follows from a look at a name when no order does.
+
+use certmill_model::{
+    Checks, DomainStatus, Finding, ProblemCode, look_at_active, look_at_moved, look_at_pending,
+};
+use certmill_store::{ClaimedDomain, Looked};
+use time::{Duration, OffsetDateTime};
+
+use super::look::{Subject, Verdict, look};
+use crate::{Engine, EngineError};
+
+/// How long an expired name is looked at as often as one that has moved; then it is given up like one that never came.
+const AFTER_THE_END: Duration = Duration::days(7);
+
+/// How long until a load balancer without a first configuration is looked at again, beside all orders.
+const UNTIL_READY: Duration = Duration::minutes(5);
+
+impl<'a> Subject<'a> {
+    /// A domain's own name. One with which something was wrong lately is looked at closely.
+    pub(super) fn of(domain: &'a ClaimedDomain) -> Self {
+        Self {
+            name: &domain.name,
+            delegation: domain.delegation.as_ref(),
+            overridden: domain.checks_overridden,
+            closely: domain.health != certmill_model::Health::Ok || domain.consecutive_failures > 0,
+        }
+    }
+}
+
+/// The look at an active or moved name between its renewals. No CA is asked for anything.
+pub(super) async fn look_again(engine: &Engine, domain: &ClaimedDomain) -> Result<(), EngineError> {
+    let subject = Subject { closely: true, ..Subject::of(domain) };
+    let mut seen = look(engine, subject).await?;
+    let verdict = seen.verdict(engine, subject, engine.known_authority()).await;
+    let (is_elsewhere, is_delegated) = (seen.is_elsewhere, seen.is_delegated);
+    let checks = seen.checks(engine);
+    match verdict {
+        Verdict::Not(finding) => not_provable(engine, domain, &checks, &finding, is_elsewhere).await,
+        Verdict::NotYet => {
+            Ok(engine.parts.store.seen(&domain.lease, &checks, engine.now() + UNTIL_READY).await?)
+        }
+        Verdict::By(_) => right(engine, domain, &checks, is_elsewhere && is_delegated).await,
+    }
+}
+
+/// The name can be proved: it is active, or active again.
+async fn right(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    checks: &Checks,
+    points_elsewhere: bool,
+) -> Result<(), EngineError> {
+    // Proved by DNS alone: shoppers may still be led elsewhere, and somebody should know.
+    let elsewhere = checks.of(certmill_model::CheckKind::Addresses).and_then(|look| look.problem.as_ref());
+    let looked = Looked {
+        checks,
+        problem: elsewhere.filter(|_| points_elsewhere && !domain.checks_overridden),
+        status: (domain.status == DomainStatus::Moved).then_some(DomainStatus::Active),
+        consecutive_failures: 0,
+        next_look_at: engine.now() + look_at_active(engine.fraction()),
+    };
+    record(engine, domain, &looked).await
+}
+
+/// The name cannot be proved as it stands: no CA is asked, and it is looked at again as its status demands.
+pub(super) async fn not_provable(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    checks: &Checks,
+    finding: &Finding,
+    is_elsewhere: bool,
+) -> Result<(), EngineError> {
+    let failures = domain.consecutive_failures + 1;
+    let (status, wait) = follows(domain, finding, is_elsewhere, failures, engine.now(), engine.fraction());
+    let looked = Looked {
+        checks,
+        problem: Some(finding),
+        status,
+        consecutive_failures: failures,
+        next_look_at: engine.now() + wait,
+    };
+    record(engine, domain, &looked).await
+}
+
+async fn record(engine: &Engine, domain: &ClaimedDomain, looked: &Looked<'_>) -> Result<(), EngineError> {
+    Ok(engine.parts.store.looked(domain, looked, &engine.parts.chance, engine.now()).await?)
+}
+
+/// The status of a name that cannot be proved, `None` to leave it, and the wait until the next look.
+fn follows(
+    domain: &ClaimedDomain,
+    finding: &Finding,
+    is_elsewhere: bool,
+    failures: u32,
+    now: OffsetDateTime,
+    chance: f64,
+) -> (Option<DomainStatus>, Duration) {
+    let since = now - domain.status_since;
+    match domain.status {
+        DomainStatus::Failed => (None, Duration::weeks(1)),
+        DomainStatus::Expired if since > AFTER_THE_END => (None, Duration::weeks(1)),
+        _ if domain.certificate_id.is_none() => {
+            // The week begins when the name was last otherwise.
+            let waiting = if domain.status == DomainStatus::PendingDns { since } else { Duration::ZERO };
+            // Our own fault is not the owner's: it does not count towards giving up.
+            let waiting =
+                if finding.code == ProblemCode::DnsZoneUnavailable { Duration::ZERO } else { waiting };
+            let (status, wait) = look_at_pending(failures, waiting, chance);
+            (Some(status), wait)
+        }
+        DomainStatus::Active if is_elsewhere => (Some(DomainStatus::Moved), look_at_moved(chance)),
+        _ => (None, look_at_moved(chance)),
+    }
+}

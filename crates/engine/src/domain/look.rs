@@ -1,0 +1,155 @@
+//! Looks at a name before anybody asks a CA for it, and decides how it can be proved.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use certmill_acme::Client;
+use certmill_dns::{CaaRecords, LookupError};
+use certmill_model::{
+    ChallengeKind, Check, CheckKind, Checks, Finding, Hostname, ProblemCode, possible_challenges,
+};
+use certmill_store::{Delegation, StoreError};
+
+use super::observed;
+use crate::{Engine, context::LoadBalancers};
+
+/// What is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) name: &'a Hostname,
+    pub(super) delegation: Option<&'a Delegation>,
+    /// An operator said to order whatever is found.
+    pub(super) overridden: bool,
+    /// Look at everything, also at what matters only when something else is wrong.
+    pub(super) closely: bool,
+}
+
+/// What was seen of a name.
+pub(super) struct Look {
+    looks: Vec<Check>,
+    /// The ways in which the name can be proved, the preferred one first.
+    possible: Vec<ChallengeKind>,
+    /// The name has no address of ours, and that is certain.
+    pub(super) is_elsewhere: bool,
+    /// Its owner lets us prove it by DNS.
+    pub(super) is_delegated: bool,
+    met: BTreeSet<IpAddr>,
+    load_balancers: LoadBalancers,
+    caa: Result<CaaRecords, LookupError>,
+}
+
+/// Whether a name can be proved, and how.
+pub(super) enum Verdict {
+    /// By this kind of challenge.
+    By(ChallengeKind),
+    /// Not as it stands: its owner, or an operator, must change something.
+    Not(Finding),
+    /// Not yet: a load balancer that it points at does not answer challenges.
+    NotYet,
+}
+
+/// Looks at the name's records. No CA is asked for anything here.
+pub(super) async fn look(engine: &Engine, subject: Subject<'_>) -> Result<Look, StoreError> {
+    let load_balancers = engine.load_balancers().await?;
+    let resolver = &engine.parts.resolver;
+    let own = async {
+        if subject.name.is_wildcard() { None } else { Some(resolver.addresses(subject.name).await) }
+    };
+    let (addresses, caa) = tokio::join!(own, resolver.caa(subject.name));
+    let addresses =
+        addresses.map(|seen| observed::addresses(subject.name, seen, &load_balancers.addresses()));
+    let points_at_us = addresses.as_ref().is_some_and(|found| found.check.problem.is_none());
+    // Whoever is proved by http-01 needs no delegation.
+    let delegation = match subject.delegation {
+        _ if points_at_us && !subject.closely => None,
+        None => Some(Check::unknown(CheckKind::Delegation, None, Some(no_zone()))),
+        Some(wanted) => {
+            Some(observed::delegation(resolver.delegation(subject.name, &wanted.record_name).await))
+        }
+    };
+    let is_delegated = delegation.as_ref().is_some_and(|check| check.problem.is_none());
+    let is_elsewhere = addresses.as_ref().is_some_and(|found| found.is_elsewhere);
+    let mut possible = possible_challenges(subject.name.is_wildcard(), points_at_us, is_delegated);
+    if possible.is_empty() && subject.overridden {
+        possible =
+            vec![if subject.name.is_wildcard() { ChallengeKind::Dns01 } else { ChallengeKind::Http01 }];
+    }
+    let met = addresses.as_ref().map(|found| found.met.clone()).unwrap_or_default();
+    let looks = addresses.map(|found| found.check).into_iter().chain(delegation).collect();
+    Ok(Look { looks, possible, is_elsewhere, is_delegated, met, load_balancers, caa })
+}
+
+impl Look {
+    /// Whether there is any way to prove the name.
+    pub(super) fn is_possible(&self) -> bool {
+        !self.possible.is_empty()
+    }
+
+    /// Which challenge is met, as far as CAA records and the way of http-01 allow; `ca` is the CA that would be asked, as
+    /// far as it is known.
+    pub(super) async fn verdict(
+        &mut self,
+        engine: &Engine,
+        subject: Subject<'_>,
+        ca: Option<&Client>,
+    ) -> Verdict {
+        let mut first = self.not_possible(subject);
+        for kind in self.possible.clone() {
+            if kind == ChallengeKind::Http01
+                && !self.load_balancers.answer_at(&self.met)
+                && !subject.overridden
+            {
+                return Verdict::NotYet;
+            }
+            match self.objection(engine, subject, ca, kind).await {
+                Some(finding) if !subject.overridden => {
+                    first.get_or_insert(finding);
+                }
+                _ => return Verdict::By(kind),
+            }
+        }
+        Verdict::Not(first.unwrap_or_else(no_zone))
+    }
+
+    /// What was seen, to be stored.
+    pub(super) fn checks(self, engine: &Engine) -> Checks {
+        Checks { looks: self.looks, checked_at: engine.now() }
+    }
+
+    /// What stands in the way when there is no way at all.
+    fn not_possible(&self, subject: Subject<'_>) -> Option<Finding> {
+        if !self.possible.is_empty() {
+            return None;
+        }
+        let wanted = if subject.name.is_wildcard() { CheckKind::Delegation } else { CheckKind::Addresses };
+        self.looks.iter().find(|look| look.kind == wanted)?.problem.clone()
+    }
+
+    /// What speaks against `kind` though the records are right.
+    async fn objection(
+        &mut self,
+        engine: &Engine,
+        subject: Subject<'_>,
+        ca: Option<&Client>,
+        kind: ChallengeKind,
+    ) -> Option<Finding> {
+        let caa = observed::caa(&self.caa, subject.name, kind, &engine.parts.caa_identities, ca);
+        self.put(caa.clone());
+        if caa.problem.is_some() || kind != ChallengeKind::Http01 {
+            return caa.problem;
+        }
+        let http = engine.reach(subject.name, &self.met, subject.closely).await;
+        self.put(http.clone());
+        http.problem
+    }
+
+    fn put(&mut self, check: Check) {
+        self.looks.retain(|look| look.kind != check.kind);
+        self.looks.push(check);
+    }
+}
+
+fn no_zone() -> Finding {
+    let detail =
+        "The platform has no DNS zone for challenges yet; `certmill zone add` sets one up.".to_owned();
+    Finding { code: ProblemCode::DnsZoneUnavailable, detail }
+}
