@@ -25,6 +25,10 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(4);
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// How tokens begin with which we ask ourselves whether this path leads to us. No CA is told one, and what is answered
+/// proves nothing to any.
+const PROBE: &str = "certmill-probe-";
+
 /// How many answers are remembered.
 const CAPACITY: usize = 10_000;
 
@@ -39,6 +43,9 @@ async fn respond(
 ) -> Result<Response, Problem> {
     let token = token.ok().and_then(|Path(token)| ChallengeToken::parse(&token).ok());
     let token = token.ok_or_else(unknown_token)?;
+    if token.as_str().starts_with(PROBE) {
+        return Ok(answer(format!("{}.certmill", token.as_str())));
+    }
     if let Some(key_authorization) = state.challenges.get(&token, Instant::now()) {
         return Ok(answer(key_authorization));
     }

@@ -6,10 +6,12 @@
 mod api;
 mod challenge;
 mod dashboard;
+mod look;
 mod observe;
 mod problem;
 mod public_url;
 mod server;
+mod setup;
 mod state;
 
 pub use api::openapi_json;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use certmill_model::{Chance, Clock, Form, NamePolicy, TemplateRef};
 use certmill_store::Api;
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
-use crate::{PublicUrl, challenge::ChallengeCache};
+use crate::{PublicUrl, challenge::ChallengeCache, look};
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -26,13 +27,16 @@ pub struct WebState {
     pub(crate) chance: Arc<Chance>,
     pub(crate) settings: Arc<WebSettings>,
     pub(crate) challenges: Arc<ChallengeCache>,
+    pub(crate) waiting_for_looks: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
 }
 
 impl WebState {
     /// The state of one server.
     pub fn new(store: Api, clock: Arc<dyn Clock>, chance: Arc<Chance>, settings: WebSettings) -> Self {
-        Self { store, chance, settings: Arc::new(settings), challenges: Arc::default(), clock }
+        let (settings, challenges) = (Arc::new(settings), Arc::default());
+        let waiting_for_looks = Arc::new(Semaphore::new(look::WAITING));
+        Self { store, chance, settings, challenges, waiting_for_looks, clock }
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

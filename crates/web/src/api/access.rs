@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use certmill_model::{DomainId, EventId, Hostname, TenantId};
-use certmill_store::{Caller, Domain, DomainEvent, PlatformTx, StoreError, TenantTx};
+use certmill_store::{Caller, Domain, DomainEvent, PlatformTx, Setup, StoreError, TenantTx};
 use certmill_vault::ApiToken;
 use http::{StatusCode, header::AUTHORIZATION, request::Parts};
 
@@ -90,6 +90,13 @@ impl Reader {
         match self {
             Self::Tenant(tx) => tx.problems_of(domains).await,
             Self::Platform(tx) => tx.problems_of(domains).await,
+        }
+    }
+
+    pub(super) async fn setup(&mut self, domain: DomainId) -> Result<Setup, StoreError> {
+        match self {
+            Self::Tenant(tx) => tx.setup(domain).await,
+            Self::Platform(tx) => tx.setup(domain).await,
         }
     }
 

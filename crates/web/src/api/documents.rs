@@ -1,10 +1,12 @@
 //! What the API answers, in JSON.
 
-use certmill_model::{KeyType, Problem};
+use certmill_model::{Checks, KeyType, Problem};
 use certmill_store::{Domain, DomainEvent, TargetRow};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+
+use super::checks::ChecksDocument;
 
 /// A domain as it stands.
 #[derive(Serialize, ToSchema)]
@@ -46,6 +48,19 @@ pub(super) struct DomainDocument {
     /// When anything of it last changed.
     #[serde(with = "time::serde::rfc3339")]
     updated_at: OffsetDateTime,
+}
+
+/// A domain as it stands, with what was last seen of its name.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "DomainDetails")]
+pub(super) struct DomainDetails {
+    #[serde(flatten)]
+    domain: DomainDocument,
+    /// What was last seen.
+    checks: ChecksDocument,
+    /// When that was; null: not yet.
+    #[serde(with = "time::serde::rfc3339::option")]
+    checked_at: Option<OffsetDateTime>,
 }
 
 /// An open problem of a domain.
@@ -134,6 +149,13 @@ pub(super) struct TargetDocument {
     domains: i64,
     /// Domains of which something is still to be delivered to it.
     pending: i64,
+}
+
+impl DomainDetails {
+    pub(super) fn new(domain: DomainDocument, checks: Option<&Checks>) -> Self {
+        let checked_at = checks.map(|checks| checks.checked_at);
+        Self { domain, checks: checks.map(ChecksDocument::from).unwrap_or_default(), checked_at }
+    }
 }
 
 impl DomainDocument {

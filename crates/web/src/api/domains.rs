@@ -9,7 +9,7 @@ use super::{
     access::{Authenticated, Reader},
     body::PutDomain,
     cursor::cursor,
-    documents::DomainDocument,
+    documents::{DomainDetails, DomainDocument},
     name::DomainName,
     page::{Page, PageQuery, cut},
 };
@@ -24,12 +24,12 @@ const LIST: &str = "domains";
 ///
 /// Answers at once; the certificate is obtained and delivered behind it. Repeating it is harmless.
 #[utoipa::path(
-    put, path = "/v1/domains/{name}", tag = "domains", security(("token" = [])),
+    put, path = "/v1/domains/{name}", operation_id = "put_domain", tag = "domains", security(("token" = [])),
     params(("name" = String, Path, description = "The name, in A-label or U-label form")),
     request_body(content = Option<PutDomain>, content_type = "application/json"),
     responses(
-        (status = 201, description = "Registered", body = DomainDocument),
-        (status = 200, description = "Changed, or wanted just so already", body = DomainDocument),
+        (status = 201, description = "Registered", body = DomainDetails),
+        (status = 200, description = "Changed, or wanted just so already", body = DomainDetails),
         (status = 400, description = "The body is not JSON", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 403, description = "A token of the platform", body = ProblemDocument, content_type = "application/problem+json"),
@@ -44,7 +44,7 @@ pub(super) async fn put(
     caller: Authenticated,
     DomainName(name): DomainName,
     body: PutDomain,
-) -> Result<(StatusCode, Json<DomainDocument>), Problem> {
+) -> Result<(StatusCode, Json<DomainDetails>), Problem> {
     let tenant = caller.tenant()?;
     state.settings.name_policy.check(&name)?;
     let template = body.template(|wanted| state.settings.has_template(wanted))?;
@@ -58,16 +58,15 @@ pub(super) async fn put(
         Put::Created(domain) => (StatusCode::CREATED, domain),
         Put::Changed(domain) | Put::Same(domain) => (StatusCode::OK, domain),
     };
-    let documents = documents(&mut caller.read(&state).await?, vec![domain]).await?;
-    Ok((status, Json(only(documents))))
+    Ok((status, Json(details(&mut caller.read(&state).await?, domain).await?)))
 }
 
 /// Read a domain
 #[utoipa::path(
-    get, path = "/v1/domains/{name}", tag = "domains", security(("token" = [])),
+    get, path = "/v1/domains/{name}", operation_id = "show_domain", tag = "domains", security(("token" = [])),
     params(("name" = String, Path, description = "The name, in A-label or U-label form")),
     responses(
-        (status = 200, description = "The domain", body = DomainDocument),
+        (status = 200, description = "The domain", body = DomainDetails),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "Not registered by this caller", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "Not a name", body = ProblemDocument, content_type = "application/problem+json"),
@@ -77,20 +76,20 @@ pub(super) async fn show(
     State(state): State<WebState>,
     caller: Authenticated,
     DomainName(name): DomainName,
-) -> Result<Json<DomainDocument>, Problem> {
+) -> Result<Json<DomainDetails>, Problem> {
     let mut reader = caller.read(&state).await?;
     let domain = reader.find_domain(&name).await?;
-    Ok(Json(only(documents(&mut reader, vec![domain]).await?)))
+    Ok(Json(details(&mut reader, domain).await?))
 }
 
 /// Remove a domain
 ///
 /// It is taken off the load balancers behind the answer. Repeating it is harmless until the domain is gone.
 #[utoipa::path(
-    delete, path = "/v1/domains/{name}", tag = "domains", security(("token" = [])),
+    delete, path = "/v1/domains/{name}", operation_id = "delete_domain", tag = "domains", security(("token" = [])),
     params(("name" = String, Path, description = "The name, in A-label or U-label form")),
     responses(
-        (status = 202, description = "Being removed", body = DomainDocument),
+        (status = 202, description = "Being removed", body = DomainDetails),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 403, description = "A token of the platform", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "Not registered by this caller", body = ProblemDocument, content_type = "application/problem+json"),
@@ -101,22 +100,21 @@ pub(super) async fn delete(
     State(state): State<WebState>,
     caller: Authenticated,
     DomainName(name): DomainName,
-) -> Result<(StatusCode, Json<DomainDocument>), Problem> {
+) -> Result<(StatusCode, Json<DomainDetails>), Problem> {
     let mut tx = state.store.tenant(caller.tenant()?).await?;
     if !tx.delete_domain(&name, &state.chance, state.now()).await? {
         return Err(Problem::no_such_domain());
     }
     let domain = tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     tx.commit().await?;
-    let documents = documents(&mut caller.read(&state).await?, vec![domain]).await?;
-    Ok((StatusCode::ACCEPTED, Json(only(documents))))
+    Ok((StatusCode::ACCEPTED, Json(details(&mut caller.read(&state).await?, domain).await?)))
 }
 
 /// List domains by name
 ///
 /// A tenant sees its own, the platform everybody's.
 #[utoipa::path(
-    get, path = "/v1/domains", tag = "domains", security(("token" = [])),
+    get, path = "/v1/domains", operation_id = "list_domains", tag = "domains", security(("token" = [])),
     params(
         ("limit" = Option<u16>, Query, description = "Entries on a page, 1 to 1000; 100 by default"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
@@ -148,6 +146,14 @@ async fn try_put(state: &WebState, tenant: TenantId, wish: &DomainWish) -> Resul
     Ok(put)
 }
 
+/// The document of `domain`, with its problems and what was last seen of it.
+pub(super) async fn details(reader: &mut Reader, domain: Domain) -> Result<DomainDetails, Problem> {
+    let id = domain.domain_id;
+    let problems = reader.problems(&[id]).await?.into_iter().map(|(_, problem)| problem).collect();
+    let checks = reader.setup(id).await?.checks;
+    Ok(DomainDetails::new(DomainDocument::new(domain, problems), checks.as_ref()))
+}
+
 /// The documents of `domains`, with the problems of all of them read at once.
 async fn documents(reader: &mut Reader, domains: Vec<Domain>) -> Result<Vec<DomainDocument>, Problem> {
     let ids: Vec<DomainId> = domains.iter().map(|domain| domain.domain_id).collect();
@@ -159,8 +165,4 @@ async fn documents(reader: &mut Reader, domains: Vec<Domain>) -> Result<Vec<Doma
         DomainDocument::new(domain, problems)
     };
     Ok(domains.into_iter().map(document).collect())
-}
-
-fn only(documents: Vec<DomainDocument>) -> DomainDocument {
-    documents.into_iter().next().expect("one domain gives one document")
 }

@@ -2,12 +2,14 @@
 
 mod access;
 mod body;
+mod checks;
 mod cursor;
 mod documents;
 mod domains;
 mod name;
 mod page;
 mod probes;
+mod setup;
 mod targets;
 mod timeline;
 
@@ -40,6 +42,8 @@ fn documented() -> OpenApiRouter<WebState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(domains::list))
         .routes(routes!(domains::put, domains::show, domains::delete))
+        .routes(routes!(setup::show))
+        .routes(routes!(checks::post))
         .routes(routes!(timeline::show))
         .routes(routes!(targets::list))
         .routes(routes!(probes::livez))

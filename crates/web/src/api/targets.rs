@@ -19,7 +19,7 @@ pub(super) struct Targets {
 
 /// List load balancers by name
 #[utoipa::path(
-    get, path = "/v1/targets", tag = "targets", security(("token" = [])),
+    get, path = "/v1/targets", operation_id = "list_targets", tag = "targets", security(("token" = [])),
     responses(
         (status = 200, description = "Every load balancer", body = Targets),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),

@@ -17,7 +17,7 @@ use crate::{
 
 /// Read what happened to a domain, oldest first
 #[utoipa::path(
-    get, path = "/v1/domains/{name}/timeline", tag = "domains", security(("token" = [])),
+    get, path = "/v1/domains/{name}/timeline", operation_id = "show_timeline", tag = "domains", security(("token" = [])),
     params(
         ("name" = String, Path, description = "The name, in A-label or U-label form"),
         ("limit" = Option<u16>, Query, description = "Entries on a page, 1 to 1000; 100 by default"),

@@ -3,6 +3,7 @@
 mod api;
 mod bad_bodies;
 mod bad_names;
+mod checks;
 mod cursors;
 mod dashboard;
 mod errors;
@@ -10,4 +11,5 @@ mod openapi;
 mod readiness;
 mod responder;
 mod sessions;
+mod setup;
 mod support;

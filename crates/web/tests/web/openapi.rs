@@ -20,9 +20,15 @@ async fn the_description_is_served_and_names_every_route() {
         "/readyz",
         "/v1/domains",
         "/v1/domains/{name}",
+        "/v1/domains/{name}/check",
+        "/v1/domains/{name}/setup",
         "/v1/domains/{name}/timeline",
         "/v1/targets",
         "/version",
     ];
     assert_eq!(paths, expected);
+    let methods = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
+    let ids: Vec<_> = methods.map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
+    let unique: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(unique.len(), ids.len(), "{ids:?}");
 }

@@ -50,3 +50,20 @@ async fn only_the_exact_token_is_answered() {
     }
     assert_eq!(bench.get("/.well-known/acme-challenge/AbC-123_x").send().await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn our_own_probe_is_answered_without_the_database_and_only_in_its_own_form() {
+    let bench = Bench::new().await;
+    // Every connection of the pool is taken: whoever needs one waits for long.
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        taken.push(bench.api.platform().await.unwrap());
+    }
+    let probe = bench.get("/.well-known/acme-challenge/certmill-probe-a1B2_c3").send().await;
+    assert_eq!((probe.status, probe.text.as_str()), (StatusCode::OK, "certmill-probe-a1B2_c3.certmill"));
+    assert_eq!(probe.header("content-type"), "application/octet-stream");
+    for odd in ["certmill-probe-a.b", "certmill-probe-%3Cb%3E", "certmill-probe-%0d%0a"] {
+        let answer = bench.get(&format!("/.well-known/acme-challenge/{odd}")).send().await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{odd}");
+    }
+}

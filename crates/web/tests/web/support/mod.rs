@@ -2,6 +2,7 @@
 
 mod cluster;
 pub(crate) mod exchange;
+pub(crate) mod looks;
 mod seed;
 
 use std::sync::Arc;

@@ -18,7 +18,12 @@ use super::Bench;
 impl Bench {
     /// Adds a load balancer.
     pub(crate) async fn add_target(&self, name: &str) -> TargetId {
-        let address: SocketAddr = "203.0.113.7:443".parse().unwrap();
+        self.add_target_at(name, "203.0.113.7:443").await
+    }
+
+    /// Adds a load balancer at `address`.
+    pub(crate) async fn add_target_at(&self, name: &str, address: &str) -> TargetId {
+        let address: SocketAddr = address.parse().unwrap();
         let target = NewTarget {
             target_id: TargetId::new(&self.chance, self.now()),
             name: Label::parse(name).unwrap(),
@@ -135,7 +140,7 @@ impl Bench {
         self.engine.fail(&domain.lease, &failure, &self.chance, self.now()).await.unwrap();
     }
 
-    async fn claim(&self, name: &str) -> ClaimedDomain {
+    pub(super) async fn claim(&self, name: &str) -> ClaimedDomain {
         let name = Hostname::parse(name).unwrap();
         let mut tx = self.api.platform().await.unwrap();
         let domain = tx.find_domain(&name).await.unwrap().expect("a registered domain");

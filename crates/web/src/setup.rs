@@ -1,0 +1,153 @@
+//! The DNS records that a name's owner is to set, beside what was seen of them.
+
+use std::net::IpAddr;
+
+use certmill_model::{
+    ChallengeKind, Check, CheckKind, CheckResult, Finding, Hostname, ProblemCode, possible_challenges,
+};
+use certmill_store::Setup;
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// It brings shoppers to the load balancers.
+    Traffic,
+    /// It lets us prove the name by DNS (RFC 8555 section 8.4), once and for ever.
+    Certificate,
+}
+
+/// A record that is wanted, and what is there.
+#[derive(Debug)]
+pub(crate) struct WantedRecord {
+    /// What counts first is 1; of the records of one rank any one will do.
+    pub(crate) rank: u8,
+    pub(crate) purpose: Purpose,
+    /// Whether the name does not work without it.
+    pub(crate) required: bool,
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) name_unicode: String,
+    /// The name as a form wants it that appends the zone's name itself.
+    pub(crate) host: String,
+    pub(crate) zone: String,
+    /// `None`: the platform has no zone to point into.
+    pub(crate) value: Option<String>,
+    pub(crate) result: CheckResult,
+    pub(crate) seen: Vec<String>,
+    pub(crate) seen_from: Option<String>,
+    pub(crate) problem: Option<Finding>,
+}
+
+/// The records that the owner of `name` is to set, what counts first in front.
+pub(crate) fn wanted_records(name: &Hostname, setup: &Setup) -> Vec<WantedRecord> {
+    let mut records: Vec<_> =
+        setup.addresses.iter().map(|address| traffic_record(name, *address, setup)).collect();
+    records.push(certificate_record(name, setup));
+    records.sort_by_key(|record| record.rank);
+    records
+}
+
+/// What is wrong that no record of [`wanted_records`] mends.
+pub(crate) fn other_problems(setup: &Setup) -> Vec<Finding> {
+    let no_targets = setup.addresses.is_empty().then(|| Finding {
+        code: ProblemCode::NoTargets,
+        detail: "No load balancer is registered yet, so there is no address to point at.".to_owned(),
+    });
+    let found = [CheckKind::Caa, CheckKind::Http].into_iter().filter_map(|kind| look(setup, kind));
+    no_targets.into_iter().chain(found.filter_map(|look| look.problem.clone())).collect()
+}
+
+/// How the name would be proved as it was last seen, and why so.
+pub(crate) fn challenge(name: &Hostname, setup: &Setup) -> (Option<ChallengeKind>, &'static str) {
+    let passed = |kind| setup.checks.as_ref().is_some_and(|checks| checks.passed(kind));
+    let delegated = passed(CheckKind::Delegation);
+    let possible = possible_challenges(name.is_wildcard(), passed(CheckKind::Addresses), delegated);
+    let kind = possible.first().copied();
+    let why = match kind {
+        Some(ChallengeKind::Http01) => "The name points at the load balancers.",
+        Some(ChallengeKind::Dns01) if name.is_wildcard() => "The CNAME record is right.",
+        Some(ChallengeKind::Dns01) => {
+            "The name does not point at the load balancers, but its CNAME record is right."
+        }
+        None if setup.checks.is_none() => "The name has not been looked at yet.",
+        None if name.is_wildcard() => "A wildcard needs the CNAME record, which is not right yet.",
+        None => "The name does not point at the load balancers, and it has no right CNAME record either.",
+    };
+    (kind, why)
+}
+
+fn traffic_record(name: &Hostname, address: IpAddr, setup: &Setup) -> WantedRecord {
+    let look = look(setup, CheckKind::Addresses);
+    let result = match look {
+        // Another of the addresses is there, and one is enough.
+        Some(look) if look.result == CheckResult::Pass && !shows(look, address) => CheckResult::Unknown,
+        look => result_of(look),
+    };
+    WantedRecord {
+        rank: if name.is_wildcard() { 2 } else { 1 },
+        purpose: Purpose::Traffic,
+        // Names below a wildcard may each have records of their own.
+        required: !name.is_wildcard(),
+        kind: if address.is_ipv4() { "A" } else { "AAAA" },
+        name: name.to_string(),
+        name_unicode: name.to_unicode(),
+        host: host(name.as_str(), name.registered_domain()),
+        zone: name.registered_domain().to_owned(),
+        value: Some(address.to_string()),
+        result,
+        seen: look.map(|look| look.seen.clone()).unwrap_or_default(),
+        seen_from: look.and_then(|look| look.server.clone()),
+        problem: look.and_then(|look| look.problem.clone()),
+    }
+}
+
+fn certificate_record(name: &Hostname, setup: &Setup) -> WantedRecord {
+    let look = look(setup, CheckKind::Delegation).filter(|_| setup.delegation.is_some());
+    let full = format!("_acme-challenge.{}", name.base());
+    let unicode = name.to_unicode();
+    let no_zone = || Finding {
+        code: ProblemCode::DnsZoneUnavailable,
+        detail: "The platform has no DNS zone for this yet.".to_owned(),
+    };
+    WantedRecord {
+        rank: if name.is_wildcard() { 1 } else { 2 },
+        purpose: Purpose::Certificate,
+        required: name.is_wildcard(),
+        kind: "CNAME",
+        name_unicode: format!("_acme-challenge.{}", unicode.strip_prefix("*.").unwrap_or(&unicode)),
+        host: host(&full, name.registered_domain()),
+        name: full,
+        zone: name.registered_domain().to_owned(),
+        value: setup.delegation.clone(),
+        result: result_of(look),
+        seen: look.map(|look| look.seen.clone()).unwrap_or_default(),
+        seen_from: look.and_then(|look| look.server.clone()),
+        problem: match setup.delegation {
+            Some(_) => look.and_then(|look| look.problem.clone()),
+            None => Some(no_zone()),
+        },
+    }
+}
+
+fn look(setup: &Setup, kind: CheckKind) -> Option<&Check> {
+    setup.checks.as_ref().and_then(|checks| checks.of(kind))
+}
+
+fn result_of(look: Option<&Check>) -> CheckResult {
+    look.map_or(CheckResult::Unknown, |look| look.result)
+}
+
+/// Whether `address` is among what was seen, as in `shop.example A 192.0.2.7`.
+fn shows(look: &Check, address: IpAddr) -> bool {
+    let value = |seen: &String| seen.rsplit(' ').next().and_then(|value| value.parse().ok());
+    look.seen.iter().filter_map(value).any(|seen: IpAddr| seen == address)
+}
+
+/// `name` without the name of its zone; `@` is the zone itself (RFC 1035 section 5.1).
+fn host(name: &str, zone: &str) -> String {
+    match name.strip_suffix(zone) {
+        Some("") => "@".to_owned(),
+        Some(rest) => rest.trim_end_matches('.').to_owned(),
+        None => name.to_owned(),
+    }
+}
