@@ -193,6 +193,8 @@ impl Azure {
             "ResourceGroupNotFound" | "InvalidResourceGroup" => settings("resource_group"),
             "ParentResourceNotFound" | "ResourceNotFound" | "NotFound" => settings("zone"),
             "InvalidAuthenticationTokenTenant" => settings("tenant_id"),
+            // It is somebody in between who answers.
+            "" => answer.retry(""),
             _ if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 settings("client_id")
             }

@@ -181,7 +181,9 @@ impl Cloudflare {
         let has = |codes: &[i64]| errors.iter().any(|error| codes.contains(&error.code));
         let words = errors.first().map(|error| words(&error.code.to_string(), &error.message, &self.token));
         let words = words.unwrap_or_default();
-        let is_unauthorized = matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        // Without an error of the API's own it is somebody in between who forbids it.
+        let is_unauthorized =
+            !errors.is_empty() && matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         if has(&NO_SUCH_ZONE) {
             ProviderError::settings("zone_id", format!("Cloudflare says: {words}"))
         } else if is_unauthorized || has(&[BAD_HEADERS]) {

@@ -79,17 +79,17 @@ pub(super) async fn within<T>(
 /// Foreign words as they may be shown and stored: bounded, printable, and never with the secret in them.
 pub(super) fn quote(words: &str, secret: &str) -> String {
     let words = if secret.is_empty() { words.to_owned() } else { words.replace(secret, "(the secret)") };
-    let mut quote = String::new();
-    for word in words.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !quote.is_empty() {
-            quote.push(' ');
-        }
-        quote.push_str(word);
-    }
+    let quote = printable(&words);
     match quote.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("{} …", &quote[..end]),
         None => quote,
     }
+}
+
+/// Words in one line, without what would move a terminal's cursor.
+pub(super) fn printable(words: &str) -> String {
+    let words = words.split(|c: char| c.is_whitespace() || c.is_control());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// An error with its causes, which say what the error itself does not.

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    DnsProvider, InvalidProvider, ProviderError, TxtRecord, error::quote, settings::timeout, zone::Zone,
+    DnsProvider, InvalidProvider, ProviderError, TxtRecord, error::printable, settings::timeout, zone::Zone,
 };
 
 /// What is kept of what a program wrote on standard error: its end, in bytes.
@@ -173,7 +173,7 @@ fn not_started(setting: &'static str, what: &str, error: &io::Error) -> Provider
 }
 
 fn failed(what: &str, status: ExitStatus, complaint: &[u8]) -> ProviderError {
-    let complaint = quote(&String::from_utf8_lossy(complaint), "");
+    let complaint = printable(&String::from_utf8_lossy(complaint));
     let words = if complaint.is_empty() { "it said nothing on standard error".to_owned() } else { complaint };
     ProviderError::retry(format!("{what} ended with {status}: {words}"))
 }

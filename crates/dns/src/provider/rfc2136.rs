@@ -20,6 +20,7 @@ use hickory_proto::{
     },
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use self::exchange::Protocol;
@@ -29,6 +30,10 @@ use super::{
     settings::{ten_seconds, timeout},
     zone::Zone,
 };
+
+/// More would be for nothing: a server makes one change of a zone after the other, and BIND drops those that come while
+/// 100 wait (`update-quota`).
+const AT_ONCE: usize = 32;
 
 /// How far the clocks may be apart, in seconds (recommended in RFC 8945 section 10).
 const FUDGE: u16 = 300;
@@ -60,6 +65,7 @@ pub(super) struct Rfc2136 {
     /// For people.
     key: String,
     timeout: Duration,
+    turns: Semaphore,
     clock: Arc<dyn Clock>,
 }
 
@@ -81,6 +87,7 @@ impl Rfc2136 {
             signer: signer(settings, credentials)?,
             key: format!("{} ({})", settings.key_name, settings.algorithm),
             timeout: timeout(settings.timeout_seconds)?,
+            turns: Semaphore::new(AT_ONCE),
             clock,
         })
     }
@@ -94,15 +101,17 @@ impl Rfc2136 {
         let name = self.zone.relative(record.name).and_then(|_| absolute(record.name))?;
         let zone = absolute(self.zone.name())?;
         let message = make(record_set(name, record.value), zone);
-        let asked_at = self.clock.now().unix_timestamp();
-        let (question, verifier) = self.sign(message, asked_at)?;
         let whom = self.server.to_string();
-        let answer = within(self.timeout, &whom, async {
+        within(self.timeout, &whom, async {
+            let _turn = self.turns.acquire().await.expect("nobody closes the semaphore");
+            let time = self.clock.now().unix_timestamp();
+            let (question, verifier) = self.sign(message, time)?;
             let answer = exchange::exchange(self.server, self.protocol, &question).await;
-            answer.map_err(|error| ProviderError::retry(format!("{whom} cannot be reached: {error}")))
-        });
-        let asked = answer::Asked { server: self.server, key: &self.key, name: record.name, time: asked_at };
-        answer::read(&answer.await?, verifier, &asked)
+            let unreachable = |error| ProviderError::retry(format!("{whom} cannot be reached: {error}"));
+            let asked = answer::Asked { server: self.server, key: &self.key, name: record.name, time };
+            answer::read(&answer.map_err(unreachable)?, verifier, &asked)
+        })
+        .await
     }
 
     fn sign(&self, mut message: Message, at: i64) -> Result<(Vec<u8>, TSigVerifier), ProviderError> {

@@ -178,7 +178,8 @@ impl Route53 {
             }
             "AccessDenied" | "AccessDeniedException" => settings("access_key_id"),
             "NoSuchHostedZone" | "InvalidInput" => settings("hosted_zone_id"),
-            _ if answer.status == StatusCode::FORBIDDEN => settings("access_key_id"),
+            // Without a code it is somebody in between who forbids it.
+            code if answer.status == StatusCode::FORBIDDEN && !code.is_empty() => settings("access_key_id"),
             _ => answer.retry(&words),
         }
     }
