@@ -25,6 +25,8 @@ pub struct Description {
     pub dns_server: SocketAddr,
     /// The key that may change everything in the zone `test`.
     pub dns_key: TsigKey,
+    /// The zone in which certmill may write.
+    pub acme_zone: AcmeZone,
     /// The load balancers, all with the same ports.
     pub load_balancers: Vec<LoadBalancer>,
     /// The private key that every load balancer lets in, in OpenSSH's format.
@@ -39,6 +41,22 @@ pub struct Description {
     pub mail_directory: PathBuf,
 }
 
+/// A dynamic zone, as a platform sets one up for TXT records of challenges.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AcmeZone {
+    /// Its name, `acme.test`.
+    pub name: String,
+    /// The server that takes updates, over UDP and TCP, and lets everybody transfer the zone.
+    pub primary: SocketAddr,
+    /// The server that follows the primary.
+    pub secondary: SocketAddr,
+    /// The keys that may change TXT records and nothing else: `certmill` (hmac-sha512), `certmill-sha256`,
+    /// `certmill-sha384`.
+    pub keys: Vec<TsigKey>,
+    /// A key that the primary knows and that may do nothing.
+    pub stranger: TsigKey,
+}
+
 /// A key for signed dynamic updates (RFC 8945). Made for one lab and gone with it, hence no secret type.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct TsigKey {
@@ -48,8 +66,10 @@ pub struct TsigKey {
     pub algorithm: String,
     /// The secret in base64.
     pub secret: String,
-    /// The same in a file, as nsupdate reads it.
+    /// Key, algorithm and secret in a file, as nsupdate reads it.
     pub file: PathBuf,
+    /// The secret alone in a file.
+    pub secret_file: PathBuf,
 }
 
 /// A machine as one rents it: ssh, rsync and nginx.
@@ -89,12 +109,8 @@ impl Description {
             acme_ca_file: directory.join("acme/ca.pem"),
             acme_management_url: format!("https://{}", network.pebble_management()),
             dns_server: network.dns(),
-            dns_key: TsigKey {
-                name: "lab".to_owned(),
-                algorithm: "hmac-sha512".to_owned(),
-                secret: String::new(),
-                file: directory.join("dns/lab.key"),
-            },
+            dns_key: TsigKey::plan(directory, "lab", "hmac-sha512"),
+            acme_zone: AcmeZone::plan(directory, network),
             load_balancers: (1..=load_balancers)
                 .map(|number| LoadBalancer::plan(directory, network, number, user))
                 .collect(),
@@ -124,6 +140,40 @@ impl Description {
     /// Pretty-printed.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("paths of a lab are UTF-8")
+    }
+}
+
+impl AcmeZone {
+    fn plan(directory: &Path, network: &Network) -> Self {
+        let keys = [
+            ("certmill", "hmac-sha512"),
+            ("certmill-sha256", "hmac-sha256"),
+            ("certmill-sha384", "hmac-sha384"),
+        ];
+        Self {
+            name: "acme.test".to_owned(),
+            primary: network.dns(),
+            secondary: network.dns_secondary(),
+            keys: keys.map(|(name, algorithm)| TsigKey::plan(directory, name, algorithm)).into(),
+            stranger: TsigKey::plan(directory, "stranger", "hmac-sha512"),
+        }
+    }
+
+    /// The key that certmill has.
+    pub fn key(&self) -> &TsigKey {
+        &self.keys[0]
+    }
+}
+
+impl TsigKey {
+    fn plan(directory: &Path, name: &str, algorithm: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            algorithm: algorithm.to_owned(),
+            secret: String::new(),
+            file: directory.join(format!("dns/{name}.key")),
+            secret_file: directory.join(format!("dns/{name}.secret")),
+        }
     }
 }
 

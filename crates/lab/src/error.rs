@@ -25,7 +25,7 @@ pub enum LabError {
     },
 
     /// End other labs: every network is in use.
-    #[error("none of the networks 127.64.0.0/24 to 127.127.255.0/24 is free")]
+    #[error("none of the networks 127.64.0.0/24 to 127.95.255.0/24 is free")]
     NoFreeNetwork,
 
     /// Read the part's own words.

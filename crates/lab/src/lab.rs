@@ -110,6 +110,13 @@ impl Lab {
         names::remove(&self.programs.nsupdate, &self.description, name).await
     }
 
+    /// The TXT records of the zone that certmill writes in, by name, as its primary has them.
+    pub async fn txt_records(&self) -> Result<Vec<(String, String)>, LabError> {
+        let (dig, zone) = (self.programs.dig.clone(), self.description.acme_zone.clone());
+        let records = spawn_blocking(move || names::txt_records(&dig, &zone));
+        records.await.expect("running a program does not panic")
+    }
+
     /// Ends every process of the lab, and every other that works in its directory or names it, and removes the
     /// directory.
     pub async fn down(mut self) -> Result<(), LabError> {

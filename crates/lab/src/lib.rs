@@ -1,6 +1,6 @@
 //! Not shipped: the real parts on one machine, for demo, tests and benchmarks.
 //!
-//! A [`Lab`] is a PostgreSQL, an ACME server (pebble), an authoritative DNS server (BIND), load balancers
+//! A [`Lab`] is a PostgreSQL, an ACME server (pebble), two authoritative DNS servers (BIND), load balancers
 //! (nginx and sshd each), a shop behind them and a mail sink, all on loopback addresses of its own and in a
 //! directory of its own. Any number of labs run side by side, as root and as a plain user.
 //!
@@ -25,7 +25,7 @@ pub mod service;
 pub mod shopper;
 mod sweep;
 
-pub use crate::description::{Description, LoadBalancer, TsigKey};
+pub use crate::description::{AcmeZone, Description, LoadBalancer, TsigKey};
 pub use crate::error::LabError;
 pub use crate::lab::{Lab, Options};
 pub use crate::names::Record;

@@ -1,15 +1,15 @@
-//! Changes of the zone `test` while the lab runs.
+//! Changes of the zone `test` while the lab runs, and looks at the zone that certmill writes in.
 
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{self, Stdio};
 
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::description::Description;
+use crate::description::{AcmeZone, Description};
 use crate::error::{LabError, doing};
 
 /// Names in one update message: 65,535 bytes are the limit of a message (RFC 1035 section 4.2.2).
@@ -95,6 +95,27 @@ pub(crate) async fn set_addresses(
 pub(crate) async fn remove(nsupdate: &Path, description: &Description, name: &str) -> Result<(), LabError> {
     let script = format!("{}update delete {}.\nsend\n", preamble(description), name.trim_end_matches('.'));
     run(nsupdate, description, &script).await
+}
+
+/// The TXT records of the dynamic zone as its primary has them: names without the last dot, and their texts.
+pub(crate) fn txt_records(dig: &Path, zone: &AcmeZone) -> Result<Vec<(String, String)>, LabError> {
+    let mut command = process::Command::new(dig);
+    command.arg(format!("@{}", zone.primary.ip())).arg("-p").arg(zone.primary.port().to_string());
+    command.args(["+noall", "+answer", "+onesoa", "+time=5", &zone.name, "AXFR"]);
+    let answer = crate::process::run("dig", &mut command)?;
+    // A transfer that was refused is a success of dig's, and a comment.
+    if !answer.contains("SOA") {
+        return Err(LabError::ProgramFailed { program: "dig", output: answer });
+    }
+    Ok(answer.lines().filter_map(txt_record).collect())
+}
+
+/// Out of `name TTL IN TXT "text"`.
+fn txt_record(line: &str) -> Option<(String, String)> {
+    let mut fields = line.split_whitespace();
+    let name = fields.next()?.trim_end_matches('.').to_owned();
+    let text = fields.skip(1).skip_while(|field| *field == "IN").collect::<Vec<_>>().join(" ");
+    Some((name, text.strip_prefix("TXT ")?.trim_matches('"').to_owned()))
 }
 
 fn preamble(description: &Description) -> String {

@@ -7,12 +7,12 @@ use crate::error::LabError;
 
 /// Second octets of the networks: far from what other programs use of 127.0.0.0/8.
 const FIRST: u16 = 64;
-const COUNT: u16 = 64 * 256;
+const COUNT: u16 = 32 * 256;
 /// On the network's first address: whoever listens there has the network.
 const RESERVATION_PORT: u16 = 7999;
 /// The last octet of the first load balancer.
 const LOAD_BALANCERS: u8 = 11;
-/// Below the ports that the kernel hands out for outgoing connections; one for each network.
+/// Below the ports that the kernel hands out for outgoing connections; two for each network.
 const DNS_PORTS: u16 = 10_000;
 
 /// A network 127.A.B.0/24, reserved as long as this value lives.
@@ -35,15 +35,15 @@ impl Network {
     fn try_reserve(number: u16, load_balancers: u8) -> Option<Self> {
         let reservation = TcpListener::bind((address(number, 1), RESERVATION_PORT)).ok()?;
         let network = Self { number, _reservation: reservation };
-        let dns = network.dns();
+        let dns = [network.dns(), network.dns_secondary()];
         let mut needed = vec![network.pebble(), network.pebble_management(), network.responder()];
-        needed.extend([network.shop(), network.smtp(), dns]);
+        needed.extend([network.shop(), network.smtp()].into_iter().chain(dns));
         for load_balancer in 1..=load_balancers {
             let address = network.load_balancer(load_balancer);
             needed.extend([Self::HTTP, Self::HTTPS, Self::SSH].map(|port| SocketAddr::new(address, port)));
         }
         let free = needed.into_iter().all(|address| TcpListener::bind(address).is_ok());
-        (free && UdpSocket::bind(dns).is_ok()).then_some(network)
+        (free && dns.into_iter().all(|address| UdpSocket::bind(address).is_ok())).then_some(network)
     }
 
     pub(crate) const HTTP: u16 = 8080;
@@ -77,7 +77,12 @@ impl Network {
 
     /// Outside of the network: named listens only on addresses that an interface has.
     pub(crate) fn dns(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DNS_PORTS + self.number)
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DNS_PORTS + 2 * self.number)
+    }
+
+    /// The same for the second name server.
+    pub(crate) fn dns_secondary(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DNS_PORTS + 2 * self.number + 1)
     }
 
     fn at(&self, host: u8, port: u16) -> SocketAddr {
@@ -99,12 +104,13 @@ mod tests {
         let one = Network::reserve(2).unwrap();
         let other = Network::reserve(2).unwrap();
         assert_ne!(one.load_balancer(1), other.load_balancer(1));
-        assert_ne!(one.dns(), other.dns());
+        let ports = [one.dns(), one.dns_secondary(), other.dns(), other.dns_secondary()];
+        assert_eq!(ports.into_iter().collect::<std::collections::HashSet<_>>().len(), 4);
     }
 
     #[test]
-    fn the_networks_are_127_64_to_127_127() {
+    fn the_networks_are_127_64_to_127_95() {
         assert_eq!(address(0, 1), Ipv4Addr::new(127, 64, 0, 1));
-        assert_eq!(address(COUNT - 1, 9), Ipv4Addr::new(127, 127, 255, 9));
+        assert_eq!(address(COUNT - 1, 9), Ipv4Addr::new(127, 95, 255, 9));
     }
 }

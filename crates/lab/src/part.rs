@@ -7,8 +7,10 @@ pub enum Part {
     Postgres,
     /// The ACME server. It forgets everything when it ends, its root certificate too.
     Pebble,
-    /// The authoritative DNS server of the zone `test`.
+    /// The authoritative DNS server of the zone `test`, and the primary of `acme.test`.
     Bind,
+    /// The secondary DNS server of the zone `acme.test`.
+    Secondary,
     /// The nginx of a load balancer.
     Nginx(u8),
     /// The sshd of a load balancer.
@@ -23,7 +25,8 @@ impl Part {
     /// Every part of a lab except the database, which is not our child.
     pub(crate) fn children(load_balancers: u8) -> Vec<Self> {
         let each = (1..=load_balancers).flat_map(|number| [Self::Nginx(number), Self::Sshd(number)]);
-        [Self::Pebble, Self::Bind, Self::Shop, Self::Mail].into_iter().chain(each).collect()
+        let single = [Self::Pebble, Self::Bind, Self::Secondary, Self::Shop, Self::Mail];
+        single.into_iter().chain(each).collect()
     }
 }
 
@@ -33,6 +36,7 @@ impl fmt::Display for Part {
             Self::Postgres => formatter.write_str("postgres"),
             Self::Pebble => formatter.write_str("pebble"),
             Self::Bind => formatter.write_str("bind"),
+            Self::Secondary => formatter.write_str("secondary"),
             Self::Nginx(number) => write!(formatter, "lb{number}-nginx"),
             Self::Sshd(number) => write!(formatter, "lb{number}-sshd"),
             Self::Shop => formatter.write_str("shop"),

@@ -13,6 +13,7 @@ pub(crate) const PYTHON: &str = "/usr/bin/python3";
 const AIOSMTPD: &str = "/usr/lib/python3/dist-packages/aiosmtpd";
 
 /// Paths of the programs of all parts.
+#[derive(Clone)]
 pub(crate) struct Programs {
     pub(crate) pebble: PathBuf,
     pub(crate) named: PathBuf,

@@ -11,6 +11,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 pub use self::api::{Answer, Api, domain_path};
+pub use self::configuration::CAA_IDENTITY;
 pub use self::error::ServiceError;
 pub use self::running::{Role, Running};
 use crate::description::{Description, LoadBalancer};
@@ -26,7 +27,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Everything before the first start: [`Self::prepare`], the schema, and every load balancer as a target.
+    /// Everything before the first start: [`Self::prepare`], the schema, every load balancer as a target, and the zone for
+    /// challenges.
     ///
     /// `environment` is set for every command and process: `CERTMILL_…` variables go before the configuration file.
     pub async fn set_up(lab: &Lab, environment: &[(&str, &str)]) -> Result<Self, ServiceError> {
@@ -35,6 +37,7 @@ impl Service {
         for load_balancer in &lab.description().load_balancers {
             service.add_target(load_balancer).await?;
         }
+        service.add_zone().await?;
         Ok(service)
     }
 
@@ -72,6 +75,18 @@ impl Service {
     pub async fn add_target(&self, load_balancer: &LoadBalancer) -> Result<(), ServiceError> {
         let arguments = self.target_arguments(load_balancer);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.run(&arguments).await.map(drop)
+    }
+
+    /// Adds the lab's dynamic zone, written by RFC 2136 and looked at on both of its name servers.
+    pub async fn add_zone(&self) -> Result<(), ServiceError> {
+        let (acme, key) = (&self.description.acme_zone, self.description.acme_zone.key());
+        let (primary, secondary) = (acme.primary.to_string(), acme.secondary.to_string());
+        let secret_file = key.secret_file.display().to_string();
+        let server = ["--provider", "rfc2136", "--server", &primary, "--protocol", "udp"];
+        let key = ["--key-name", &key.name, "--algorithm", &key.algorithm, "--secret-file", &secret_file];
+        let name_servers = ["--name-server", &primary, "--name-server", &secondary];
+        let arguments = [&["zone", "add", &acme.name], &server[..], &key, &name_servers].concat();
         self.run(&arguments).await.map(drop)
     }
 

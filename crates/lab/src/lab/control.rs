@@ -10,7 +10,7 @@ use super::Lab;
 use crate::error::{LabError, doing};
 use crate::part::Part;
 use crate::parts::pebble::PebbleOptions;
-use crate::parts::{bind, mail, nginx, pebble, sshd};
+use crate::parts::{bind, mail, nginx, pebble, secondary, sshd};
 use crate::process::{self, Launch, Starting};
 
 impl Lab {
@@ -61,6 +61,21 @@ impl Lab {
         self.restart(Part::Pebble).await
     }
 
+    /// Restarts the secondary name server so that it answers from its copy and follows the primary no more.
+    pub async fn make_secondary_stale(&self) -> Result<(), LabError> {
+        secondary::go_stale(&self.description)?;
+        self.restart(Part::Secondary).await
+    }
+
+    /// Restarts the secondary name server so that it follows, and returns when it has what the primary has.
+    pub async fn make_secondary_follow(&self) -> Result<(), LabError> {
+        secondary::follow(&self.description)?;
+        self.restart(Part::Secondary).await?;
+        let (description, programs) = (self.description.clone(), self.programs.clone());
+        let wait = move || secondary::wait_until_equal(&description, &programs);
+        spawn_blocking(wait).await.expect("running a program does not panic")
+    }
+
     /// The process of a part that runs, of which all its others descend.
     pub async fn process_id(&self, part: Part) -> Option<u32> {
         match part {
@@ -97,6 +112,7 @@ impl Lab {
                 pebble::launch(description, programs, &self.network, options)
             }
             Part::Bind => bind::launch(description, programs),
+            Part::Secondary => secondary::launch(description, programs),
             Part::Nginx(number) => {
                 nginx::launch(part, &load_balancer(number).directory, description, programs)
             }

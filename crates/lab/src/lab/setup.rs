@@ -10,7 +10,7 @@ use crate::description::Description;
 use crate::error::{LabError, doing};
 use crate::guard::Guard;
 use crate::network::Network;
-use crate::parts::{bind, make_directory, nginx, pebble, sshd};
+use crate::parts::{bind, make_directory, nginx, pebble, secondary, sshd};
 use crate::process::run;
 use crate::programs::Programs;
 
@@ -34,6 +34,7 @@ impl Lab {
         let (description, programs) = (&mut self.description, &self.programs);
         make_directory(&description.directory.join("logs"))?;
         bind::prepare(description, programs)?;
+        secondary::prepare(description)?;
         pebble::prepare(description, &self.network)?;
         nginx::prepare_shop(description)?;
         sshd::make_client_key(description, programs)?;

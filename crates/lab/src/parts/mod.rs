@@ -4,6 +4,7 @@ pub(crate) mod bind;
 pub(crate) mod mail;
 pub(crate) mod nginx;
 pub(crate) mod pebble;
+pub(crate) mod secondary;
 pub(crate) mod sshd;
 
 use std::fs::{self, Permissions};

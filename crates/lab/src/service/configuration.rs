@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Service, ServiceError};
-use crate::parts;
+use crate::{network::Network, parts};
 
 /// Writes the file over the one that `certmill init` made.
 pub(super) fn write(service: &Service) -> Result<(), ServiceError> {
@@ -21,6 +21,8 @@ directory_url = {directory_url}
 trust_file = {trust_file}
 issuing_roots_file = {issuing_roots_file}
 poll_initial_delay_ms = {POLL_INITIAL_DELAY_MS}
+caa_identities = ["{CAA_IDENTITY}"]
+http_01_port = {http_port}
 
 [dns]
 servers = ["{dns_server}"]
@@ -35,9 +37,13 @@ allow_special_use = ["test"]
         trust_file = path(&lab.acme_ca_file),
         issuing_roots_file = path(&service.issuing_roots_file()),
         dns_server = lab.dns_server,
+        http_port = Network::HTTP,
     );
     Ok(parts::write(&service.configuration_file(), &content)?)
 }
+
+/// What the lab's CA is called in CAA records; its server neither says so nor looks.
+pub const CAA_IDENTITY: &str = "ca.certmill.test";
 
 /// The lab's CA is beside us and validates at once.
 const POLL_INITIAL_DELAY_MS: u32 = 10;

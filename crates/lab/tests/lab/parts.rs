@@ -39,6 +39,7 @@ async fn each_part_stops_and_starts_alone() {
     for (part, address) in [
         (Part::Pebble, pebble),
         (Part::Bind, description.dns_server),
+        (Part::Secondary, description.acme_zone.secondary),
         (Part::Nginx(1), nginx),
         (Part::Sshd(1), ssh),
         (Part::Shop, description.shop),

@@ -29,6 +29,17 @@ pub(crate) fn resolve(lab: &Lab, name: &str) -> Vec<IpAddr> {
     found
 }
 
+/// The data of all records of this type at a server, in order.
+pub(crate) fn dig(server: SocketAddr, name: &str, record_type: &str) -> Vec<String> {
+    let mut dig = Command::new("dig");
+    dig.arg(format!("@{}", server.ip())).args(["-p", &server.port().to_string()]);
+    let output = dig.args(["+short", "+time=1", "+tries=2", name, record_type]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut found: Vec<_> = text(&output.stdout).lines().map(str::to_owned).collect();
+    found.sort();
+    found
+}
+
 pub(crate) fn ssh(description: &Description, load_balancer: &LoadBalancer, command: &str) -> Output {
     ssh_command(description, load_balancer, command).output().unwrap()
 }
