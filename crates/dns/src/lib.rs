@@ -8,6 +8,8 @@ mod caa;
 mod compare;
 mod delegation;
 mod error;
+#[cfg(test)]
+mod hostile_tests;
 mod name;
 mod name_servers;
 mod provider;

@@ -158,3 +158,39 @@ fn server_name(data: &RData) -> Option<&Name> {
 fn of_zone(serial: Option<u32>) -> String {
     serial.map(|serial| format!(" (its zone has serial {serial})")).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::resolver;
+
+    #[tokio::test]
+    async fn a_name_server_whose_address_cannot_be_found_is_kept_so_that_somebody_is_told() {
+        let (resolver, _) = resolver(&[
+            ("acme.test", "NS ns1.acme.test"),
+            ("acme.test", "NS lost.test"),
+            ("acme.test", "NS broken.test"),
+            ("ns1.acme.test", "A 192.0.2.1"),
+            ("ns1.acme.test", "A 192.0.2.2"),
+            ("broken.test", "SERVFAIL"),
+        ])
+        .await;
+        let servers = resolver.authoritative_servers(&Hostname::parse("acme.test").unwrap()).await.unwrap();
+        let known = ["192.0.2.1:53", "192.0.2.2:53"];
+        let mut expected = known.map(|at| NameServer::new("ns1.acme.test", at.parse().unwrap())).to_vec();
+        expected.extend(
+            ["lost.test", "broken.test"].map(|name| NameServer { name: name.to_owned(), address: None }),
+        );
+        assert_eq!(servers, expected);
+        assert_eq!(values_at(&servers[2], "x.acme.test").await, Err(ServerTrouble::NoAddress));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_an_alias_of_a_zone_is_none() {
+        let (resolver, _) =
+            resolver(&[("alias.test", "CNAME acme.test"), ("acme.test", "NS ns1.acme.test")]).await;
+        let error =
+            resolver.authoritative_servers(&Hostname::parse("alias.test").unwrap()).await.unwrap_err();
+        assert!(matches!(error, LookupError::NotAZone { name, .. } if name == "alias.test"));
+    }
+}

@@ -51,3 +51,30 @@ fn record(data: &RData) -> Option<CaaRecord> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::resolver;
+
+    #[tokio::test]
+    async fn the_way_up_ends_at_the_first_records_and_at_the_top_level_domain() {
+        let (all, asked) = resolver(&[("shop.test", "CAA ca.test"), ("test", "CAA registry.test")]).await;
+        let name = Hostname::parse("*.a.shop.test").unwrap();
+        let found = all.caa(&name).await.unwrap();
+        assert_eq!(found.found_at.unwrap().owner, "shop.test");
+        assert_eq!(*asked.lock().unwrap(), ["CAA a.shop.test", "CAA shop.test"]);
+
+        let (none, asked) = resolver(&[]).await;
+        let found = none.caa(&name).await.unwrap();
+        assert_eq!((found.found_at, found.records), (None, Vec::new()));
+        assert_eq!(*asked.lock().unwrap(), ["CAA a.shop.test", "CAA shop.test", "CAA test"]);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_fails_on_the_way_ends_the_look() {
+        let (resolver, _) = resolver(&[("shop.test", "SERVFAIL"), ("test", "CAA ca.test")]).await;
+        let error = resolver.caa(&Hostname::parse("a.shop.test").unwrap()).await.unwrap_err();
+        assert!(matches!(error, LookupError::ServerFailure { name, .. } if name == "shop.test"));
+    }
+}

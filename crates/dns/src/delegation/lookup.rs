@@ -125,3 +125,7 @@ impl Look<'_> {
         Ok(records)
     }
 }
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;

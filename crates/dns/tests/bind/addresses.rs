@@ -1,21 +1,13 @@
-//! Lookups at a real name server.
+//! Addresses.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
 use certmill_dns::{LookupError, Resolver, compare};
-use certmill_lab::{Lab, Options, Part, PebbleOptions};
-use certmill_model::{Hostname, ProblemCode};
+use certmill_lab::Part;
+use certmill_model::ProblemCode;
 use tokio::task::JoinSet;
 
-async fn lab() -> (Lab, Resolver) {
-    let lab = Lab::up(Options { load_balancers: 0, pebble: PebbleOptions::default() }).await.unwrap();
-    let resolver = Resolver::new(vec![lab.description().dns_server]).unwrap();
-    (lab, resolver)
-}
-
-fn name(text: &str) -> Hostname {
-    Hostname::parse(text).unwrap()
-}
+use crate::{lab, name};
 
 fn addresses(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()

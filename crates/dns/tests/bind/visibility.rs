@@ -1,0 +1,102 @@
+//! What each name server itself has.
+
+use std::time::Duration;
+
+use certmill_dns::{LookupError, NameServer, ServerTrouble, values_at, wait_until_visible};
+use certmill_lab::{Part, Record};
+use certmill_model::Hostname;
+use tokio::time::Instant;
+
+use crate::{lab, name};
+
+const RECORD: &str = "x7q.challenges.test";
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[tokio::test]
+async fn a_value_is_seen_soon_after_it_was_written_and_a_dead_server_is_named() {
+    let (lab, _) = lab().await;
+    let alive = NameServer::new("ns1.test", lab.description().dns_server);
+    let dead = NameServer::new("ns2.test", "127.0.0.1:1".parse().unwrap());
+
+    let servers = [alive.clone()];
+    let waiting = tokio::spawn(async move {
+        wait_until_visible(&servers, RECORD, &["first", "second"], soon()).await.unwrap();
+        Instant::now()
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    lab.set_records(&[Record::txt(RECORD, "first")]).await.unwrap();
+    assert!(!waiting.is_finished());
+    lab.set_records(&[Record::txt(RECORD, "first"), Record::txt(RECORD, "second")]).await.unwrap();
+    let written = Instant::now();
+    assert!(waiting.await.unwrap() < written + Duration::from_secs(2));
+
+    let deadline = Instant::now() + Duration::from_millis(300);
+    let servers = [alive.clone(), dead.clone()];
+    let error = wait_until_visible(&servers, RECORD, &["first"], deadline).await.unwrap_err();
+    assert_eq!(error.servers, [(dead, ServerTrouble::Dead)]);
+
+    let mut values = values_at(&alive, RECORD).await.unwrap();
+    values.sort();
+    assert_eq!(values, ["first", "second"]);
+    lab.remove_name(RECORD).await.unwrap();
+    assert_eq!(values_at(&alive, RECORD).await, Ok(Vec::new()));
+    let foreign = values_at(&alive, "shop.example.com").await.unwrap_err();
+    assert!(matches!(foreign, ServerTrouble::NotAuthoritative | ServerTrouble::Failing(_)), "{foreign}");
+    lab.down().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_the_value_tells_the_version_of_its_zone() {
+    let (lab, _) = lab().await;
+    lab.set_records(&[Record::txt("other.test", "raises the serial number")]).await.unwrap();
+    let server = NameServer::new("ns1.test", lab.description().dns_server);
+    let deadline = Instant::now() + Duration::from_millis(200);
+    let error = wait_until_visible(&[server], RECORD, &["value"], deadline).await.unwrap_err();
+    let ServerTrouble::Stale { serial: Some(serial) } = error.servers[0].1 else { panic!("{error}") };
+    assert!(serial > 1);
+    lab.down().await.unwrap();
+}
+
+#[tokio::test]
+async fn more_values_than_a_datagram_holds_are_all_seen() {
+    let (lab, _) = lab().await;
+    let values: Vec<_> = (0..90).map(|number| format!("{number:043}")).collect();
+    let records: Vec<_> = values.iter().map(|value| Record::txt(RECORD, value)).collect();
+    lab.set_records(&records).await.unwrap();
+    let server = NameServer::new("ns1.test", lab.description().dns_server);
+    assert_eq!(values_at(&server, RECORD).await.unwrap().len(), values.len());
+    let wanted: Vec<_> = values.iter().map(String::as_str).collect();
+    wait_until_visible(&[server], RECORD, &wanted, soon()).await.unwrap();
+    lab.down().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_server_that_was_away_for_a_moment_is_waited_for() {
+    let (lab, _) = lab().await;
+    lab.set_records(&[Record::txt(RECORD, "value")]).await.unwrap();
+    lab.stop(Part::Bind).await.unwrap();
+    let servers = [NameServer::new("ns1.test", lab.description().dns_server)];
+    let waiting = tokio::spawn(async move { wait_until_visible(&servers, RECORD, &["value"], soon()).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    lab.start(Part::Bind).await.unwrap();
+    assert_eq!(waiting.await.unwrap(), Ok(()));
+    lab.down().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_name_servers_of_a_zone_are_found_and_what_is_no_zone_has_none() {
+    let (lab, resolver) = lab().await;
+    let zone = Hostname::from_stored("test").unwrap();
+    let servers = resolver.authoritative_servers(&zone).await.unwrap();
+    assert_eq!(servers, [NameServer::new("ns.test", "127.0.0.1:53".parse().unwrap())]);
+
+    lab.set_records(&[Record::txt("shop.test", "text")]).await.unwrap();
+    let inside = resolver.authoritative_servers(&name("shop.test")).await.unwrap_err();
+    assert!(matches!(inside, LookupError::NotAZone { .. }), "{inside}");
+    let missing = resolver.authoritative_servers(&name("nobody.test")).await.unwrap_err();
+    assert!(matches!(missing, LookupError::NotFound { .. }), "{missing}");
+    lab.down().await.unwrap();
+}
