@@ -1,10 +1,13 @@
 //! What each name server itself has.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use certmill_dns::{LookupError, NameServer, ServerTrouble, values_at, wait_until_visible};
-use certmill_lab::{Part, Record};
-use certmill_model::Hostname;
+use certmill_dns::{
+    Credentials, LookupError, NameServer, ProviderSettings, Rfc2136Settings, ServerTrouble, TxtRecord,
+    values_at, wait_until_visible,
+};
+use certmill_lab::{AcmeZone, Part, Record};
+use certmill_model::{Hostname, SystemClock};
 use tokio::time::Instant;
 
 use crate::{lab, name};
@@ -58,6 +61,44 @@ async fn a_server_without_the_value_tells_the_version_of_its_zone() {
     let ServerTrouble::Stale { serial: Some(serial) } = error.servers[0].1 else { panic!("{error}") };
     assert!(serial > 1);
     lab.down().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_secondary_that_follows_its_primary_no_more_is_named_until_it_follows_again() {
+    let (lab, _) = lab().await;
+    let zone = &lab.description().acme_zone;
+    let record = TxtRecord { name: "x7q.acme.test", value: "value" };
+    let servers =
+        [NameServer::new("ns1.acme.test", zone.primary), NameServer::new("ns2.acme.test", zone.secondary)];
+    lab.make_secondary_stale().await.unwrap();
+    write(zone, record).await;
+
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let error = wait_until_visible(&servers, record.name, &["value"], deadline).await.unwrap_err();
+    let expected = format!(
+        "x7q.acme.test is not to be seen everywhere: ns2.acme.test ({}) does not have the value yet",
+        zone.secondary
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert!(matches!(error.servers.as_slice(), [(_, ServerTrouble::Stale { serial: Some(_) })]));
+
+    lab.make_secondary_follow().await.unwrap();
+    wait_until_visible(&servers, record.name, &["value"], soon()).await.unwrap();
+    lab.down().await.unwrap();
+}
+
+async fn write(zone: &AcmeZone, record: TxtRecord<'_>) {
+    let key = &zone.keys[0];
+    let settings = ProviderSettings::Rfc2136(Rfc2136Settings {
+        server: zone.primary.to_string(),
+        protocol: "tcp".to_owned(),
+        key_name: key.name.clone(),
+        algorithm: key.algorithm.clone(),
+        timeout_seconds: 10,
+    });
+    let credentials = Credentials::new(&key.secret);
+    let provider = settings.open(&zone.name, Some(&credentials), Arc::new(SystemClock)).unwrap();
+    provider.present(record).await.unwrap();
 }
 
 #[tokio::test]
