@@ -177,7 +177,7 @@ impl Route53 {
                 settings("access_key_id")
             }
             "AccessDenied" | "AccessDeniedException" => settings("access_key_id"),
-            "NoSuchHostedZone" | "InvalidInput" => settings("hosted_zone_id"),
+            "NoSuchHostedZone" => settings("hosted_zone_id"),
             // Without a code it is somebody in between who forbids it.
             code if answer.status == StatusCode::FORBIDDEN && !code.is_empty() => settings("access_key_id"),
             _ => answer.retry(&words),

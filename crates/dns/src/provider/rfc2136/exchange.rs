@@ -84,3 +84,46 @@ async fn receive(socket: &UdpSocket, question: &[u8]) -> io::Result<Vec<u8>> {
 fn is_answer_to(answer: &[u8], question: &[u8]) -> bool {
     answer.get(..2) == question.get(..2) && answer.get(2).is_some_and(|flags| flags & 0x80 != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUESTION: &[u8] = &[7, 7, 0x28, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const ANSWER: &[u8] = &[7, 7, 0xa8, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const FORGED: &[u8] = &[7, 8, 0xa8, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    #[tokio::test]
+    async fn a_datagram_that_got_lost_is_sent_again_and_what_answers_another_question_is_ignored() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let serve = async {
+            let mut buffer = [0; 512];
+            let _lost = server.recv_from(&mut buffer).await.unwrap();
+            let (length, client) = server.recv_from(&mut buffer).await.unwrap();
+            for datagram in [FORGED, QUESTION, &[], &[7], ANSWER] {
+                server.send_to(datagram, client).await.unwrap();
+            }
+            buffer[..length].to_vec()
+        };
+        let (answer, again) = tokio::join!(exchange(address, Protocol::Udp, QUESTION), serve);
+        assert_eq!(answer.unwrap(), ANSWER);
+        assert_eq!(again, QUESTION);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_off_or_answers_another_question_is_an_error() {
+        for bytes in [&[][..], &[0], &[0, 40, 7, 7], &[&[0, 12], FORGED].concat()] {
+            let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = server.local_addr().unwrap();
+            let serve = async {
+                let (mut stream, _) = server.accept().await.unwrap();
+                let mut question = vec![0; QUESTION.len() + 2];
+                stream.read_exact(&mut question).await.unwrap();
+                stream.write_all(bytes).await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(exchange(address, Protocol::Tcp, QUESTION), serve);
+            assert!(answer.is_err(), "{bytes:?}");
+        }
+    }
+}

@@ -75,3 +75,31 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compared with what the crate aws-sigv4 1.x makes of the same requests.
+    #[test]
+    fn the_signature_is_the_one_that_amazon_s_own_code_makes() {
+        let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+        let key = Key { id: "AKIDEXAMPLE", secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" };
+        let path = "/2013-04-01/hostedzone/Z1D633PJN98FT9/rrset";
+        let list = "maxitems=1&name=k7.acme.example&type=TXT";
+        let requests = [
+            ("GET", list, "", "2a0167945a98d757fa81f39efb8d4f370415711d7d4e85c8d127c8d20c1a2f06"),
+            ("POST", "", "<a>\"x\"</a>", "a5af103fa0d730ed67c638f247faeda218aff49ea103ea2eeaa78637e9aa7a8c"),
+        ];
+        for (method, query, body, expected) in requests {
+            let host = "route53.amazonaws.com";
+            let signature = sign(&Question { method, host, path, query, body: body.as_bytes() }, &key, now);
+            assert_eq!(signature.date, "20270115T080000Z");
+            let credential = "AKIDEXAMPLE/20270115/us-east-1/route53/aws4_request";
+            let headers = format!(
+                "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host;x-amz-date, Signature={expected}"
+            );
+            assert_eq!(signature.authorization, headers);
+        }
+    }
+}

@@ -146,3 +146,7 @@ struct Messages {
     #[serde(rename = "Message", default)]
     items: Vec<String>,
 }
+
+#[cfg(test)]
+#[path = "xml_tests.rs"]
+mod tests;
