@@ -14,9 +14,6 @@ use crate::{
     resolver::Lookup,
 };
 
-/// More addresses than any name of a shop has; the rest of an answer is not looked at.
-const MAX_ADDRESSES: usize = 64;
-
 /// What a name has.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Addresses {
@@ -59,8 +56,8 @@ impl From<Lookup> for Addresses {
             passed.push(text(&lookup.end));
         }
         Self {
-            v4: lookup.records.iter().filter_map(v4).take(MAX_ADDRESSES).collect(),
-            v6: lookup.records.iter().filter_map(v6).take(MAX_ADDRESSES).collect(),
+            v4: lookup.records.iter().filter_map(v4).collect(),
+            v6: lookup.records.iter().filter_map(v6).collect(),
             cname_chain: passed,
             seen_from: lookup.server,
         }

@@ -9,7 +9,7 @@ use hickory_proto::{
 pub(crate) const MAX_CNAMES: usize = 8;
 
 /// More records of one kind than any name of a shop has; the rest of an answer is not looked at.
-const MAX_RECORDS: usize = 256;
+const MAX_RECORDS: usize = 64;
 
 /// What became of a query.
 #[derive(Clone, Debug, Eq, PartialEq)]

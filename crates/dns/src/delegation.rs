@@ -30,6 +30,9 @@ pub struct NotDelegated {
     pub wanted: String,
     /// What is there instead.
     pub fault: DelegationFault,
+    /// What the name itself has from a wildcard record above it, as in `CNAME lb.platform.example`. It loses that when a
+    /// record is set below it, because it then exists (RFC 4592 section 2.2.2).
+    pub would_lose: Vec<String>,
     /// The resolver that said so; none if there was nothing to ask for.
     pub seen_from: Option<SocketAddr>,
 }
@@ -71,7 +74,7 @@ impl NotDelegated {
 
     /// The exact records to set and to remove, one sentence each.
     pub fn fix(&self) -> String {
-        let set = format!("Set {} CNAME {}.", self.record_name, self.wanted);
+        let set = self.set();
         match &self.fault {
             DelegationFault::Missing => set,
             DelegationFault::Wildcard { .. } => format!(
@@ -89,6 +92,17 @@ impl NotDelegated {
                 "Use a shorter name, or point the name itself at the load balancers.".to_owned()
             }
         }
+    }
+}
+
+impl NotDelegated {
+    fn set(&self) -> String {
+        let set = format!("Set {} CNAME {}.", self.record_name, self.wanted);
+        let Some((_, name)) = self.record_name.split_once('.').filter(|_| !self.would_lose.is_empty()) else {
+            return set;
+        };
+        let kept: Vec<_> = self.would_lose.iter().map(|record| format!("{name} {record}")).collect();
+        format!("{set} Set also {}: no wildcard record answers for it any more then.", kept.join(" and "))
     }
 }
 

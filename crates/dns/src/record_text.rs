@@ -37,14 +37,18 @@ fn one(record: &RData) -> String {
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     const INFALLIBLE: &str = "a String takes all that is written to it";
     let mut text = String::from("\"");
-    for byte in bytes.iter().take(MAX_VALUE) {
+    for byte in bytes {
+        if text.len() > MAX_VALUE {
+            text.push('…');
+            break;
+        }
         match byte {
             b'"' | b'\\' => write!(text, "\\{}", char::from(*byte)).expect(INFALLIBLE),
             b' '..=b'~' => text.push(char::from(*byte)),
             _ => write!(text, "\\{byte:03}").expect(INFALLIBLE),
         }
     }
-    text.push_str(if bytes.len() > MAX_VALUE { "…\"" } else { "\"" });
+    text.push('"');
     text
 }
 
@@ -55,7 +59,8 @@ mod tests {
     #[test]
     fn bytes_that_cannot_be_seen_are_written_as_numbers_and_long_texts_are_cut() {
         assert_eq!(quoted(b"a \"b\"\\\x07\xff"), r#""a \"b\"\\\007\255""#);
-        let long = quoted("x".repeat(60_000).as_bytes());
-        assert!(long.len() < 300 && long.ends_with("…\""));
+        for long in [quoted("x".repeat(60_000).as_bytes()), quoted(&vec![7; 60_000])] {
+            assert!(long.len() < MAX_VALUE + 10 && long.ends_with("…\""), "{long}");
+        }
     }
 }

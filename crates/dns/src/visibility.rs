@@ -33,20 +33,13 @@ pub async fn wait_until_visible(
     values: &[&str],
     deadline: Instant,
 ) -> Result<(), NotVisible> {
-    let not_visible = |servers| NotVisible { record_name: record_name.to_owned(), servers };
-    if servers.is_empty() {
-        return Err(not_visible(Vec::new()));
-    }
     let watches = servers.iter().map(|server| watch(server, record_name, values, deadline));
     let outcomes: Vec<_> = servers.iter().zip(join_all(watches).await).collect();
-    let shows = |name: &str| outcomes.iter().any(|(server, seen)| server.name == name && seen.is_ok());
-    let troubled = outcomes.iter().filter_map(|(server, seen)| match seen {
-        Ok(()) => None,
-        Err(ServerTrouble::NoRoute) if shows(&server.name) => None,
-        Err(trouble) => Some(((*server).clone(), trouble.clone())),
-    });
-    let troubled: Vec<_> = troubled.collect();
-    if troubled.is_empty() { Ok(()) } else { Err(not_visible(troubled)) }
+    let troubled = troubled(&outcomes);
+    if troubled.is_empty() && !servers.is_empty() {
+        return Ok(());
+    }
+    Err(NotVisible { record_name: record_name.to_owned(), servers: troubled })
 }
 
 impl NotVisible {
@@ -68,6 +61,16 @@ impl fmt::Display for NotVisible {
 }
 
 impl std::error::Error for NotVisible {}
+
+fn troubled(outcomes: &[(&NameServer, Result<(), ServerTrouble>)]) -> Vec<(NameServer, ServerTrouble)> {
+    let shows = |name: &str| outcomes.iter().any(|(server, seen)| server.name == name && seen.is_ok());
+    let trouble = |(server, seen): &(&NameServer, Result<(), ServerTrouble>)| match seen {
+        Ok(()) => None,
+        Err(ServerTrouble::NoRoute) if shows(&server.name) => None,
+        Err(trouble) => Some(((*server).clone(), trouble.clone())),
+    };
+    outcomes.iter().filter_map(trouble).collect()
+}
 
 /// Asks one server until it shows the values. What it did last counts, not that the time was over while it was asked.
 async fn watch(

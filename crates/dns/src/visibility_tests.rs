@@ -146,3 +146,16 @@ async fn a_zone_without_servers_shows_nothing() {
     let error = wait(&[], &["abc"], Duration::from_secs(1)).await.unwrap_err();
     assert_eq!(error.to_string(), "no name server is known that could show x.acme.test");
 }
+
+#[test]
+fn a_machine_without_ipv6_needs_no_ipv6_address_of_a_server_that_shows_the_values_at_another() {
+    let (both, only) = ("both.test".to_owned(), "only.test".to_owned());
+    let at = |name: &String, address: &str| NameServer::new(name, address.parse().unwrap());
+    let (v4, v6) = (at(&both, "192.0.2.1:53"), at(&both, "[2001:db8::1]:53"));
+    let lonely = at(&only, "[2001:db8::2]:53");
+    let no_route = || Err(ServerTrouble::NoRoute);
+    let outcomes = [(&v4, Ok(())), (&v6, no_route()), (&lonely, no_route())];
+    assert_eq!(troubled(&outcomes), [(lonely.clone(), ServerTrouble::NoRoute)]);
+    let outcomes = [(&v4, Err(ServerTrouble::Dead)), (&v6, no_route())];
+    assert_eq!(troubled(&outcomes).len(), 2);
+}

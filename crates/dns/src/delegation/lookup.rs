@@ -25,95 +25,113 @@ impl Resolver {
     pub async fn delegation(&self, name: &Hostname, wanted: &str) -> Result<Delegation, LookupError> {
         let target = name::parse(wanted)?;
         let record_name = format!("{PREFIX}.{}", name.base());
-        let not_delegated = |fault, seen_from| {
+        let wrong = |fault, would_lose, seen_from| {
             let (record_name, wanted) = (record_name.clone(), text(&target));
-            Delegation::Wrong(NotDelegated { record_name, wanted, fault, seen_from })
+            Delegation::Wrong(NotDelegated { record_name, wanted, fault, would_lose, seen_from })
         };
         let Ok(start) = name::parse(&record_name) else {
-            return Ok(not_delegated(DelegationFault::NameTooLong, None));
+            return Ok(wrong(DelegationFault::NameTooLong, Vec::new(), None));
         };
-        let look = Look { resolver: self, start, probe: probe(name, &target), target: &target };
-        Ok(match self.bounded(&look.start, look.look()).await? {
-            Seen { fault: None, chain, server } => {
-                Delegation::Right { chain: texts(&chain), seen_from: server }
-            }
-            Seen { fault: Some(fault), server, .. } => not_delegated(fault, Some(server)),
+        let look = Look { resolver: self, name, start, target: &target };
+        let seen = self.bounded(&look.start, look.look()).await?;
+        Ok(match seen.fault {
+            None => Delegation::Right { chain: texts(&seen.chain), seen_from: seen.server },
+            Some(fault) => wrong(fault, seen.would_lose, Some(seen.server)),
         })
     }
 }
 
-/// A name beside `_acme-challenge` that nobody has set: what answers there is a wildcard record. Made of our label, which
-/// is random, so that each domain has its own and always the same one.
-fn probe(name: &Hostname, target: &Name) -> Option<Name> {
-    let labels = text(target);
-    let label = labels.split('.').find(|label| !label.starts_with('_'))?;
-    let label: String = format!("certmill-{label}").chars().take(63).collect();
-    name::parse(&format!("{label}.{}", name.base())).ok()
-}
-
 struct Look<'a> {
     resolver: &'a Resolver,
+    name: &'a Hostname,
     /// `_acme-challenge` below the name.
     start: Name,
-    /// What only a wildcard record answers for; none if that name would be too long.
-    probe: Option<Name>,
     target: &'a Name,
 }
 
 struct Seen {
     fault: Option<DelegationFault>,
+    would_lose: Vec<String>,
     chain: Vec<Name>,
     server: SocketAddr,
 }
 
 impl Look<'_> {
     async fn look(&self) -> Result<Seen, LookupError> {
+        let mut seen = self.follow().await?;
+        if let Some(DelegationFault::Elsewhere { .. } | DelegationFault::NotCname { .. }) = seen.fault {
+            let records = self.standing(&self.start).await?;
+            if self.is_only_a_wildcard_s(&records).await? {
+                seen.would_lose = self.would_lose(&records).await?;
+                seen.fault = Some(DelegationFault::Wildcard { records });
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Goes along the CNAME records, and no further than to our target.
+    async fn follow(&self) -> Result<Seen, LookupError> {
         let mut chain = vec![self.start.clone()];
         loop {
             let end = chain.last().expect("a chain has its start");
             let step = self.resolver.look_up(end, RecordType::CNAME).await?;
-            let server = step.server;
-            let Some(RData::CNAME(next)) = step.records.into_iter().next() else {
-                let fault = match chain.as_slice() {
-                    [_] => self.without_cname(step.exists).await?,
-                    [_, first, ..] => self.elsewhere(first, &chain).await?,
-                    [] => DelegationFault::Missing,
+            let seen = |fault, chain| Seen { fault, would_lose: Vec::new(), chain, server: step.server };
+            let Some(RData::CNAME(next)) = step.records.first() else {
+                let fault = if chain.len() > 1 {
+                    DelegationFault::Elsewhere { chain: texts(&chain) }
+                } else {
+                    self.without_cname(step.exists).await?
                 };
-                return Ok(Seen { fault: Some(fault), chain, server });
+                return Ok(seen(Some(fault), chain));
             };
-            if next.0 == *self.target {
-                chain.push(next.0);
-                return Ok(Seen { fault: None, chain, server });
+            if next.0 != *self.target {
+                check_chain(&chain, &next.0)?;
             }
-            check_chain(&chain, &next.0)?;
-            chain.push(next.0);
+            chain.push(next.0.clone());
+            if next.0 == *self.target {
+                return Ok(seen(None, chain));
+            }
         }
     }
 
     async fn without_cname(&self, exists: bool) -> Result<DelegationFault, LookupError> {
-        if !exists {
-            return Ok(DelegationFault::Missing);
-        }
-        let records = self.obstacles(&self.start).await?;
-        if records.is_empty() {
-            return Ok(DelegationFault::Missing);
-        }
-        match &self.probe {
-            Some(probe) if self.obstacles(probe).await? == records => {
-                Ok(DelegationFault::Wildcard { records })
-            }
-            _ => Ok(DelegationFault::NotCname { records }),
+        let records = if exists { self.obstacles(&self.start).await? } else { Vec::new() };
+        Ok(if records.is_empty() { DelegationFault::Missing } else { DelegationFault::NotCname { records } })
+    }
+
+    async fn is_only_a_wildcard_s(&self, records: &[String]) -> Result<bool, LookupError> {
+        match self.probe(self.name.base()) {
+            Some(probe) => Ok(self.standing(&probe).await? == records),
+            None => Ok(false),
         }
     }
 
-    async fn elsewhere(&self, first: &Name, chain: &[Name]) -> Result<DelegationFault, LookupError> {
-        if let Some(probe) = &self.probe {
-            let beside = self.resolver.look_up(probe, RecordType::CNAME).await?;
-            if matches!(beside.records.first(), Some(RData::CNAME(target)) if target.0 == *first) {
-                return Ok(DelegationFault::Wildcard { records: vec![format!("CNAME {}", text(first))] });
-            }
+    /// What the name itself has from the wildcard record that answers with `records`.
+    async fn would_lose(&self, records: &[String]) -> Result<Vec<String>, LookupError> {
+        let base = self.name.base();
+        let above = base.split_once('.').filter(|_| base != self.name.registered_domain());
+        let Some(above) = above.and_then(|(_, above)| self.probe(above)) else { return Ok(Vec::new()) };
+        let is_lost =
+            self.standing(&above).await? == records && self.standing(&name::parse(base)?).await? == records;
+        Ok(if is_lost { records.to_vec() } else { Vec::new() })
+    }
+
+    /// A name below `parent` that nobody has set: what answers there is a wildcard record. Made of our label, which is
+    /// random, so that each domain has its own and always the same one. None if it would be too long.
+    fn probe(&self, parent: &str) -> Option<Name> {
+        let target = text(self.target);
+        let label = target.split('.').find(|label| !label.starts_with('_'))?;
+        let label: String = format!("certmill-{label}").chars().take(63).collect();
+        name::parse(&format!("{label}.{parent}")).ok()
+    }
+
+    /// The records at `name` as far as they matter here, in text, sorted.
+    async fn standing(&self, name: &Name) -> Result<Vec<String>, LookupError> {
+        let cname = self.resolver.look_up(name, RecordType::CNAME).await?;
+        match cname.records.as_slice() {
+            [] if cname.exists => self.obstacles(name).await,
+            records => Ok(record_text::several(records)),
         }
-        Ok(DelegationFault::Elsewhere { chain: texts(chain) })
     }
 
     /// The records at `name` that no CNAME record can stand beside, in text, sorted.

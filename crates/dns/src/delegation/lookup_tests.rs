@@ -60,11 +60,43 @@ async fn servers_that_fail_on_the_way_are_named_and_nothing_is_concluded() {
     assert!(matches!(&seen, Err(LookupError::ServerFailure { name, .. }) if name == "far.test"), "{seen:?}");
 }
 
+#[tokio::test]
+async fn a_name_that_exists_by_a_wildcard_record_alone_is_told_what_it_would_lose() {
+    let would_lose = async |records: &'static [(&'static str, &'static str)]| {
+        let (resolver, _) = resolver(records).await;
+        let name = Hostname::parse("red.shop.test").unwrap();
+        match resolver.delegation(&name, WANTED).await.unwrap() {
+            Delegation::Wrong(wrong) => wrong.would_lose,
+            right @ Delegation::Right { .. } => panic!("{right:?}"),
+        }
+    };
+    let by_wildcard_above = &[
+        ("_acme-challenge.red.shop.test", "CNAME lb.test"),
+        ("certmill-x.red.shop.test", "CNAME lb.test"),
+        ("certmill-x.shop.test", "CNAME lb.test"),
+        ("red.shop.test", "CNAME lb.test"),
+    ];
+    assert_eq!(would_lose(by_wildcard_above).await, ["CNAME lb.test"]);
+    let by_wildcard_below = &[
+        ("_acme-challenge.red.shop.test", "CNAME lb.test"),
+        ("certmill-x.red.shop.test", "CNAME lb.test"),
+        ("red.shop.test", "A 192.0.2.1"),
+    ];
+    assert!(would_lose(by_wildcard_below).await.is_empty());
+}
+
 #[test]
 fn the_name_beside_is_as_random_as_our_label_and_left_out_where_it_would_be_too_long() {
-    let beside = |name: &str, wanted: &str| {
-        let probe = probe(&Hostname::parse(name).unwrap(), &name::parse(wanted).unwrap());
-        probe.map(|name| text(&name))
+    let beside = |parent: &str, wanted: &str| {
+        let resolver = Resolver::new(vec!["127.0.0.1:1".parse().unwrap()]).unwrap();
+        let name = Hostname::parse("shop.test").unwrap();
+        let look = Look {
+            resolver: &resolver,
+            name: &name,
+            start: name::parse("_acme-challenge.shop.test").unwrap(),
+            target: &name::parse(wanted).unwrap(),
+        };
+        look.probe(parent).map(|name| text(&name))
     };
     assert_eq!(beside("shop.test", WANTED).unwrap(), "certmill-x.shop.test");
     assert_eq!(beside("shop.test", "_acme-challenge.x.acme.test").unwrap(), "certmill-x.shop.test");

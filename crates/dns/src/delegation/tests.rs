@@ -5,6 +5,7 @@ fn wrong(fault: DelegationFault) -> NotDelegated {
         record_name: "_acme-challenge.shop.example".to_owned(),
         wanted: "x.acme.platform.example".to_owned(),
         fault,
+        would_lose: Vec::new(),
         seen_from: None,
     }
 }
@@ -31,6 +32,17 @@ fn a_wildcard_record_may_stay_beside_the_one_to_set() {
         swallowed.fix(),
         "Set _acme-challenge.shop.example CNAME x.acme.platform.example. The wildcard record may stay: a CNAME \
          record of its own at _acme-challenge beats it."
+    );
+}
+
+#[test]
+fn what_a_name_would_lose_is_to_be_set_as_well() {
+    let mut missing = wrong(DelegationFault::Missing);
+    missing.would_lose = vec!["A 192.0.2.1".to_owned(), "A 192.0.2.2".to_owned()];
+    assert_eq!(
+        missing.fix(),
+        "Set _acme-challenge.shop.example CNAME x.acme.platform.example. Set also shop.example A 192.0.2.1 and \
+         shop.example A 192.0.2.2: no wildcard record answers for it any more then."
     );
 }
 

@@ -74,6 +74,10 @@ async fn each_wrong_delegation_is_told_with_the_record_to_set() {
     assert_eq!(swallowed.fault, DelegationFault::Wildcard { records });
     let below = wrong(&resolver, "shop.swallowed.test").await;
     assert_eq!(below.fault, swallowed.fault);
+    assert_eq!(
+        (swallowed.would_lose.len(), below.would_lose),
+        (0, vec!["CNAME lb.platform.test".to_owned()])
+    );
     let addressed = wrong(&resolver, "addressed.test").await;
     assert_eq!(addressed.fault, DelegationFault::Wildcard { records: vec!["A 192.0.2.1".to_owned()] });
 
