@@ -1,5 +1,6 @@
 //! Azure DNS: <https://learn.microsoft.com/rest/api/dns/record-sets>.
 
+mod json;
 mod token;
 
 use std::time::Duration;
@@ -10,11 +11,14 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::Full;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use self::token::Tokens;
+use self::{
+    json::{RecordSet, api_error, body, container_is_missing, record_set, strings},
+    token::Tokens,
+};
 use super::{
-    Credentials, DnsProvider, InvalidProvider, ProviderError, TTL, TxtRecord,
+    Credentials, DnsProvider, InvalidProvider, ProviderError, TxtRecord,
     error::within,
     https::{Answer, Endpoint, Https, words},
     settings::{id, ten_seconds, timeout},
@@ -62,14 +66,6 @@ pub(super) struct Azure {
     path: String,
     tokens: Tokens,
     timeout: Duration,
-}
-
-/// A record set with its version.
-struct RecordSet {
-    etag: String,
-    ttl: u32,
-    metadata: Value,
-    values: Vec<Vec<String>>,
 }
 
 impl AzureSettings {
@@ -218,63 +214,6 @@ impl DnsProvider for Azure {
             .change(record.name, move |values| values.retain(|existing| existing.concat() != record.value));
         Box::pin(within(self.timeout, self.endpoint.authority(), change))
     }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ApiError {
-    code: String,
-    message: String,
-}
-
-/// Empty where the answer does not say.
-fn api_error(answer: &Answer) -> ApiError {
-    #[derive(Deserialize)]
-    struct Body {
-        error: ApiError,
-    }
-    // Some errors of Azure DNS itself come without the envelope.
-    answer.json::<Body>().map(|body| body.error).or_else(|| answer.json()).unwrap_or_default()
-}
-
-/// Whether what the record set would be in does not exist. Of a zone that does not exist, reading says the same as of
-/// a record set; there, writing tells.
-fn container_is_missing(code: &str) -> bool {
-    matches!(code, "SubscriptionNotFound" | "InvalidSubscriptionId" | "ResourceGroupNotFound")
-}
-
-fn record_set(set: &Value) -> Option<RecordSet> {
-    #[derive(Deserialize)]
-    struct Record {
-        value: Vec<String>,
-    }
-    let properties = &set["properties"];
-    let records: Vec<Record> = match &properties["TXTRecords"] {
-        Value::Null => Vec::new(),
-        records => Vec::deserialize(records).ok()?,
-    };
-    Some(RecordSet {
-        etag: set["etag"].as_str()?.to_owned(),
-        ttl: properties["TTL"].as_u64().and_then(|ttl| ttl.try_into().ok()).unwrap_or(TTL),
-        metadata: properties["metadata"].clone(),
-        values: records.into_iter().map(|record| record.value).collect(),
-    })
-}
-
-/// The whole set is replaced: what is not said here is gone, also the notes that others attached to it.
-fn body(before: Option<&RecordSet>, values: &[Vec<String>]) -> Value {
-    let records: Vec<Value> = values.iter().map(|value| json!({ "value": value })).collect();
-    let mut properties = json!({ "TTL": before.map_or(TTL, |before| before.ttl), "TXTRecords": records });
-    if let Some(before) = before.filter(|before| before.metadata.is_object()) {
-        properties["metadata"] = before.metadata.clone();
-    }
-    json!({ "properties": properties })
-}
-
-/// A value longer than 255 characters becomes several strings (RFC 1035 section 3.3.14).
-fn strings(value: &str) -> Vec<String> {
-    let characters: Vec<char> = value.chars().collect();
-    characters.chunks(usize::from(u8::MAX)).map(|chunk| chunk.iter().collect()).collect()
 }
 
 /// Letters, digits, `_`, `-`, `.` and parentheses; letters may be of any script.
