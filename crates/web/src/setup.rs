@@ -57,12 +57,15 @@ pub(crate) fn other_problems(setup: &Setup) -> Vec<Finding> {
     no_targets.into_iter().chain(found.filter_map(|look| look.problem.clone())).collect()
 }
 
+/// Whether the name was last seen to point at the load balancers.
+pub(crate) fn points_at_us(setup: &Setup) -> bool {
+    passed(setup, CheckKind::Addresses)
+}
+
 /// How the name would be proved as it was last seen, and why so.
 pub(crate) fn challenge(name: &Hostname, setup: &Setup) -> (Option<ChallengeKind>, &'static str) {
-    let passed = |kind| setup.checks.as_ref().is_some_and(|checks| checks.passed(kind));
-    let delegated = passed(CheckKind::Delegation);
-    let possible = possible_challenges(name.is_wildcard(), passed(CheckKind::Addresses), delegated);
-    let kind = possible.first().copied();
+    let delegated = passed(setup, CheckKind::Delegation);
+    let kind = possible_challenges(name.is_wildcard(), points_at_us(setup), delegated).first().copied();
     let why = match kind {
         Some(ChallengeKind::Http01) => "The name points at the load balancers.",
         Some(ChallengeKind::Dns01) if name.is_wildcard() => "The CNAME record is right.",
@@ -127,6 +130,10 @@ fn certificate_record(name: &Hostname, setup: &Setup) -> WantedRecord {
             None => Some(no_zone()),
         },
     }
+}
+
+fn passed(setup: &Setup, kind: CheckKind) -> bool {
+    setup.checks.as_ref().is_some_and(|checks| checks.passed(kind))
 }
 
 fn look(setup: &Setup, kind: CheckKind) -> Option<&Check> {

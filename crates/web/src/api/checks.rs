@@ -60,8 +60,8 @@ pub(super) struct FindingDocument {
 
 /// Look at a domain's DNS now
 ///
-/// The engine looks, and the answer waits up to 5 seconds for it. A look resumes frequent looks at a name that has been
-/// wrong for long; it never brings an attempt at the certificate authority forward.
+/// The engine looks, and the answer waits up to 5 seconds for it. What is right now is gone on with; an attempt at the
+/// certificate authority that waits for its time is not brought forward.
 #[utoipa::path(
     post, path = "/v1/domains/{name}/check", operation_id = "check_domain", tag = "domains", security(("token" = [])),
     params(("name" = String, Path, description = "The name, in A-label or U-label form")),

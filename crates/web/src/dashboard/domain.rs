@@ -11,9 +11,11 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{
+    dns::DnsCard,
+    moment::Moment,
     pages::{self, DomainPage, Refresh},
     session::Session,
-    words::{self, Look, Moment},
+    words::{self, Look},
 };
 use crate::{WebState, problem::Problem};
 
@@ -69,6 +71,7 @@ pub(super) async fn show(
     let mut tx = state.store.platform().await?;
     let domain = tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     let problems = tx.problems(domain.domain_id).await?;
+    let setup = tx.setup(domain.domain_id).await?;
     let events = tx.latest_events(domain.domain_id, EVENTS).await?;
     let paused = query.refresh == "off";
     let address = |word: &str| match word {
@@ -79,6 +82,9 @@ pub(super) async fn show(
         refresh: Refresh::new(words::is_under_way(domain.status), paused, address),
         look: words::status(domain.status),
         sentence: words::status_sentence(domain.status),
+        advice: words::status_advice(domain.status),
+        dns: DnsCard::new(&domain, &setup, &problems, now),
+        key_type: words::key_type(setup.key_type),
         health: words::health(domain.health),
         since: Moment::new(domain.status_since, now),
         problems: problems.into_iter().map(|problem| ProblemCard::new(problem, now)).collect(),
@@ -107,7 +113,7 @@ impl ProblemCard {
             fix: code.fix(),
             since: Moment::new(problem.since, now),
             last_attempt: Moment::new(problem.last_attempt_at, now),
-            next_attempt: problem.next_attempt_at.map(|at| Moment::new(at, now)),
+            next_attempt: problem.next_attempt_at.filter(|at| *at > now).map(|at| Moment::new(at, now)),
         }
     }
 }

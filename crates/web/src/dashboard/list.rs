@@ -11,9 +11,10 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{
+    moment::{Moment, number},
     pages::{self, ListPage},
     session::Session,
-    words::{self, Look, Moment},
+    words::{self, Look},
 };
 use crate::{WebState, problem::Problem};
 
@@ -144,8 +145,7 @@ impl ListQuery {
 
 fn tiles(counts: &[(DomainStatus, i64)], unhealthy: i64, show: &str) -> Vec<Tile> {
     let count = |wanted| counts.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, count)| *count);
-    let tile =
-        |look, count, word| Tile { look, count: words::number(count), show: word, chosen: show == word };
+    let tile = |look, count, word| Tile { look, count: number(count), show: word, chosen: show == word };
     let all = Look { icon: "globe", tone: "idle", words: "All domains" };
     let tone = if unhealthy > 0 { "bad" } else { "idle" };
     let attention = Look { icon: "alert", tone, words: "Need attention" };
@@ -171,8 +171,8 @@ impl TargetCard {
             name: target.name,
             detail: target.state_detail,
             release: target.release_number,
-            domains: words::number(target.domains),
-            pending: words::number(target.pending),
+            domains: number(target.domains),
+            pending: number(target.pending),
             is_complete: target.pending == 0,
             since: Moment::new(target.state_since, now),
         }

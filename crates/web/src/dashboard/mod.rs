@@ -1,9 +1,11 @@
 //! The dashboard: pages for operators, rendered here and complete without scripts.
 
 mod assets;
+mod dns;
 mod domain;
 mod list;
 mod login;
+mod moment;
 mod pages;
 mod session;
 mod words;
@@ -24,6 +26,7 @@ pub(crate) fn routes() -> Router<WebState> {
     Router::new()
         .route("/", get(list::show))
         .route("/domains/{name}", get(domain::show))
+        .route("/domains/{name}/check", post(dns::check))
         .route("/login/{link}", get(login::ask).post(login::open))
         .route("/logout", post(login::close))
         .route("/assets/{file}", get(assets::serve))

@@ -6,9 +6,11 @@ use http::{StatusCode, header::CONTENT_TYPE};
 
 use super::{
     HTML,
+    dns::DnsCard,
     domain::{CertificateCard, EventEntry, ProblemCard},
     list::{ListQuery, Row, TargetCard, Tile},
-    words::{Look, Moment},
+    moment::Moment,
+    words::Look,
 };
 use crate::problem::Problem;
 
@@ -77,6 +79,9 @@ pub(super) struct DomainPage {
     pub(super) template: Option<String>,
     pub(super) look: Look,
     pub(super) sentence: &'static str,
+    pub(super) advice: Option<&'static str>,
+    pub(super) dns: Option<DnsCard>,
+    pub(super) key_type: &'static str,
     pub(super) health: Option<Look>,
     pub(super) since: Moment,
     pub(super) registered: Moment,

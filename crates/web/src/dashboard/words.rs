@@ -1,7 +1,8 @@
-//! States, events and times in plain words, each with an icon and a tone.
+//! States, events and records in plain words, each with an icon and a tone.
 
-use certmill_model::{DomainStatus, EventKind, Health, TargetState};
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+use certmill_model::{CheckResult, DomainStatus, EventKind, Health, KeyType, TargetState};
+
+use crate::setup::Purpose;
 
 /// How something is shown: the icon and the word say it, the tone (a colour) only repeats it.
 #[derive(Clone, Copy)]
@@ -11,14 +12,6 @@ pub(super) struct Look {
     /// A class in the style sheet: `good`, `busy`, `warn`, `bad` or `idle`.
     pub(super) tone: &'static str,
     pub(super) words: &'static str,
-}
-
-/// An instant: for programs, for people, and how far it is from now.
-pub(super) struct Moment {
-    pub(super) iso: String,
-    pub(super) date: String,
-    pub(super) full: String,
-    pub(super) distance: String,
 }
 
 const fn look(icon: &'static str, tone: &'static str, words: &'static str) -> Look {
@@ -45,17 +38,96 @@ pub(super) fn status(status: DomainStatus) -> Look {
 /// A domain's status in a sentence.
 pub(super) fn status_sentence(status: DomainStatus) -> &'static str {
     match status {
-        DomainStatus::PendingDns => "We are waiting for the domain to point at the load balancers.",
-        DomainStatus::PendingIssuance => "The domain points at us. Its certificate is on the way.",
+        DomainStatus::PendingDns => "We are waiting for the domain's DNS records.",
+        DomainStatus::PendingIssuance => "DNS is right. The certificate is on the way.",
         DomainStatus::PendingDeployment => "The certificate is here and is going to the load balancers.",
-        DomainStatus::Active => "Shoppers reach this domain securely on every load balancer.",
-        DomainStatus::Moved => "The domain now points somewhere else. Its certificate is still valid.",
-        DomainStatus::Expired => "The certificate has run out. Shoppers see a warning.",
-        DomainStatus::Failed => "We have tried for long without success and now try only rarely.",
+        DomainStatus::Active => "Every load balancer serves this domain securely.",
+        DomainStatus::Moved => {
+            "The domain points somewhere else now. We still serve it, with its certificate."
+        }
+        DomainStatus::Expired => "The certificate has run out. Shoppers who come here see a warning.",
+        DomainStatus::Failed => "The domain's DNS records were not right for a week.",
         DomainStatus::Paused => "An operator has paused this domain.",
         DomainStatus::Blocked => "This domain is blocked by policy.",
         DomainStatus::PendingDeletion => "The domain is being taken off the load balancers.",
         DomainStatus::Deleted => "The domain is gone.",
+    }
+}
+
+/// What happens next and what to do, where that does not go without saying.
+pub(super) fn status_advice(status: DomainStatus) -> Option<&'static str> {
+    match status {
+        DomainStatus::PendingDns => Some(
+            "Set the records below at the company that manages the domain's DNS. We look again by ourselves, and go on \
+             as soon as they are right.",
+        ),
+        DomainStatus::Moved => Some(
+            "We look again every hour. Once the domain points here, it is active again by itself; until then its \
+             certificate is not renewed. If it was moved by mistake, set the records below. If it was moved for good, \
+             remove it from the platform.",
+        ),
+        DomainStatus::Expired => Some(
+            "We go on trying, and a new certificate comes by itself once nothing stands in the way. What does is said \
+             below.",
+        ),
+        DomainStatus::Failed => Some(
+            "We look only once a week now. Set the records below, then choose “Check now”: we look at once, and go on if \
+             they are right.",
+        ),
+        _ => None,
+    }
+}
+
+/// What records that can stand for one another are for, and what to do with them.
+pub(super) fn record_group(purpose: Purpose, required: bool, count: usize) -> (&'static str, &'static str) {
+    match (purpose, required, count) {
+        (Purpose::Traffic, true, 1) => {
+            ("Brings shoppers to the shop", "Set this record, and no other A or AAAA record.")
+        }
+        (Purpose::Traffic, true, _) => (
+            "Brings shoppers to the shop",
+            "Set at least one of these records, and no other A or AAAA record.",
+        ),
+        (Purpose::Traffic, false, _) => (
+            "Brings shoppers to every name below the domain",
+            "For all names that have no record of their own. One of the addresses is enough.",
+        ),
+        (Purpose::Certificate, true, _) => (
+            "Allows the certificate",
+            "A wildcard certificate needs this record. Set it once; it stays right for ever.",
+        ),
+        (Purpose::Certificate, false, _) => (
+            "Allows the certificate before the domain points here",
+            "Only for a domain that is still elsewhere. Set it once; it stays right for ever.",
+        ),
+    }
+}
+
+/// A record that nothing waits for, now that the domain is proved otherwise.
+pub(super) const NOT_NEEDED: Look = look("check", "idle", "Not needed");
+
+/// A record that may be missing.
+pub(super) const NOT_SET: Look = look("plus", "idle", "Not set");
+
+/// What came of the look at a record.
+pub(super) fn record(result: CheckResult, is_nothing_there: bool, is_looked_at: bool) -> Look {
+    match result {
+        CheckResult::Pass => look("check", "good", "Right"),
+        CheckResult::Fail if is_nothing_there => look("cross", "bad", "Not found"),
+        CheckResult::Fail => look("cross", "bad", "Not right"),
+        CheckResult::Unknown if is_looked_at => look("pause", "idle", "Not checked"),
+        CheckResult::Unknown => look("clock", "busy", "Not looked at yet"),
+    }
+}
+
+/// A kind of key.
+pub(super) fn key_type(key_type: KeyType) -> &'static str {
+    match key_type {
+        KeyType::EcdsaP256 => "ECDSA P-256",
+        KeyType::EcdsaP384 => "ECDSA P-384",
+        KeyType::Rsa2048 => "RSA 2048",
+        KeyType::Rsa3072 => "RSA 3072",
+        KeyType::Rsa4096 => "RSA 4096",
     }
 }
 
@@ -108,71 +180,5 @@ pub(super) fn event(kind: EventKind) -> Look {
         EventKind::DomainActive => look("check", "good", "Active on every load balancer"),
         EventKind::ProblemOpened => look("alert", "bad", "Problem seen"),
         EventKind::ProblemResolved => look("check", "good", "Problem gone"),
-    }
-}
-
-impl Moment {
-    pub(super) fn new(at: OffsetDateTime, now: OffsetDateTime) -> Self {
-        let date = format_description!("[day padding:none] [month repr:short] [year]");
-        let full = format_description!("[day padding:none] [month repr:short] [year], [hour]:[minute] UTC");
-        let in_range = "instants of this era can be formatted";
-        Self {
-            iso: at.format(&Rfc3339).expect(in_range),
-            date: at.format(date).expect(in_range),
-            full: at.format(full).expect(in_range),
-            distance: distance(at - now),
-        }
-    }
-}
-
-fn distance(from_now: Duration) -> String {
-    let seconds = from_now.whole_seconds().unsigned_abs();
-    let (count, unit) = match seconds {
-        0..60 => return if from_now.is_positive() { "in a moment".into() } else { "just now".into() },
-        60..3_600 => (seconds / 60, "minute"),
-        3_600..172_800 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    let plural = if count == 1 { "" } else { "s" };
-    if from_now.is_positive() {
-        format!("in {count} {unit}{plural}")
-    } else {
-        format!("{count} {unit}{plural} ago")
-    }
-}
-
-/// A number with a thin space between its thousands.
-pub(super) fn number(value: i64) -> String {
-    let digits = value.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join("\u{202f}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distances_are_in_words() {
-        assert_eq!(distance(Duration::seconds(-5)), "just now");
-        assert_eq!(distance(Duration::seconds(61)), "in 1 minute");
-        assert_eq!(distance(Duration::hours(-30)), "30 hours ago");
-        assert_eq!(distance(Duration::days(59)), "in 59 days");
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(number(7), "7");
-        assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
-    }
-
-    #[test]
-    fn a_moment_is_in_utc_and_plain() {
-        let moment = Moment::new(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH + Duration::days(3));
-        assert_eq!(
-            (moment.full.as_str(), moment.iso.as_str()),
-            ("1 Jan 1970, 00:00 UTC", "1970-01-01T00:00:00Z")
-        );
-        assert_eq!(moment.distance, "3 days ago");
     }
 }

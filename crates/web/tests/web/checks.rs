@@ -89,7 +89,7 @@ async fn looks_are_five_seconds_apart() {
         (StatusCode::TOO_MANY_REQUESTS, "checked_just_now")
     );
     assert_eq!(refused.header("retry-after"), "2");
-    assert_eq!(bench.get(PATH).token(&token).send().await.json()["next_action_at"], "2026-11-21T16:00:00Z");
+    assert_eq!(bench.get(PATH).token(&token).send().await.json()["next_action_at"], "2026-11-21T12:02:00Z");
     bench.clock.advance(Duration::seconds(2));
     let look = right(CheckKind::Addresses, &["shop.brand.test A 203.0.113.7"]);
     let (answer, ()) = tokio::join!(check(), bench.look_when_asked(NAME, vec![look]));

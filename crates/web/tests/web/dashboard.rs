@@ -1,36 +1,13 @@
 //! What the pages show.
 
-use certmill_model::ProblemCode;
+use certmill_model::{CheckKind, ProblemCode};
 use http::StatusCode;
 use serde_json::json;
 use time::Duration;
 
-use crate::support::{Bench, exchange::Answer};
+use crate::support::{Bench, looks::wrong, operator::Operator};
 
 const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
-
-struct Operator<'a> {
-    bench: &'a Bench,
-    cookie: String,
-}
-
-impl<'a> Operator<'a> {
-    async fn of(bench: &'a Bench) -> Self {
-        let cookie = bench.post(&bench.login_path().await).send().await.set_cookie();
-        Self { bench, cookie }
-    }
-
-    async fn page(&self, path: &str) -> Answer {
-        let answer = self.bench.get(path).cookie(&self.cookie).send().await;
-        assert_eq!(
-            (answer.status, answer.header("content-type")),
-            (StatusCode::OK, "text/html; charset=utf-8"),
-            "{path}"
-        );
-        assert!(!answer.text.contains("<script") && !answer.text.contains("style=\""), "{path}");
-        answer
-    }
-}
 
 #[tokio::test]
 async fn the_empty_dashboard_shows_the_first_call() {
@@ -94,9 +71,13 @@ async fn hostile_words_are_shown_as_words() {
     let path = "/v1/domains/shop.example-shops.test";
     bench.put(path).token(&token).json(json!({ "external_id": HOSTILE }).to_string()).send().await;
     bench.fail("shop.example-shops.test", ProblemCode::HttpWrongResponse, HOSTILE, None).await;
+    bench.register(&token, "seen.example-shops.test").await;
+    let looks = [CheckKind::Addresses, CheckKind::Delegation, CheckKind::Caa];
+    let looks = looks.map(|kind| wrong(kind, &[HOSTILE], ProblemCode::DnsDelegationWrong, HOSTILE));
+    bench.look("seen.example-shops.test", looks.to_vec()).await;
     let operator = Operator::of(&bench).await;
     let query = "/?q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%22&show=%22%3E%3Cb%3E&after=%22%3E%3Cb%3E&refresh=%22%3E%3Cb%3E";
-    for path in ["/", "/domains/shop.example-shops.test", query] {
+    for path in ["/", "/domains/shop.example-shops.test", "/domains/seen.example-shops.test", query] {
         let page = operator.page(path).await.text;
         assert!(!page.contains("<img src=x") && !page.contains("\"><b>"), "{path}: {page}");
         assert!(page.contains("&#60;img src=x onerror=alert(1)&#62;"), "{path}: {page}");

@@ -6,6 +6,7 @@ mod bad_names;
 mod checks;
 mod cursors;
 mod dashboard;
+mod dashboard_dns;
 mod errors;
 mod openapi;
 mod readiness;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use certmill_model::{Check, CheckKind, CheckResult, Checks, Finding, Hostname, ProblemCode, ZoneId};
+use certmill_model::{
+    Check, CheckKind, CheckResult, Checks, DomainStatus, Finding, Hostname, ProblemCode, ZoneId,
+};
 use certmill_store::{ClaimedDomain, Looked, NewZone};
 
 use super::Bench;
@@ -44,7 +46,13 @@ impl Bench {
     /// Looks at a name that is due. What is wrong becomes its problem.
     pub(crate) async fn look(&self, name: &str, looks: Vec<Check>) {
         let domain = self.claim(name).await;
-        self.record_look(&domain, looks).await;
+        self.record_look(&domain, looks, None).await;
+    }
+
+    /// Looks at a name that is due, which has another status from then on.
+    pub(crate) async fn look_and_become(&self, name: &str, status: DomainStatus, looks: Vec<Check>) {
+        let domain = self.claim(name).await;
+        self.record_look(&domain, looks, Some(status)).await;
     }
 
     /// Looks at a name as soon as it is due.
@@ -53,22 +61,22 @@ impl Bench {
         let domain = self.api.platform().await.unwrap().find_domain(&name).await.unwrap().unwrap();
         loop {
             if let Some(claimed) = self.engine.claim_domain(domain.domain_id, self.now()).await.unwrap() {
-                return self.record_look(&claimed, looks).await;
+                return self.record_look(&claimed, looks, None).await;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    async fn record_look(&self, domain: &ClaimedDomain, looks: Vec<Check>) {
+    async fn record_look(&self, domain: &ClaimedDomain, looks: Vec<Check>, status: Option<DomainStatus>) {
         let failed = looks.iter().find(|look| look.result == CheckResult::Fail);
         let problem = failed.and_then(|look| look.problem.clone());
         let checks = Checks { looks, checked_at: self.now() };
         let looked = Looked {
             checks: &checks,
             problem: problem.as_ref(),
-            status: None,
+            status,
             consecutive_failures: problem.is_some().into(),
-            next_look_at: self.now() + time::Duration::hours(4),
+            next_look_at: self.now() + time::Duration::minutes(2),
         };
         self.engine.looked(domain, &looked, &self.chance, self.now()).await.unwrap();
     }

@@ -3,6 +3,7 @@
 mod cluster;
 pub(crate) mod exchange;
 pub(crate) mod looks;
+pub(crate) mod operator;
 mod seed;
 
 use std::sync::Arc;

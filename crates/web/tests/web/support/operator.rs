@@ -1,0 +1,30 @@
+//! The dashboard, as an operator sees it.
+
+use http::StatusCode;
+
+use super::{Bench, exchange::Answer};
+
+/// Somebody with an open session.
+pub(crate) struct Operator<'a> {
+    bench: &'a Bench,
+    pub(crate) cookie: String,
+}
+
+impl<'a> Operator<'a> {
+    pub(crate) async fn of(bench: &'a Bench) -> Self {
+        let cookie = bench.post(&bench.login_path().await).send().await.set_cookie();
+        Self { bench, cookie }
+    }
+
+    /// The page at `path`, which has no script and no style of its own.
+    pub(crate) async fn page(&self, path: &str) -> Answer {
+        let answer = self.bench.get(path).cookie(&self.cookie).send().await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (StatusCode::OK, "text/html; charset=utf-8"),
+            "{path}"
+        );
+        assert!(!answer.text.contains("<script") && !answer.text.contains("style=\""), "{path}");
+        answer
+    }
+}
