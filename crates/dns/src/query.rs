@@ -82,7 +82,11 @@ async fn ask_by_datagram(server: SocketAddr, question: &Question) -> Result<Mess
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = UdpSocket::bind(local).await?;
+    let socket = UdpSocket::bind(local).await.map_err(|error| match server {
+        // A kernel without IPv6 does not even make the socket.
+        SocketAddr::V6(_) => NoAnswer::NoRoute,
+        SocketAddr::V4(_) => error.into(),
+    })?;
     socket.connect(server).await?;
     let (id, bytes) = encode(question)?;
     socket.send(&bytes).await?;

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use certmill_dns::{
-    Credentials, LookupError, NameServer, ProviderSettings, Rfc2136Settings, ServerTrouble, TxtRecord,
-    values_at, wait_until_visible,
+    Credentials, LookupError, NameServer, ProviderSettings, Resolver, Rfc2136Settings, ServerTrouble,
+    TxtRecord, values_at, wait_until_visible,
 };
-use certmill_lab::{AcmeZone, Part, Record};
+use certmill_lab::{AcmeZone, Lab, Part, Record};
 use certmill_model::{Hostname, SystemClock};
 use tokio::time::Instant;
 
@@ -19,8 +19,18 @@ fn soon() -> Instant {
 }
 
 #[tokio::test]
-async fn a_value_is_seen_soon_after_it_was_written_and_a_dead_server_is_named() {
-    let (lab, _) = lab().await;
+async fn what_every_name_server_has_is_seen_at_real_ones() {
+    let (lab, resolver) = lab().await;
+    a_value_is_seen_soon_after_it_was_written_and_a_dead_server_is_named(&lab).await;
+    a_server_without_the_value_tells_the_version_of_its_zone(&lab).await;
+    a_secondary_that_follows_its_primary_no_more_is_named_until_it_follows_again(&lab).await;
+    more_values_than_a_datagram_holds_are_all_seen(&lab).await;
+    a_name_server_that_was_away_for_a_moment_is_waited_for(&lab).await;
+    the_name_servers_of_a_zone_are_found_and_what_is_no_zone_has_none(&lab, &resolver).await;
+    lab.down().await.unwrap();
+}
+
+async fn a_value_is_seen_soon_after_it_was_written_and_a_dead_server_is_named(lab: &Lab) {
     let alive = NameServer::new("ns1.test", lab.description().dns_server);
     let dead = NameServer::new("ns2.test", "127.0.0.1:1".parse().unwrap());
 
@@ -48,24 +58,18 @@ async fn a_value_is_seen_soon_after_it_was_written_and_a_dead_server_is_named() 
     assert_eq!(values_at(&alive, RECORD).await, Ok(Vec::new()));
     let foreign = values_at(&alive, "shop.example.com").await.unwrap_err();
     assert!(matches!(foreign, ServerTrouble::NotAuthoritative | ServerTrouble::Failing(_)), "{foreign}");
-    lab.down().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_server_without_the_value_tells_the_version_of_its_zone() {
-    let (lab, _) = lab().await;
+async fn a_server_without_the_value_tells_the_version_of_its_zone(lab: &Lab) {
     lab.set_records(&[Record::txt("other.test", "raises the serial number")]).await.unwrap();
     let server = NameServer::new("ns1.test", lab.description().dns_server);
     let deadline = Instant::now() + Duration::from_millis(200);
     let error = wait_until_visible(&[server], RECORD, &["value"], deadline).await.unwrap_err();
     let ServerTrouble::Stale { serial: Some(serial) } = error.servers[0].1 else { panic!("{error}") };
     assert!(serial > 1);
-    lab.down().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_secondary_that_follows_its_primary_no_more_is_named_until_it_follows_again() {
-    let (lab, _) = lab().await;
+async fn a_secondary_that_follows_its_primary_no_more_is_named_until_it_follows_again(lab: &Lab) {
     let zone = &lab.description().acme_zone;
     let record = TxtRecord { name: "x7q.acme.test", value: "value" };
     let servers =
@@ -84,7 +88,6 @@ async fn a_secondary_that_follows_its_primary_no_more_is_named_until_it_follows_
 
     lab.make_secondary_follow().await.unwrap();
     wait_until_visible(&servers, record.name, &["value"], soon()).await.unwrap();
-    lab.down().await.unwrap();
 }
 
 async fn write(zone: &AcmeZone, record: TxtRecord<'_>) {
@@ -101,9 +104,7 @@ async fn write(zone: &AcmeZone, record: TxtRecord<'_>) {
     provider.present(record).await.unwrap();
 }
 
-#[tokio::test]
-async fn more_values_than_a_datagram_holds_are_all_seen() {
-    let (lab, _) = lab().await;
+async fn more_values_than_a_datagram_holds_are_all_seen(lab: &Lab) {
     let values: Vec<_> = (0..90).map(|number| format!("{number:043}")).collect();
     let records: Vec<_> = values.iter().map(|value| Record::txt(RECORD, value)).collect();
     lab.set_records(&records).await.unwrap();
@@ -111,12 +112,9 @@ async fn more_values_than_a_datagram_holds_are_all_seen() {
     assert_eq!(values_at(&server, RECORD).await.unwrap().len(), values.len());
     let wanted: Vec<_> = values.iter().map(String::as_str).collect();
     wait_until_visible(&[server], RECORD, &wanted, soon()).await.unwrap();
-    lab.down().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_name_server_that_was_away_for_a_moment_is_waited_for() {
-    let (lab, _) = lab().await;
+async fn a_name_server_that_was_away_for_a_moment_is_waited_for(lab: &Lab) {
     lab.set_records(&[Record::txt(RECORD, "value")]).await.unwrap();
     lab.stop(Part::Bind).await.unwrap();
     let servers = [NameServer::new("ns1.test", lab.description().dns_server)];
@@ -124,12 +122,9 @@ async fn a_name_server_that_was_away_for_a_moment_is_waited_for() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     lab.start(Part::Bind).await.unwrap();
     assert_eq!(waiting.await.unwrap(), Ok(()));
-    lab.down().await.unwrap();
 }
 
-#[tokio::test]
-async fn the_name_servers_of_a_zone_are_found_and_what_is_no_zone_has_none() {
-    let (lab, resolver) = lab().await;
+async fn the_name_servers_of_a_zone_are_found_and_what_is_no_zone_has_none(lab: &Lab, resolver: &Resolver) {
     let zone = Hostname::from_stored("test").unwrap();
     let servers = resolver.authoritative_servers(&zone).await.unwrap();
     assert_eq!(servers, [NameServer::new("ns.test", "127.0.0.1:53".parse().unwrap())]);
@@ -139,5 +134,4 @@ async fn the_name_servers_of_a_zone_are_found_and_what_is_no_zone_has_none() {
     assert!(matches!(inside, LookupError::NotAZone { .. }), "{inside}");
     let missing = resolver.authoritative_servers(&name("nobody.test")).await.unwrap_err();
     assert!(matches!(missing, LookupError::NotFound { .. }), "{missing}");
-    lab.down().await.unwrap();
 }
