@@ -65,18 +65,41 @@ pub(crate) fn points_at_us(setup: &Setup) -> bool {
 /// How the name would be proved as it was last seen, and why so.
 pub(crate) fn challenge(name: &Hostname, setup: &Setup) -> (Option<ChallengeKind>, &'static str) {
     let delegated = passed(setup, CheckKind::Delegation);
-    let kind = possible_challenges(name.is_wildcard(), points_at_us(setup), delegated).first().copied();
+    let possible = possible_challenges(name.is_wildcard(), points_at_us(setup), delegated);
+    if setup.checks_overridden {
+        let usual = if name.is_wildcard() { ChallengeKind::Dns01 } else { ChallengeKind::Http01 };
+        let kind = possible.first().copied().unwrap_or(usual);
+        return (Some(kind), "An operator said to go on whatever is seen.");
+    }
+    if failed(setup, CheckKind::Caa) {
+        return (None, "The CAA records could not be read, or do not allow it.");
+    }
+    let kind =
+        possible.iter().copied().find(|kind| *kind != ChallengeKind::Http01 || !http_is_refused(setup));
     let why = match kind {
         Some(ChallengeKind::Http01) => "The name points at the load balancers.",
         Some(ChallengeKind::Dns01) if name.is_wildcard() => "The CNAME record is right.",
+        Some(ChallengeKind::Dns01) if points_at_us(setup) => {
+            "The name cannot be proved over HTTP as it stands, but its CNAME record is right."
+        }
         Some(ChallengeKind::Dns01) => {
             "The name does not point at the load balancers, but its CNAME record is right."
         }
         None if setup.checks.is_none() => "The name has not been looked at yet.",
         None if name.is_wildcard() => "A wildcard needs the CNAME record, which is not right yet.",
+        None if points_at_us(setup) => {
+            "The name points at the load balancers, but cannot be proved over HTTP."
+        }
         None => "The name does not point at the load balancers, and it has no right CNAME record either.",
     };
     (kind, why)
+}
+
+/// Whether http-01 will not do though the name points at us: somebody else answers there, or CAA records want another
+/// way; then nobody looked who answers.
+fn http_is_refused(setup: &Setup) -> bool {
+    let is_not_asked = look(setup, CheckKind::Caa).is_some() && look(setup, CheckKind::Http).is_none();
+    failed(setup, CheckKind::Http) || is_not_asked
 }
 
 fn traffic_record(name: &Hostname, address: IpAddr, setup: &Setup) -> WantedRecord {
@@ -134,6 +157,10 @@ fn certificate_record(name: &Hostname, setup: &Setup) -> WantedRecord {
 
 fn passed(setup: &Setup, kind: CheckKind) -> bool {
     setup.checks.as_ref().is_some_and(|checks| checks.passed(kind))
+}
+
+fn failed(setup: &Setup, kind: CheckKind) -> bool {
+    look(setup, kind).is_some_and(|look| look.result == CheckResult::Fail)
 }
 
 fn look(setup: &Setup, kind: CheckKind) -> Option<&Check> {

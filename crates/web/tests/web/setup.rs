@@ -171,7 +171,6 @@ async fn what_is_wrong_is_told_with_the_words_of_the_look() {
         ),
         wrong(CheckKind::Delegation, &[cname], ProblemCode::DnsDelegationWrong, "A wildcard record answers."),
         wrong(CheckKind::Caa, &[], ProblemCode::CaaForbids, "brand.test CAA 0 issue \";\""),
-        Check::unknown(CheckKind::Http, None, None),
     ];
     bench.look(SUBDOMAIN, looks).await;
     let setup = setup(&bench, &token, SUBDOMAIN).await;
@@ -204,6 +203,42 @@ async fn a_name_that_is_delegated_needs_no_address_for_its_certificate() {
     let setup = setup(&bench, &token, SUBDOMAIN).await;
     assert_eq!(setup["challenge"], "dns-01");
     assert!(setup["challenge_reason"].as_str().unwrap().contains("does not point"), "{setup}");
+}
+
+#[tokio::test]
+async fn the_challenge_is_the_one_that_nothing_speaks_against() {
+    use CheckKind::{Addresses, Caa, Delegation, Http};
+    let (bench, token) = with_domain(SUBDOMAIN).await;
+    bench.add_zone().await;
+    let refused = |kind| wrong(kind, &[], ProblemCode::CaaForbids, "It says no.");
+    let ok = |kind| right(kind, &[]);
+    for (looks, challenge) in [
+        (vec![ok(Addresses), ok(Caa), ok(Http)], json!("http-01")),
+        // A load balancer is not ready yet: nothing else was looked at.
+        (vec![ok(Addresses)], json!("http-01")),
+        (vec![ok(Addresses), ok(Delegation), ok(Caa), refused(Http)], json!("dns-01")),
+        // CAA records allow dns-01 alone.
+        (vec![ok(Addresses), ok(Delegation), ok(Caa)], json!("dns-01")),
+        (vec![ok(Addresses), ok(Caa), refused(Http)], json!(null)),
+        (vec![ok(Addresses), ok(Delegation), refused(Caa)], json!(null)),
+        (vec![refused(Addresses), ok(Delegation), ok(Caa)], json!("dns-01")),
+    ] {
+        let shown = format!("{looks:?}");
+        bench.look(SUBDOMAIN, looks).await;
+        bench.clock.advance(time::Duration::minutes(2));
+        assert_eq!(setup(&bench, &token, SUBDOMAIN).await["challenge"], challenge, "{shown}");
+    }
+    let mut tx = bench.api.platform().await.unwrap();
+    let name = certmill_model::Hostname::parse(SUBDOMAIN).unwrap();
+    let domain = tx.find_domain(&name).await.unwrap().unwrap();
+    tx.override_checks(domain.domain_id, true, bench.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    bench.look(SUBDOMAIN, vec![refused(Addresses), refused(Caa)]).await;
+    let setup = setup(&bench, &token, SUBDOMAIN).await;
+    assert_eq!(
+        (&setup["challenge"], setup["challenge_reason"].as_str().unwrap().contains("operator")),
+        (&json!("http-01"), true)
+    );
 }
 
 #[tokio::test]
