@@ -61,7 +61,8 @@ impl Look<'_> {
         let mut seen = self.follow().await?;
         if let Some(DelegationFault::Elsewhere { .. } | DelegationFault::NotCname { .. }) = seen.fault {
             let records = self.standing(&self.start).await?;
-            if self.is_only_a_wildcard_s(&records).await? {
+            // Empty only if somebody has just removed them.
+            if !records.is_empty() && self.is_only_a_wildcard_s(&records).await? {
                 seen.would_lose = self.would_lose(&records).await?;
                 seen.fault = Some(DelegationFault::Wildcard { records });
             }
