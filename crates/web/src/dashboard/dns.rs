@@ -140,7 +140,7 @@ impl RecordGroup {
             zone: first.zone.clone(),
             seen: first.seen.clone(),
             seen_from: first.seen_from.clone(),
-            fault: first.problem.clone().filter(|_| !is_aside && !is_missing).map(Fault::from),
+            fault: first.problem.clone().map(Fault::from),
             records: records.into_iter().map(RecordRow::from).collect(),
         })
     }

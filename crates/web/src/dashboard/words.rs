@@ -98,7 +98,8 @@ pub(super) fn record_group(purpose: Purpose, required: bool, count: usize) -> (&
         ),
         (Purpose::Certificate, false, _) => (
             "Allows the certificate before the domain points here",
-            "Only for a domain that is still elsewhere. Set it once; it stays right for ever.",
+            "Only for a domain that is still elsewhere. Set it once; it stays right for ever. If the domain has its address \
+             from a wildcard record (*), give it a record of its own as well.",
         ),
     }
 }
