@@ -3,7 +3,7 @@
 # Set, it would have the compiler check queries against that database, dependencies' included.
 unexport DATABASE_URL
 
-.PHONY: demo test build check bench-issuing
+.PHONY: demo test build check bench-issuing bench-dns01
 
 # Its end-to-end tests end the program at named steps, hence the feature.
 TESTED := --workspace --features certmill/checkpoints
@@ -34,3 +34,9 @@ bench-issuing:
 	scripts/install-parts
 	cargo build --release --package certmill --package certmill-lab --bins --package certmill-acme --example bare_loop
 	target/release/certmill-lab bench-issuing $(ARGS)
+
+# ARGS="--domains 200 --concurrency 32 --pairs 3"
+bench-dns01:
+	scripts/install-parts
+	cargo build --release --package certmill --package certmill-lab --bins
+	target/release/certmill-lab bench-dns01 $(ARGS)

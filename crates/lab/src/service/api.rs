@@ -148,7 +148,13 @@ impl Api {
         }
     }
 
-    async fn expect(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, ServiceError> {
+    /// Sends a request; refusals are errors. `path` is sent as it is.
+    pub async fn expect(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ServiceError> {
         let Answer { status, body } = self.send(method, path, body).await?;
         if (200..300).contains(&status) {
             return Ok(body);

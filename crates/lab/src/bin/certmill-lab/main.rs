@@ -1,6 +1,6 @@
-//! The laboratory on its own, the demo and the benchmark on it.
+//! The laboratory on its own, the demo and the benchmarks on it.
 
-mod bench_issuing;
+mod bench;
 mod demo;
 mod interruption;
 mod screen;
@@ -39,7 +39,10 @@ enum Command {
         once: bool,
     },
     /// Measure how fast certmill issues, against a bare loop over the same protocol library
-    BenchIssuing(bench_issuing::Settings),
+    BenchIssuing(bench::issuing::Settings),
+    /// Measure how fast certmill issues by dns-01, against http-01 on the same lab
+    #[command(name = "bench-dns01")]
+    BenchDns01(bench::dns01::Settings),
     /// Wait for the end of standard input, then end every process of the lab in this directory and remove it
     Guard {
         /// The lab's directory
@@ -55,7 +58,8 @@ async fn main() -> ExitCode {
     let done: Done = match Arguments::parse().command {
         Command::Up { load_balancers } => up(load_balancers).await.map_err(Into::into),
         Command::Demo { once } => demo::run(once).await.map_err(Into::into),
-        Command::BenchIssuing(settings) => bench_issuing::run(&settings).await.map_err(Into::into),
+        Command::BenchIssuing(settings) => bench::issuing::run(&settings).await.map_err(Into::into),
+        Command::BenchDns01(settings) => bench::dns01::run(&settings).await.map_err(Into::into),
         Command::Guard { directory } => guard::run(&directory).map_err(Into::into),
     };
     match done {

@@ -8,9 +8,10 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::error::BenchError;
-use super::usage::Usage;
-use super::{LIMIT, LONGEST_CERTIFICATE, POLL_INITIAL_DELAY_MS, Settings, prepare_half};
+use super::{LONGEST_CERTIFICATE, Settings, prepare_half};
+use crate::bench::error::BenchError;
+use crate::bench::usage::Usage;
+use crate::bench::{LIMIT, POLL_INITIAL_DELAY_MS};
 use crate::screen::Screen;
 
 const SUFFIX: &str = "bare.test";

@@ -14,7 +14,7 @@ impl Usage {
         let groups = [
             ("pebble", vec![Part::Pebble]),
             ("postgres", vec![Part::Postgres]),
-            ("bind", vec![Part::Bind]),
+            ("bind", vec![Part::Bind, Part::Secondary]),
             ("nginx", balancers.clone().map(Part::Nginx).collect()),
             ("sshd", balancers.map(Part::Sshd).collect()),
         ];
