@@ -7,10 +7,12 @@ use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
 pub struct Database(PgPool);
 
 /// Everything that a claim or a nudge of a process that is gone keeps others from.
-const FREE_WHAT_THE_DEAD_HOLD: [&str; 4] = [
+const FREE_WHAT_THE_DEAD_HOLD: [&str; 5] = [
     "UPDATE domains SET lease_until = now(), nudged_until = NULL",
     "UPDATE targets SET lease_until = now(), nudged_until = NULL",
-    "UPDATE domains SET next_action_at = now() WHERE next_action_at > now() AND status LIKE 'pending%'",
+    "UPDATE domains SET next_action_at = now(), order_after = NULL
+     WHERE next_action_at > now() AND status LIKE 'pending%'",
+    "UPDATE txt_records SET lease_until = NULL, next_attempt_at = now()",
     "UPDATE targets SET next_attempt_at = now()",
 ];
 
@@ -43,7 +45,8 @@ impl Database {
 
     /// Lets the next attempt for `name` begin now.
     pub async fn hasten(&self, name: &str) {
-        self.execute_for(name, "UPDATE domains SET next_action_at = now() WHERE name = $1").await;
+        let due = "UPDATE domains SET next_action_at = now(), order_after = NULL WHERE name = $1";
+        self.execute_for(name, due).await;
     }
 
     /// Ends every claim now, as time would, and lets what waits for its next attempt begin. Only while no worker runs.
@@ -63,6 +66,24 @@ impl Database {
     /// Answers of the CA's challenges that are still given.
     pub async fn open_challenges(&self) -> i64 {
         self.count("SELECT count(*) FROM challenges").await
+    }
+
+    /// Where the owner of `name` is to point `_acme-challenge` at.
+    pub async fn delegation(&self, name: &str) -> String {
+        let query = "SELECT z.record_prefix || g.label || '.' || z.name
+                     FROM delegations g JOIN zones z USING (zone_id) WHERE g.name = $1";
+        sqlx::query_scalar(query).bind(name.trim_start_matches("*.")).fetch_one(&self.0).await.unwrap()
+    }
+
+    /// Lets the next look at the DNS of `name` begin now.
+    pub async fn look(&self, name: &str) {
+        let due = "UPDATE domains SET next_action_at = now(), check_after = now() WHERE name = $1";
+        self.execute_for(name, due).await;
+    }
+
+    /// TXT records that certmill believes to stand somewhere.
+    pub async fn open_records(&self) -> i64 {
+        self.count("SELECT count(*) FROM txt_records").await
     }
 
     /// Every row of every table, the queue's too, as text; binary columns in hexadecimal.

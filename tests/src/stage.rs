@@ -1,7 +1,7 @@
 //! A lab with certmill on it, and what every test asks of them.
 
 use certmill_lab::{
-    Lab, LoadBalancer, Options,
+    Lab, LoadBalancer, Options, Record,
     service::{Api, Role, Running, Service},
     shopper::Shopper,
 };
@@ -62,6 +62,48 @@ impl Stage {
     /// Registers a domain with a template, or changes it.
     pub async fn put_with(&self, name: &str, template: &str) -> Value {
         self.shops.put(name, &json!({ "template": template })).await.unwrap()
+    }
+
+    /// The same for a domain that is to be proved by DNS: its owner sets the one CNAME record, and no other.
+    pub async fn put_delegated(&self, name: &str) -> Value {
+        let domain = self.put(name).await;
+        self.delegate(name).await;
+        domain
+    }
+
+    /// The owner of `name`, which is registered, sets the CNAME record.
+    pub async fn delegate(&self, name: &str) {
+        let target = self.database.delegation(name).await;
+        let record_name = format!("_acme-challenge.{}", name.trim_start_matches("*."));
+        self.lab.set_records(&[Record::cname(&record_name, &target)]).await.unwrap();
+        self.database.hasten(name).await;
+    }
+
+    /// Waits until no TXT record is left in the zone for challenges, nor on record here.
+    pub async fn no_records_left(&self) {
+        until("no TXT record is left", SOON, async || {
+            let standing = self.lab.txt_records().await.unwrap();
+            match (standing.as_slice(), self.database.open_records().await) {
+                ([], 0) => Ok(()),
+                (standing, known) => Err(format!("{standing:?} stand, {known} are known")),
+            }
+        })
+        .await;
+    }
+
+    /// Waits until the domain shows a problem, and answers what is said of it.
+    pub async fn told(&self, name: &str, code: &str) -> String {
+        until(&format!("{name} shows {code}"), SOON, async || {
+            let domain = self.shops.get(name).await.unwrap();
+            let found = problem(&domain, code).map(|problem| problem["detail"].as_str().unwrap().to_owned());
+            found.ok_or_else(|| format!("{} with {}", domain["status"], domain["problems"]))
+        })
+        .await
+    }
+
+    /// Waits until the domain has this status.
+    pub async fn becomes(&self, name: &str, status: &str) -> Value {
+        self.shops.wait_for_status(name, status, SOON).await.unwrap()
     }
 
     /// Waits until a domain is active, and sees for itself that both load balancers show its certificate.

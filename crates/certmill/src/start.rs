@@ -159,6 +159,7 @@ async fn engine(
         ca: ca(config)?,
         caa_identities: config.acme.caa_identities.iter().map(|name| name.to_ascii_lowercase()).collect(),
         http_01_port: config.acme.http_01_port,
+        propagation: std::time::Duration::from_secs(config.dns.propagation_seconds.max(1).into()),
         issuing_roots: roots(&config.acme.issuing_roots_file, "acme.issuing_roots_file")?,
         templates,
         responders: responders(config)?,

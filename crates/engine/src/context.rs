@@ -38,6 +38,8 @@ pub struct Parts {
     pub caa_identities: Vec<String>,
     /// The port at which the CA asks for http-01 challenges.
     pub http_01_port: u16,
+    /// How long the name servers of a zone of ours may take to show what was written there.
+    pub propagation: Duration,
     /// The roots that certificates must lead to; `None` where the CA's are public and its chains are believed.
     pub issuing_roots: Option<TrustedRoots>,
     /// The nginx templates.

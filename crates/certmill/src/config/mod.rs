@@ -74,6 +74,8 @@ pub(crate) struct Acme {
 pub(crate) struct Dns {
     /// The servers to ask, `ip:port`; empty: the system's.
     pub(crate) servers: Vec<SocketAddr>,
+    /// Seconds that the name servers of our own zones may take to show what was written there.
+    pub(crate) propagation_seconds: u16,
 }
 
 /// The `[names]` section.
@@ -123,6 +125,7 @@ poll_initial_delay_ms = 250
 
 [dns]
 servers = []
+propagation_seconds = 120
 
 [names]
 allow_special_use = []

@@ -12,6 +12,7 @@ use certmill_store::{
     ClaimedDomain, Delegation, Issued, NewOrder, PlacedChallenge, PlacedRecord, StoreError,
 };
 use certmill_vault::Secret;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::{
@@ -29,6 +30,10 @@ const SOONEST_RENEWAL: time::Duration = time::Duration::HOUR;
 
 /// How long until load balancers without a first configuration are looked at again.
 const UNTIL_READY: time::Duration = time::Duration::seconds(3);
+
+/// An order this young is waited for, this long at a time.
+const JUST_BEGUN: time::Duration = time::Duration::seconds(30);
+const UNTIL_ISSUED: time::Duration = time::Duration::SECOND;
 
 /// How long until values of an earlier order are removed.
 const UNTIL_REMOVED: time::Duration = time::Duration::seconds(2);
@@ -66,7 +71,7 @@ pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result
     let mut members =
         vec![Member { name: domain.name.clone(), kind, domain: domain.lease.domain_id, checks }];
     members.extend(counterpart(engine, &domain, client).await?);
-    let Some((key, work)) = store_new(engine, &domain, *account_id, &mut members).await? else {
+    let Some((key, work)) = store_new(engine, &domain, *account_id, &members).await? else {
         return Ok(());
     };
     reached("key_stored");
@@ -112,6 +117,14 @@ struct Work {
     url: Option<String>,
 }
 
+/// When the order for the same name with or without `www.` will be over that has just begun: then one is placed for both,
+/// which costs no more than one for each.
+fn after_counterpart(engine: &Engine, domain: &ClaimedDomain) -> Option<OffsetDateTime> {
+    let since = domain.counterpart.as_ref()?.ordering_since?;
+    let alone = domain.validation_failed_at.is_some() || domain.checks_overridden;
+    (!alone && engine.now() - since < JUST_BEGUN).then(|| engine.now() + UNTIL_ISSUED)
+}
+
 /// The same name with or without `www.`, if one certificate is to be for both. A name that the CA disliked lately goes
 /// alone, and harms no other.
 async fn counterpart(
@@ -131,12 +144,12 @@ async fn counterpart(
     Ok(Some(Member { name: other.name.clone(), kind, domain: other.domain_id, checks }))
 }
 
-/// Stores the order with as many of `members` as are still free; the first is the domain itself.
+/// Stores the order for `members`, of which the first is the domain itself.
 async fn store_new(
     engine: &Engine,
     domain: &ClaimedDomain,
     account_id: AccountId,
-    members: &mut Vec<Member>,
+    members: &[Member],
 ) -> Result<Option<(PrivateKey, Work)>, EngineError> {
     let parts = &engine.parts;
     if domain.health != Health::Ok {
@@ -144,32 +157,30 @@ async fn store_new(
     }
     let key = PrivateKey::generate(domain.key_type).await;
     let secret = Secret::new(key.pkcs8().to_vec());
-    loop {
-        let now = engine.now();
-        let order_id = OrderId::new(&parts.chance, now);
-        let names: Vec<_> = members.iter().map(|member| member.name.clone()).collect();
-        let challenges: Vec<_> = members.iter().map(|member| member.kind).collect();
-        let checks: Vec<_> = members.iter().map(|member| (member.domain, member.checks.clone())).collect();
-        let order = NewOrder {
-            order_id,
-            account_id,
-            names: &names,
-            challenges: &challenges,
-            joined: members.get(1).map(|member| member.domain),
-            key: &secret,
-            checks: &checks,
-        };
-        match parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await {
-            Ok(()) => return Ok(Some((key, Work { order_id, names, challenges, url: None }))),
-            // Perhaps the other name is wanted otherwise by now: alone then.
-            Err(StoreError::LeaseLost) if members.len() > 1 => members.truncate(1),
-            // Something else is wanted of this one, if the lease is still ours: it is due again at once.
-            Err(StoreError::LeaseLost) => {
-                parts.store.rest(&domain.lease, Some(now)).await?;
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
+    let now = engine.now();
+    let order_id = OrderId::new(&parts.chance, now);
+    let names: Vec<_> = members.iter().map(|member| member.name.clone()).collect();
+    let challenges: Vec<_> = members.iter().map(|member| member.kind).collect();
+    let checks: Vec<_> = members.iter().map(|member| (member.domain, member.checks.clone())).collect();
+    let order = NewOrder {
+        order_id,
+        account_id,
+        names: &names,
+        challenges: &challenges,
+        joined: members.get(1).map(|member| member.domain),
+        key: &secret,
+        checks: &checks,
+    };
+    match parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await {
+        Ok(()) => Ok(Some((key, Work { order_id, names, challenges, url: None }))),
+        // Something else is wanted by now of this domain, or an order for the other has begun: if the lease is still ours,
+        // it is looked at again.
+        Err(StoreError::LeaseLost) => {
+            let again = if members.len() > 1 { now + UNTIL_ISSUED } else { now };
+            parts.store.rest(&domain.lease, Some(again)).await?;
+            Ok(None)
         }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The TXT records of dns-01 challenges: written, and seen at every name server of their zone, before the CA looks
 //! (RFC 8555 section 8.4).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use certmill_dns::wait_until_visible;
 use certmill_model::OrderId;
@@ -15,9 +15,6 @@ use crate::{
     checkpoint::reached,
     zones::{OpenZone, ZoneTrouble},
 };
-
-/// How long name servers may take to show what was written.
-const PROPAGATION: Duration = Duration::from_secs(120);
 
 /// Writes the records of an order, which are stored already, and waits until every name server shows them.
 pub(super) async fn publish(
@@ -35,7 +32,7 @@ pub(super) async fn publish(
     let writing = tokio::spawn(write(engine.clone(), lease, order, zones.clone()));
     writing.await.expect("writing records does not panic")?;
     reached("record_written");
-    let deadline = Instant::now() + PROPAGATION;
+    let deadline = Instant::now() + engine.parts.propagation;
     try_join_all(zones.iter().map(|(zone, record)| seen_everywhere(engine, zone, record, deadline))).await?;
     reached("record_visible");
     Ok(())

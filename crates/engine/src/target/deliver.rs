@@ -108,7 +108,8 @@ impl Delivery<'_> {
     /// Sends the certificates that are not there yet: leaf, chain and key in one file, so that a pair never mismatches.
     async fn send_certificates(&self) -> Result<(), Failed> {
         let new = self.pending.iter().filter(|one| one.wanted_certificate_id != one.served_certificate_id);
-        let wanted: Vec<_> = new.filter_map(|one| one.wanted_certificate_id).collect();
+        let wanted: Vec<_> =
+            new.filter_map(|one| Some((one.domain_id, one.wanted_certificate_id?))).collect();
         if wanted.is_empty() {
             return Ok(());
         }

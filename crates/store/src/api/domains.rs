@@ -28,6 +28,8 @@ pub struct Domain {
     pub template: Option<String>,
     /// The kind of key, where the domain names one itself.
     pub key_type: Option<KeyType>,
+    /// The kind of key that its next certificate has: its own, else the tenant's.
+    pub effective_key_type: KeyType,
     /// What is true of it.
     pub status: DomainStatus,
     /// Since when.
@@ -138,6 +140,7 @@ struct DomainColumns {
     external_id: Option<String>,
     template: Option<String>,
     key_type: Option<String>,
+    effective_key_type: String,
     status: String,
     status_since: OffsetDateTime,
     health: String,
@@ -172,6 +175,7 @@ impl TryFrom<DomainColumns> for Domain {
             external_id: row.external_id,
             template: row.template,
             key_type: row.key_type.map(|key_type| parsed("domains", &key_type)).transpose()?,
+            effective_key_type: parsed("tenants", &row.effective_key_type)?,
             status: parsed("domains", &row.status)?,
             status_since: row.status_since,
             health: parsed("domains", &row.health)?,
@@ -201,7 +205,8 @@ async fn select(
     // A prefix as a range, which the index on names serves: no name has a character behind the tilde.
     sqlx::query_as!(
         DomainColumns,
-        r#"SELECT d.domain_id, d.tenant_id, t.name AS tenant, d.name, d.external_id, d.template, d.key_type, d.status,
+        r#"SELECT d.domain_id, d.tenant_id, t.name AS tenant, d.name, d.external_id, d.template, d.key_type,
+                  COALESCE(d.key_type, t.key_type) AS "effective_key_type!", d.status,
                   d.status_since, d.health, d.renew_after, d.next_action_at, d.created_at, d.updated_at,
                   d.certificate_id, c.serial_number AS "serial_number?", c.issuer AS "issuer?",
                   c.not_before AS "not_before?", c.not_after AS "not_after?"

@@ -6,7 +6,7 @@ use certmill_model::{
 use time::OffsetDateTime;
 
 use super::{Domain, TenantTx};
-use crate::{StoreError, WAKE_CHANNEL};
+use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
 
 /// What a tenant wants of a domain.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -114,7 +114,7 @@ impl TenantTx {
     ) -> Result<Option<Domain>, StoreError> {
         let id = DomainId::new(chance, now);
         let tenant = self.tenant;
-        let inserted = sqlx::query_scalar!(
+        let inserted = sqlx::query!(
             r#"WITH created AS (
                  INSERT INTO domains (domain_id, tenant_id, name, external_id, template, key_type, status, status_since,
                                       next_action_at, created_at, updated_at)
@@ -130,7 +130,7 @@ impl TenantTx {
                  INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
                  SELECT $7, tenant_id, domain_id, $8, '', $6 FROM created
              )
-             SELECT t.name AS "tenant!" FROM created JOIN tenants t USING (tenant_id),
+             SELECT t.name AS "tenant!", t.key_type AS "key_type!" FROM created JOIN tenants t USING (tenant_id),
                     LATERAL (SELECT pg_notify($9, '')) AS woken"#,
             id.uuid(),
             tenant.uuid(),
@@ -151,11 +151,15 @@ impl TenantTx {
         let created = Domain {
             domain_id: id,
             tenant_id: tenant,
-            tenant: owner,
+            tenant: owner.tenant,
             name: wish.name.clone(),
             external_id: wish.external_id.as_ref().map(ToString::to_string),
             template: wish.template.as_ref().map(ToString::to_string),
             key_type: wish.key_type,
+            effective_key_type: match wish.key_type {
+                Some(key_type) => key_type,
+                None => parsed("tenants", &owner.key_type)?,
+            },
             status: DomainStatus::PendingDns,
             status_since: now,
             health: Health::Ok,

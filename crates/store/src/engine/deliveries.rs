@@ -48,7 +48,7 @@ pub struct DomainPlacement {
 
 /// What a load balancer needs of a certificate.
 pub struct CertificateMaterial {
-    /// Whose it is.
+    /// The domain that it is served for.
     pub domain_id: DomainId,
     /// Leaf and intermediates, PEM.
     pub fullchain: String,
@@ -168,17 +168,22 @@ impl Engine {
         rows.into_iter().map(|row| Ok((hostname("domains", &row.name)?, row.fingerprint))).collect()
     }
 
-    /// What load balancers need of `certificates`.
+    /// What load balancers need for each of these domains, with the certificate that is to be served for it.
     pub async fn certificate_material(
         &self,
-        certificates: &[CertificateId],
+        wanted: &[(DomainId, CertificateId)],
         vault: &Vault,
     ) -> Result<Vec<CertificateMaterial>, StoreError> {
-        let ids: Vec<_> = certificates.iter().map(|id| id.uuid()).collect();
+        let domains: Vec<_> = wanted.iter().map(|(domain, _)| domain.uuid()).collect();
+        let certificates: Vec<_> = wanted.iter().map(|(_, certificate)| certificate.uuid()).collect();
         let rows = sqlx::query!(
-            r#"SELECT certificate_id, tenant_id, domain_id, fullchain, sealed_key AS "sealed_key!" FROM certificates
-             WHERE certificate_id = ANY($1) AND sealed_key IS NOT NULL"#,
-            &ids,
+            r#"SELECT certificate_id AS "certificate_id!", tenant_id, wanted.domain_id AS "domain_id!", fullchain,
+                      sealed_key AS "sealed_key!"
+               FROM UNNEST($1::uuid[], $2::uuid[]) AS wanted (domain_id, certificate_id)
+               JOIN certificates USING (certificate_id)
+               WHERE sealed_key IS NOT NULL"#,
+            &domains,
+            &certificates,
         )
         .fetch_all(&self.pool)
         .await?;

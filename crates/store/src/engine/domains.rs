@@ -83,6 +83,8 @@ pub struct Counterpart {
     /// Whether one certificate may be for both: nobody orders for it now, nothing stops it, no CA disliked it lately, and
     /// its key is to be of the same kind.
     pub may_join: bool,
+    /// When an order of its own began that is under way.
+    pub ordering_since: Option<OffsetDateTime>,
     /// Where its owner was told to point `_acme-challenge` at.
     pub delegation: Option<Delegation>,
 }
@@ -166,12 +168,10 @@ impl Engine {
                       z.zone_id AS "zone_id?", z.record_prefix || g.label || '.' || z.name AS record_name,
                       other.domain_id AS "counterpart_id?", other.name AS "counterpart_name?",
                       other.validation_failed_at IS NULL AND NOT other.checks_overridden
-                          AND NOT EXISTS (
-                              SELECT 1 FROM orders open WHERE open.order_id = other.order_id
-                                AND open.status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
+                          AND other_order.order_id IS NULL
                           AND other.status NOT IN ('paused', 'blocked', 'pending_deletion', 'deleted')
                           AND COALESCE(other.key_type, t.key_type) = COALESCE(c.key_type, t.key_type) AS may_join,
-                      other_zone.zone_id AS "other_zone_id?",
+                      other_order.created_at AS "ordering_since?", other_zone.zone_id AS "other_zone_id?",
                       other_zone.record_prefix || other_g.label || '.' || other_zone.name AS other_record_name,
                       o.order_id AS "order_id?", o.account_id AS "account_id?", o.status AS "order_status?", o.url,
                       o.names AS "names?", o.challenges AS "challenges?", o.sealed_key,
@@ -184,6 +184,8 @@ impl Engine {
                LEFT JOIN zones z ON z.zone_id = g.zone_id
                LEFT JOIN domains other ON other.name = c.counterpart_name AND other.tenant_id = c.tenant_id
                    AND other.status <> 'deleted'
+               LEFT JOIN orders other_order ON other_order.order_id = other.order_id
+                   AND other_order.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
                LEFT JOIN delegations other_g ON other_g.tenant_id = c.tenant_id AND other_g.name = other.name
                LEFT JOIN zones other_zone ON other_zone.zone_id = other_g.zone_id
                LEFT JOIN orders o ON o.domain_id = c.domain_id
@@ -217,6 +219,7 @@ impl Engine {
                 domain_id: DomainId::from_uuid(id),
                 name: hostname("domains", &name)?,
                 may_join: row.may_join.unwrap_or(false),
+                ordering_since: row.ordering_since,
                 delegation: delegation(row.other_zone_id, row.other_record_name),
             }),
             _ => None,

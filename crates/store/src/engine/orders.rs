@@ -214,9 +214,9 @@ async fn insert_order(
         "WITH held AS (
              UPDATE domains d SET lease_until = now() + $3, updated_at = $9, order_id = $4, order_after = NULL,
                  status = CASE WHEN d.certificate_id IS NULL OR d.status = 'expired' THEN 'pending_issuance'
-                               ELSE d.status END,
-                 status_since = CASE WHEN (d.certificate_id IS NULL OR d.status = 'expired')
-                                          AND d.status <> 'pending_issuance' THEN $9 ELSE d.status_since END
+                               WHEN d.status = 'moved' THEN 'active' ELSE d.status END,
+                 status_since = CASE WHEN (d.certificate_id IS NULL AND d.status <> 'pending_issuance')
+                                          OR d.status IN ('expired', 'moved') THEN $9 ELSE d.status_since END
              FROM domains before
              WHERE before.domain_id = d.domain_id AND d.domain_id = $1 AND d.lease_token = $2 AND d.revision = $10
              RETURNING d.domain_id, d.tenant_id, before.status AS status_before
@@ -226,7 +226,8 @@ async fn insert_order(
              SELECT $4, tenant_id, domain_id, $5, $6, $16, 'queued', $7, $9, $9 FROM held
          ), verified AS (
              INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
-             SELECT $12, tenant_id, domain_id, $13, '', $9 FROM held WHERE status_before IN ('pending_dns', 'failed')
+             SELECT $12, tenant_id, domain_id, CASE WHEN status_before = 'moved' THEN $17 ELSE $13 END, '', $9
+             FROM held WHERE status_before IN ('pending_dns', 'failed', 'moved')
          ), observed AS (
              INSERT INTO checks (domain_id, tenant_id, observed, checked_at)
              SELECT seen.domain_id, held.tenant_id, seen.observed, $9
@@ -251,6 +252,7 @@ async fn insert_order(
         &checked,
         &observed,
         &order.challenges.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        EventKind::DomainReturned.as_str(),
     )
     .execute(executor)
     .await?;
