@@ -1,5 +1,6 @@
 //! Requests of the commerce backend, many at a time.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use certmill_lab::service::{Api, ServiceError};
@@ -45,10 +46,23 @@ pub(super) async fn wait_until_active(
         if progress > best {
             (best, since) = (progress, Instant::now());
         } else if since.elapsed() > LIMIT {
-            let what = format!("{active} of {domains} are active, and nothing happened for {LIMIT:?}");
+            let what = format!("nothing happened for {LIMIT:?}, the domains are {}", tally(&list));
             return Err(BenchError::Stuck { half, what });
         }
     }
+}
+
+/// How many domains have which status and problem.
+fn tally(list: &[Value]) -> String {
+    let mut counts = BTreeMap::new();
+    for domain in list {
+        let status = domain["status"].as_str().unwrap_or_default();
+        let problem =
+            domain["problems"][0]["code"].as_str().map_or(String::new(), |code| format!(" ({code})"));
+        *counts.entry(format!("{status}{problem}")).or_insert(0) += 1;
+    }
+    let words = counts.into_iter().map(|(what, count)| format!("{count} {what}"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Sends a request for every name, some at a time, and returns all that was answered.
