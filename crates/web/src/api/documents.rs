@@ -1,6 +1,6 @@
 //! What the API answers, in JSON.
 
-use certmill_model::{Checks, KeyType, Problem};
+use certmill_model::{Checks, Problem};
 use certmill_store::{Domain, DomainEvent, TargetRow};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -25,8 +25,9 @@ pub(super) struct DomainDocument {
     external_id: Option<String>,
     /// The nginx template, where the domain names one itself.
     template: Option<String>,
-    /// The kind of key of its certificates, where the domain names one itself.
-    key_type: Option<&'static str>,
+    /// The kind of key of its next certificate, its own or else the tenant's: `ecdsa_p256`, `ecdsa_p384`, `rsa_2048`,
+    /// `rsa_3072` or `rsa_4096`.
+    key_type: &'static str,
     /// `pending_dns`, `pending_issuance`, `pending_deployment`, `active`, `moved`, `expired`, `failed`, `paused`,
     /// `blocked` or `pending_deletion`.
     status: &'static str,
@@ -176,7 +177,7 @@ impl DomainDocument {
             tenant: domain.tenant_id.to_string(),
             external_id: domain.external_id,
             template: domain.template,
-            key_type: domain.key_type.map(KeyType::as_str),
+            key_type: domain.effective_key_type.as_str(),
             status: domain.status.as_str(),
             since: domain.status_since,
             health: domain.health.as_str(),

@@ -84,7 +84,7 @@ pub(super) async fn show(
         sentence: words::status_sentence(domain.status),
         advice: words::status_advice(domain.status),
         dns: DnsCard::new(&domain, &setup, &problems, now),
-        key_type: words::key_type(setup.key_type),
+        key_type: words::key_type(domain.effective_key_type),
         health: words::health(domain.health),
         since: Moment::new(domain.status_since, now),
         problems: problems.into_iter().map(|problem| ProblemCard::new(problem, now)).collect(),
