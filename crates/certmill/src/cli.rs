@@ -89,7 +89,8 @@ pub(crate) enum TenantCommand {
         /// The nginx template of its domains that name none.
         #[arg(long, default_value = "storefront")]
         template: String,
-        /// The kind of key of its domains that name none: ecdsa_p256, ecdsa_p384, rsa_2048, rsa_3072 or rsa_4096.
+        /// The kind of key of its domains that name none: `ecdsa_p256`, `ecdsa_p384`, `rsa_2048`,
+        /// `rsa_3072` or `rsa_4096`.
         #[arg(long, default_value = "ecdsa_p256")]
         key_type: KeyType,
     },
@@ -238,6 +239,9 @@ pub(crate) struct ZoneArguments {
     /// The resource group of the zone.
     #[arg(long, help_heading = "azure")]
     pub(crate) resource_group: Option<String>,
+    /// Where sovereign clouds log in.
+    #[arg(long, help_heading = "azure")]
+    pub(crate) authority: Option<String>,
     /// Where the provider's API is, if not at its own address.
     #[arg(long, help_heading = "cloudflare, route53, azure")]
     pub(crate) endpoint: Option<String>,
@@ -260,6 +264,7 @@ impl ZoneArguments {
             ("client_id", &self.client_id),
             ("subscription_id", &self.subscription_id),
             ("resource_group", &self.resource_group),
+            ("authority", &self.authority),
             ("endpoint", &self.endpoint),
         ];
         let texts: Vec<_> =

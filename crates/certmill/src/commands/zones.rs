@@ -3,8 +3,8 @@
 use std::{io::Read, sync::Arc, time::Duration};
 
 use certmill_dns::{
-    Credentials, DnsProvider, InvalidProvider, NameServer, ProviderSettings, TxtRecord, values_at,
-    wait_until_visible,
+    Credentials, DnsProvider, InvalidProvider, NameServer, ProviderError, ProviderSettings, TxtRecord,
+    values_at, wait_until_visible,
 };
 use certmill_model::{Chance, Clock, Hostname, SystemClock, ZoneId};
 use certmill_store::{Api, NewZone, Zone, ZoneRow};
@@ -183,7 +183,7 @@ async fn test(database: &Database, config: &Config, name: &str) -> Result<(), Tr
     let tested = probe(&*provider, &servers, &record).await;
     // Whatever came of it, nothing stays.
     for value in ["one", "two"] {
-        provider.remove(TxtRecord { name: &record, value }).await.map_err(refused)?;
+        provider.remove(TxtRecord { name: &record, value }).await.map_err(|error| refused(&error))?;
     }
     tested?;
     gone(&servers, &record).await?;
@@ -210,7 +210,7 @@ async fn name_servers(config: &Config, zone: &Zone) -> Result<Vec<NameServer>, T
 
 async fn probe(provider: &dyn DnsProvider, servers: &[NameServer], record: &str) -> Result<(), Trouble> {
     for value in ["one", "two"] {
-        provider.present(TxtRecord { name: record, value }).await.map_err(refused)?;
+        provider.present(TxtRecord { name: record, value }).await.map_err(|error| refused(&error))?;
     }
     say(format!("two values written at {record}"));
     let begun = Instant::now();
@@ -235,6 +235,6 @@ async fn gone(servers: &[NameServer], record: &str) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn refused(error: certmill_dns::ProviderError) -> Trouble {
+fn refused(error: &ProviderError) -> Trouble {
     Trouble::needs_action(error.to_string(), "Mend what is named with `certmill zone add`, and test again.")
 }

@@ -97,6 +97,8 @@ fn follows(
 ) -> (Option<DomainStatus>, Duration) {
     let since = now - domain.status_since;
     match domain.status {
+        // Somebody asked for a look: for a while it is as if the name had just come.
+        DomainStatus::Failed if failures < 10 => (None, look_at_pending(failures, Duration::ZERO, chance).1),
         DomainStatus::Failed => (None, Duration::weeks(1)),
         DomainStatus::Expired if since > AFTER_THE_END => (None, Duration::weeks(1)),
         _ if domain.certificate_id.is_none() => {

@@ -68,6 +68,9 @@ pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result
         // Everything is right, but the CA was asked not long ago.
         return Ok(engine.parts.store.seen(&domain.lease, &checks, later).await?);
     }
+    if let Some(soon) = after_counterpart(engine, &domain) {
+        return Ok(engine.parts.store.seen(&domain.lease, &checks, soon).await?);
+    }
     let mut members =
         vec![Member { name: domain.name.clone(), kind, domain: domain.lease.domain_id, checks }];
     members.extend(counterpart(engine, &domain, client).await?);

@@ -12,7 +12,7 @@ use super::{
     ClaimedTarget, Engine, LEASE, ReleaseRecord, TargetLease,
     domains::held,
     interval,
-    outcomes::{add_events, open_problem},
+    problems::{add_events, open_problem},
 };
 use crate::StoreError;
 

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{
     ClaimedDomain, DomainLease, Engine,
     domains::held,
-    outcomes::{add_events, open_problem, resolve_problems},
+    problems::{add_events, open_problem, resolve_problems},
 };
 use crate::StoreError;
 
@@ -52,7 +52,9 @@ impl Engine {
             "UPDATE domains d SET lease_until = NULL, consecutive_failures = $3, check_after = $4, updated_at = $5,
                  status = COALESCE($6, d.status),
                  status_since = CASE WHEN $6 <> d.status THEN $5 ELSE d.status_since END,
-                 next_action_at = CASE WHEN d.revision <> $7 THEN now() ELSE LEAST($4, until.renewal, until.ended) END
+                 -- Somebody wants something else, or wants a look that began later than this one.
+                 next_action_at = CASE WHEN d.revision <> $7 OR d.check_after IS DISTINCT FROM $8 THEN now()
+                                       ELSE LEAST($4, until.renewal, until.ended) END
              FROM domains me
              LEFT JOIN certificates c ON c.certificate_id = me.certificate_id,
              LATERAL (SELECT CASE WHEN me.renew_after > $5 THEN me.renew_after END AS renewal,
@@ -65,6 +67,7 @@ impl Engine {
             now,
             looked.status.map(DomainStatus::as_str),
             lease.revision,
+            domain.situation.check_after,
         )
         .execute(&mut *tx)
         .await?;

@@ -4,12 +4,16 @@
 //! transaction that takes effect only while the token is still its own ([`StoreError::LeaseLost`] otherwise).
 
 mod accounts;
+mod claims;
+mod deletions;
 mod deliveries;
 mod deployments;
 mod domains;
+mod issuing;
 mod looks;
 mod orders;
 mod outcomes;
+mod problems;
 mod targets;
 mod zones;
 
@@ -21,8 +25,9 @@ pub use accounts::Account;
 pub use deliveries::{CertificateMaterial, DomainPlacement, PendingPlacement};
 pub use deployments::{Delivered, Undelivered};
 pub use domains::{ClaimedDomain, Counterpart, Delegation, DomainLease, OpenOrder};
+pub use issuing::Issued;
 pub use looks::Looked;
-pub use orders::{Issued, NewOrder, PlacedChallenge, PlacedRecord};
+pub use orders::{NewOrder, PlacedChallenge, PlacedRecord};
 pub use outcomes::{Blamed, Failure, OrderFailure};
 pub use targets::{ClaimedTarget, ReleaseRecord, TargetLease};
 pub use zones::{EMPTY, LeftRecord, Zone};

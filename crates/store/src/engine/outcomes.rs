@@ -1,10 +1,15 @@
-//! What came of a step when it was not a certificate: problems, activation, tombstones.
+//! What came of a step when it was not a certificate: failure, activation.
 
-use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, OrderId, OrderStatus, ProblemCode};
+use certmill_model::{Chance, DomainId, DomainStatus, EventKind, OrderId, OrderStatus, ProblemCode};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{DomainLease, EMPTY, Engine, domains::held, orders::lock_members};
+use super::{
+    DomainLease, Engine,
+    domains::held,
+    orders::lock_members,
+    problems::{add_events, open_problem, resolve_problems},
+};
 use crate::StoreError;
 
 /// A step that did not succeed.
@@ -127,19 +132,6 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Closes the problems of `lease`'s domain that have one of `codes`.
-    pub async fn resolve(
-        &self,
-        lease: &DomainLease,
-        codes: &[ProblemCode],
-        chance: &Chance,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
-        resolve_problems(&mut tx, &[lease.domain_id], codes, chance, now).await?;
-        Ok(tx.commit().await?)
-    }
-
     /// Makes those of `domains` active that every load balancer was seen to serve. To be called after the placements
     /// are committed: the last of two deliveries that end together then sees both.
     pub async fn activate(
@@ -199,54 +191,6 @@ impl Engine {
         tx.commit().await?;
         Ok(became)
     }
-
-    /// Tells every load balancer that has a domain to take it off, and lets the domain go until that is done.
-    pub async fn take_off(&self, lease: &DomainLease, now: OffsetDateTime) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
-        let done = sqlx::query!(
-            "UPDATE domains SET lease_until = NULL, next_action_at = NULL WHERE domain_id = $1 AND lease_token = $2",
-            lease.domain_id.uuid(),
-            lease.token,
-        )
-        .execute(&mut *tx)
-        .await?;
-        held(done.rows_affected())?;
-        sqlx::query!(
-            "UPDATE placements SET wanted_certificate_id = NULL, pending = true, next_attempt_at = $2
-             WHERE domain_id = $1",
-            lease.domain_id.uuid(),
-            now,
-        )
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        self.wake().await
-    }
-
-    /// Makes a domain that is off every load balancer a tombstone.
-    pub async fn finish_deletion(
-        &self,
-        lease: &DomainLease,
-        chance: &Chance,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
-        let done = sqlx::query!(
-            "UPDATE domains d SET status = 'deleted', status_since = $3, updated_at = $3, next_action_at = NULL,
-                 lease_until = NULL, health = 'ok'
-             WHERE domain_id = $1 AND lease_token = $2 AND status = 'pending_deletion'
-               AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id)",
-            lease.domain_id.uuid(),
-            lease.token,
-            now,
-        )
-        .execute(&mut *tx)
-        .await?;
-        held(done.rows_affected())?;
-        forget(&mut tx, lease, now).await?;
-        add_events(&mut tx, &[lease.domain_id], EventKind::DomainDeleted, "", chance, now).await?;
-        Ok(tx.commit().await?)
-    }
 }
 
 /// Solved as soon as every load balancer was seen to serve a domain.
@@ -258,61 +202,6 @@ const DELIVERY_PROBLEMS: [ProblemCode; 6] = [
     ProblemCode::ServedWrongCertificate,
     ProblemCode::TemplateUnusable,
 ];
-
-/// Removes what a tombstone needs no more, its keys above all, but not that of a certificate which another domain has.
-async fn forget(
-    connection: &mut PgConnection,
-    lease: &DomainLease,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "WITH solved AS (
-             DELETE FROM problems WHERE domain_id = $1
-         ), seen AS (
-             DELETE FROM checks WHERE domain_id = $1
-         ), answered AS (
-             DELETE FROM challenges WHERE order_id IN (SELECT order_id FROM orders WHERE domain_id = $1)
-         ), closed AS (
-             UPDATE orders SET sealed_key = NULL WHERE domain_id = $1 AND sealed_key IS NOT NULL
-         )
-         UPDATE certificates c SET sealed_key = NULL
-         FROM domains d
-         WHERE d.domain_id = $1 AND (c.domain_id = $1 OR c.certificate_id = d.certificate_id)
-           AND c.sealed_key IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM domains x WHERE x.name = ANY(c.names) AND x.status <> 'deleted'
-                           AND x.certificate_id = c.certificate_id AND x.domain_id <> $1)",
-        lease.domain_id.uuid(),
-    )
-    .execute(&mut *connection)
-    .await?;
-    forget_empty_record(connection, lease, now).await
-}
-
-/// What kept the name of the TXT record from vanishing goes with the last domain that is proved there.
-async fn forget_empty_record(
-    connection: &mut PgConnection,
-    lease: &DomainLease,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        r"INSERT INTO txt_records (zone_id, name, value, tenant_id, order_id, next_attempt_at)
-         SELECT z.zone_id, z.record_prefix || g.label || '.' || z.name, $3, d.tenant_id, o.order_id, $2
-         FROM domains d
-         JOIN delegations g ON g.tenant_id = d.tenant_id AND g.name = regexp_replace(d.name, '^\*\.', '')
-         JOIN zones z ON z.zone_id = g.zone_id AND z.keep_empty
-         JOIN LATERAL (SELECT order_id FROM orders WHERE domain_id = d.domain_id ORDER BY order_id DESC LIMIT 1) o ON true
-         WHERE d.domain_id = $1
-           AND NOT EXISTS (SELECT 1 FROM domains x WHERE x.tenant_id = d.tenant_id AND x.status <> 'deleted'
-                           AND x.name IN (g.name, '*.' || g.name) AND x.domain_id <> $1)
-         ON CONFLICT (zone_id, name, value) DO NOTHING",
-        lease.domain_id.uuid(),
-        now,
-        EMPTY,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
 
 async fn fail_order(
     connection: &mut PgConnection,
@@ -329,108 +218,6 @@ async fn fail_order(
         order.order_id.uuid(),
         order.status.as_str(),
         order.problem,
-        now,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Opens a problem for each of `domains`, or brings the open one up to date; only a new one is told on the timeline.
-pub(super) async fn open_problem(
-    connection: &mut PgConnection,
-    domains: &[DomainId],
-    code: ProblemCode,
-    detail: &str,
-    next_attempt_at: Option<OffsetDateTime>,
-    chance: &Chance,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    if domains.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
-    let opened = sqlx::query!(
-        r#"INSERT INTO problems (domain_id, tenant_id, code, detail, since, last_attempt_at, next_attempt_at)
-           SELECT domain_id, tenant_id, $2, $3, $4, $4, $5 FROM domains WHERE domain_id = ANY($1)
-           ON CONFLICT (domain_id, code) DO UPDATE SET detail = EXCLUDED.detail,
-               last_attempt_at = EXCLUDED.last_attempt_at, next_attempt_at = EXCLUDED.next_attempt_at
-           RETURNING domain_id, (xmax = 0) AS "is_new!""#,
-        &ids,
-        code.as_str(),
-        detail,
-        now,
-        next_attempt_at,
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "UPDATE domains SET health = CASE WHEN status IN ('active', 'moved') THEN 'warning' ELSE 'critical' END
-         WHERE domain_id = ANY($1)",
-        &ids,
-    )
-    .execute(&mut *connection)
-    .await?;
-    let new: Vec<_> =
-        opened.iter().filter(|row| row.is_new).map(|row| DomainId::from_uuid(row.domain_id)).collect();
-    let told = format!("{}: {detail}", code.title());
-    add_events(connection, &new, EventKind::ProblemOpened, &told, chance, now).await
-}
-
-/// Closes the problems of `domains` that have one of `codes`, and tells it on the timeline.
-pub(super) async fn resolve_problems(
-    connection: &mut PgConnection,
-    domains: &[DomainId],
-    codes: &[ProblemCode],
-    chance: &Chance,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
-    let codes: Vec<_> = codes.iter().map(|code| code.as_str().to_owned()).collect();
-    let resolved = sqlx::query!(
-        "DELETE FROM problems WHERE domain_id = ANY($1) AND code = ANY($2) RETURNING domain_id, code",
-        &ids,
-        &codes,
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    for row in resolved {
-        let title = crate::rows::parsed::<ProblemCode>("problems", &row.code)?.title();
-        let domain = DomainId::from_uuid(row.domain_id);
-        add_events(connection, &[domain], EventKind::ProblemResolved, title, chance, now).await?;
-    }
-    sqlx::query!(
-        "UPDATE domains d SET health = 'ok' WHERE domain_id = ANY($1) AND health <> 'ok'
-         AND NOT EXISTS (SELECT 1 FROM problems p WHERE p.domain_id = d.domain_id)",
-        &ids,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Adds one event for each of `domains`.
-pub(super) async fn add_events(
-    connection: &mut PgConnection,
-    domains: &[DomainId],
-    kind: EventKind,
-    detail: &str,
-    chance: &Chance,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    if domains.is_empty() {
-        return Ok(());
-    }
-    let events: Vec<_> = domains.iter().map(|_| EventId::new(chance, now).uuid()).collect();
-    let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
-    sqlx::query!(
-        "INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
-         SELECT new.event_id, d.tenant_id, d.domain_id, $3, $4, $5
-         FROM UNNEST($1::uuid[], $2::uuid[]) AS new (event_id, domain_id) JOIN domains d USING (domain_id)",
-        &events,
-        &ids,
-        kind.as_str(),
-        detail,
         now,
     )
     .execute(connection)

@@ -1,0 +1,197 @@
+//! The claim on a domain, and everything that its next step is decided from.
+
+use certmill_model::{
+    AccountId, CertificateId, ChallengeKind, DomainId, DomainSituation, OpenOrderRole, OrderId, TenantId,
+    ZoneId,
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{ClaimedDomain, Counterpart, Delegation, DomainLease, Engine, LEASE, OpenOrder, interval};
+use crate::{
+    StoreError,
+    rows::{hostname, parsed},
+};
+
+impl Engine {
+    /// Claims a domain that is due at `now`. `None`: it is not due any more, or another worker has it.
+    pub async fn claim_domain(
+        &self,
+        domain: DomainId,
+        now: OffsetDateTime,
+    ) -> Result<Option<ClaimedDomain>, StoreError> {
+        let row = sqlx::query_as!(
+            Claimed,
+            r#"WITH claimed AS (
+                   UPDATE domains SET lease_until = now() + $3, lease_token = lease_token + 1, nudged_until = NULL
+                   WHERE domain_id = $1 AND next_action_at <= $2 AND (lease_until IS NULL OR lease_until < now())
+                   RETURNING domain_id, tenant_id, name, status, status_since, health, revision, lease_token,
+                             consecutive_failures, certificate_id, renew_after, order_id, order_after, check_after,
+                             validation_failed_at, checks_overridden, key_type,
+                             CASE WHEN starts_with(name, 'www.') THEN substr(name, 5)
+                                  WHEN NOT starts_with(name, '*.') THEN 'www.' || name END AS counterpart_name
+               )
+               SELECT c.domain_id, c.tenant_id, c.name, c.status, c.status_since, c.health, c.revision, c.lease_token,
+                      c.consecutive_failures, c.certificate_id, c.renew_after, joined.order_id AS "included_in?", c.order_after,
+                      c.check_after, c.validation_failed_at, c.checks_overridden,
+                      COALESCE(c.key_type, t.key_type) AS "key_type!", held.not_after AS "not_after?",
+                      z.zone_id AS "zone_id?", z.record_prefix || g.label || '.' || z.name AS record_name,
+                      other.domain_id AS "counterpart_id?", other.name AS "counterpart_name?",
+                      other.validation_failed_at IS NULL AND NOT other.checks_overridden
+                          AND other_order.order_id IS NULL
+                          AND other.status NOT IN ('paused', 'blocked', 'pending_deletion', 'deleted')
+                          AND COALESCE(other.key_type, t.key_type) = COALESCE(c.key_type, t.key_type) AS may_join,
+                      other_order.created_at AS "ordering_since?", other_zone.zone_id AS "other_zone_id?",
+                      other_zone.record_prefix || other_g.label || '.' || other_zone.name AS other_record_name,
+                      o.order_id AS "order_id?", o.account_id AS "account_id?", o.status AS "order_status?", o.url,
+                      o.names AS "names?", o.challenges AS "challenges?", o.sealed_key,
+                      (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND p.pending) AS "undelivered!",
+                      (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND NOT p.pending) AS "delivered!"
+               FROM claimed c
+               JOIN tenants t USING (tenant_id)
+               LEFT JOIN certificates held ON held.certificate_id = c.certificate_id
+               LEFT JOIN delegations g ON g.tenant_id = c.tenant_id AND g.name = regexp_replace(c.name, '^\*\.', '')
+               LEFT JOIN zones z ON z.zone_id = g.zone_id
+               LEFT JOIN domains other ON other.name = c.counterpart_name AND other.tenant_id = c.tenant_id
+                   AND other.status <> 'deleted'
+               LEFT JOIN orders other_order ON other_order.order_id = other.order_id
+                   AND other_order.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
+               LEFT JOIN delegations other_g ON other_g.tenant_id = c.tenant_id AND other_g.name = other.name
+               LEFT JOIN zones other_zone ON other_zone.zone_id = other_g.zone_id
+               LEFT JOIN orders o ON o.domain_id = c.domain_id
+                   AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
+               LEFT JOIN orders joined ON joined.order_id = c.order_id
+                   AND joined.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')"#,
+            domain.uuid(),
+            now,
+            interval(LEASE),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(Claimed::into_domain).transpose()
+    }
+}
+
+/// What is read of a domain at its claim.
+struct Claimed {
+    domain_id: Uuid,
+    tenant_id: Uuid,
+    name: String,
+    status: String,
+    status_since: OffsetDateTime,
+    health: String,
+    revision: i64,
+    lease_token: i64,
+    consecutive_failures: i32,
+    certificate_id: Option<Uuid>,
+    renew_after: Option<OffsetDateTime>,
+    included_in: Option<Uuid>,
+    order_after: Option<OffsetDateTime>,
+    check_after: Option<OffsetDateTime>,
+    validation_failed_at: Option<OffsetDateTime>,
+    checks_overridden: bool,
+    key_type: String,
+    not_after: Option<OffsetDateTime>,
+    zone_id: Option<Uuid>,
+    record_name: Option<String>,
+    counterpart_id: Option<Uuid>,
+    counterpart_name: Option<String>,
+    may_join: Option<bool>,
+    ordering_since: Option<OffsetDateTime>,
+    other_zone_id: Option<Uuid>,
+    other_record_name: Option<String>,
+    order_id: Option<Uuid>,
+    account_id: Option<Uuid>,
+    order_status: Option<String>,
+    url: Option<String>,
+    names: Option<Vec<String>>,
+    challenges: Option<Vec<String>>,
+    sealed_key: Option<Vec<u8>>,
+    undelivered: i64,
+    delivered: i64,
+}
+
+impl Claimed {
+    fn into_domain(mut self) -> Result<ClaimedDomain, StoreError> {
+        let order = self.open_order()?;
+        let counterpart = self.counterpart()?;
+        let status = parsed("domains", &self.status)?;
+        let role = match (&order, self.included_in) {
+            (Some(_), _) => OpenOrderRole::Leads,
+            (None, Some(_)) => OpenOrderRole::Joined,
+            (None, None) => OpenOrderRole::None,
+        };
+        Ok(ClaimedDomain {
+            lease: DomainLease {
+                domain_id: DomainId::from_uuid(self.domain_id),
+                tenant_id: TenantId::from_uuid(self.tenant_id),
+                token: self.lease_token,
+                revision: self.revision,
+            },
+            name: hostname("domains", &self.name)?,
+            status,
+            status_since: self.status_since,
+            health: parsed("domains", &self.health)?,
+            consecutive_failures: self.consecutive_failures.unsigned_abs(),
+            order_after: self.order_after,
+            validation_failed_at: self.validation_failed_at,
+            checks_overridden: self.checks_overridden,
+            key_type: parsed("domains", &self.key_type)?,
+            delegation: delegation(self.zone_id, self.record_name),
+            counterpart,
+            certificate_id: self.certificate_id.map(CertificateId::from_uuid),
+            situation: DomainSituation {
+                status,
+                order: role,
+                renew_after: self.renew_after,
+                not_after: self.not_after,
+                check_after: self.check_after,
+                undelivered: self.undelivered as u32,
+                delivered: self.delivered as u32,
+            },
+            order,
+        })
+    }
+
+    fn open_order(&mut self) -> Result<Option<OpenOrder>, StoreError> {
+        let columns = (self.order_id, self.account_id, self.order_status.take(), self.names.take());
+        let (Some(order_id), Some(account_id), Some(status), Some(names)) = columns else {
+            return Ok(None);
+        };
+        Ok(Some(OpenOrder {
+            order_id: OrderId::from_uuid(order_id),
+            account_id: AccountId::from_uuid(account_id),
+            status: parsed("orders", &status)?,
+            url: self.url.take(),
+            challenges: challenges(&self.challenges.take().unwrap_or_default(), names.len())?,
+            names: names.iter().map(|name| hostname("orders", name)).collect::<Result<_, _>>()?,
+            tenant_id: TenantId::from_uuid(self.tenant_id),
+            sealed_key: self.sealed_key.take(),
+        }))
+    }
+
+    fn counterpart(&mut self) -> Result<Option<Counterpart>, StoreError> {
+        let (Some(id), Some(name)) = (self.counterpart_id, self.counterpart_name.take()) else {
+            return Ok(None);
+        };
+        Ok(Some(Counterpart {
+            domain_id: DomainId::from_uuid(id),
+            name: hostname("domains", &name)?,
+            may_join: self.may_join.unwrap_or(false),
+            ordering_since: self.ordering_since,
+            delegation: delegation(self.other_zone_id, self.other_record_name.take()),
+        }))
+    }
+}
+
+/// An order of the version before says nothing of challenges: they were all of one kind.
+fn challenges(words: &[String], names: usize) -> Result<Vec<ChallengeKind>, StoreError> {
+    match words {
+        [] => Ok(vec![ChallengeKind::Http01; names]),
+        words => words.iter().map(|word| parsed("orders", word)).collect(),
+    }
+}
+
+fn delegation(zone: Option<Uuid>, record_name: Option<String>) -> Option<Delegation> {
+    Some(Delegation { zone_id: ZoneId::from_uuid(zone?), record_name: record_name? })
+}

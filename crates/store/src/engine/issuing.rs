@@ -1,0 +1,145 @@
+//! A certificate has come: what is recorded of it, in one statement.
+
+use certmill_model::{CertificateId, Chance, EventId, EventKind, Hostname, OrderId, OrderStatus};
+use certmill_vault::{Secret, Vault};
+use sqlx::PgExecutor;
+use time::OffsetDateTime;
+
+use super::{
+    ClaimedDomain, Engine,
+    domains::held,
+    orders::{key_place, lock_members, texts},
+};
+use crate::{StoreError, WAKE_CHANNEL};
+
+/// When a domain is looked at again after its certificate was issued, in case nobody noticed that it is served.
+const LOOK_AFTER: time::Duration = time::Duration::seconds(30);
+
+/// A certificate as it came, verified.
+pub struct Issued<'a> {
+    /// Its id here.
+    pub certificate_id: CertificateId,
+    /// The order that it came of.
+    pub order_id: OrderId,
+    /// Its names.
+    pub names: &'a [Hostname],
+    /// The serial number, hexadecimal.
+    pub serial_number: &'a str,
+    /// SHA-256 of the leaf.
+    pub fingerprint: &'a [u8],
+    /// Who issued it.
+    pub issuer: &'a str,
+    /// Valid from.
+    pub not_before: OffsetDateTime,
+    /// Valid until.
+    pub not_after: OffsetDateTime,
+    /// Leaf and intermediates, PEM.
+    pub fullchain: &'a str,
+    /// Its private key.
+    pub key: &'a Secret,
+    /// When its renewal is due.
+    pub renew_after: OffsetDateTime,
+    /// When its names are looked at again, beside all renewals.
+    pub check_after: OffsetDateTime,
+}
+
+impl Engine {
+    /// Stores the certificate, ends its order, makes it what every load balancer should serve for each of its domains, and
+    /// wakes the planner. The lease ends.
+    pub async fn issued(
+        &self,
+        domain: &ClaimedDomain,
+        issued: &Issued<'_>,
+        vault: &Vault,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        if issued.names.len() == 1 {
+            return record_issued(&self.pool, domain, issued, vault, chance, now).await;
+        }
+        let mut tx = self.pool.begin().await?;
+        lock_members(&mut tx, issued.order_id).await?;
+        record_issued(&mut *tx, domain, issued, vault, chance, now).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+async fn record_issued(
+    executor: impl PgExecutor<'_>,
+    domain: &ClaimedDomain,
+    issued: &Issued<'_>,
+    vault: &Vault,
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let lease = &domain.lease;
+    let place = key_place("certificates", lease.tenant_id, issued.certificate_id.uuid());
+    // One statement, since hundreds of these run in a second. A domain that is being deleted gets no placement.
+    let rows = sqlx::query_scalar!(
+        r#"WITH held AS (
+               SELECT domain_id FROM domains WHERE domain_id = $1 AND lease_token = $2 FOR NO KEY UPDATE
+           ), members AS (
+               UPDATE domains d SET certificate_id = $3, renew_after = $17, consecutive_failures = 0,
+                   order_id = NULL, order_after = NULL, validation_failed_at = NULL, check_after = $21,
+                   lease_until = NULL, updated_at = $13,
+                   next_action_at = CASE WHEN d.domain_id <> $1 OR revision = $18
+                                         THEN LEAST($17::timestamptz, $19::timestamptz) ELSE $13 END,
+                   status = CASE WHEN status IN ('pending_deletion', 'active', 'moved') THEN status
+                                 ELSE 'pending_deployment' END,
+                   status_since = CASE WHEN status IN ('pending_deletion', 'active', 'moved') THEN status_since
+                                       ELSE $13 END
+               FROM held
+               WHERE d.domain_id = held.domain_id OR d.order_id = $4
+               RETURNING d.domain_id, d.tenant_id, d.revision, d.status
+           ), stored AS (
+               INSERT INTO certificates (certificate_id, tenant_id, domain_id, order_id, names, status, serial_number,
+                                         fingerprint, issuer, not_before, not_after, fullchain, sealed_key, created_at)
+               SELECT $3, tenant_id, domain_id, $4, $5, 'issued', $6, $7, $8, $9, $10, $11, $12, $13
+               FROM members WHERE domain_id = $1
+           ), ended AS (
+               UPDATE orders SET status = $14, sealed_key = NULL, problem = NULL, updated_at = $13
+               FROM held WHERE order_id = $4
+           ), answered AS (
+               DELETE FROM challenges USING held WHERE order_id = $4
+           ), told AS (
+               INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
+               SELECT told.event_id, m.tenant_id, m.domain_id, $16, $8, $13
+               FROM (SELECT *, row_number() OVER (ORDER BY domain_id <> $1) AS number FROM members) m
+               JOIN UNNEST($15::uuid[]) WITH ORDINALITY AS told (event_id, number) USING (number)
+           ), placed AS (
+               INSERT INTO placements (target_id, domain_id, tenant_id, shard, wanted_certificate_id,
+                                       wanted_revision, pending, next_attempt_at)
+               SELECT t.target_id, m.domain_id, m.tenant_id, get_byte(uuid_send(m.domain_id), 15), $3, m.revision,
+                      true, $13
+               FROM members m, targets t WHERE m.status <> 'pending_deletion'
+               ON CONFLICT (target_id, domain_id) DO UPDATE SET pending = true, next_attempt_at = $13,
+                   consecutive_failures = 0, wanted_certificate_id = EXCLUDED.wanted_certificate_id,
+                   wanted_revision = EXCLUDED.wanted_revision
+           )
+           SELECT count(*) AS "held!" FROM held, LATERAL (SELECT pg_notify($20, '')) AS woken"#,
+        lease.domain_id.uuid(),
+        lease.token,
+        issued.certificate_id.uuid(),
+        issued.order_id.uuid(),
+        &texts(issued.names),
+        issued.serial_number,
+        issued.fingerprint,
+        issued.issuer,
+        issued.not_before,
+        issued.not_after,
+        issued.fullchain,
+        vault.seal(&place, issued.key),
+        now,
+        OrderStatus::Valid.as_str(),
+        &issued.names.iter().map(|_| EventId::new(chance, now).uuid()).collect::<Vec<_>>(),
+        EventKind::CertificateIssued.as_str(),
+        issued.renew_after,
+        lease.revision,
+        now + LOOK_AFTER,
+        WAKE_CHANNEL,
+        issued.check_after,
+    )
+    .fetch_one(executor)
+    .await?;
+    held(rows as u64)
+}
