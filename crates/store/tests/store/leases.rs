@@ -1,109 +1,12 @@
 //! Claims, fencing and what concurrent workers can do to one another: on a real Postgres.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
+use std::collections::BTreeSet;
 
-use certmill_model::{
-    CertificateId, Chance, Clock, DomainId, DomainStatus, Hostname, Label, OrderId, SystemClock, TemplateRef,
-    TenantId, UpstreamAddress,
-};
-use certmill_postgres::Cluster;
-use certmill_store::{
-    Api, ClaimedDomain, DomainWish, Engine, Issued, NewOrder, PlacedChallenge, Put, StoreError, Tenant,
-};
-use certmill_vault::{MasterKey, Secret, Vault};
-use tempfile::TempDir;
-use time::{Duration, OffsetDateTime};
-
-/// A database with one tenant.
-struct Base {
-    api: Api,
-    engine: Engine,
-    vault: Vault,
-    chance: Chance,
-    tenant: TenantId,
-    url: String,
-    _cluster: Cluster,
-    _directory: TempDir,
-}
-
-impl Base {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        // The server's user must be able to go through it.
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let cluster = Cluster::start(&directory.path().join("postgres")).await.unwrap();
-        let url = cluster.url();
-        certmill_store::migrate(&url).await.unwrap();
-        let api = certmill_store::connect_api(&url, 8).await.unwrap();
-        let engine = certmill_store::connect_engine(&url, 16).await.unwrap();
-        let vault = Vault::new(vec![MasterKey::generate()]).unwrap();
-        let chance = Chance::seeded(1);
-        let tenant = Tenant {
-            tenant_id: TenantId::new(&chance, now()),
-            name: Label::parse("Nordwind").unwrap(),
-            template: TemplateRef::parse("storefront").unwrap(),
-            upstream: UpstreamAddress::parse("127.0.0.1:1").unwrap(),
-        };
-        let mut platform = api.platform().await.unwrap();
-        let tenant = platform.put_tenant(&tenant, now()).await.unwrap();
-        platform.commit().await.unwrap();
-        Self { api, engine, vault, chance, tenant, url, _cluster: cluster, _directory: directory }
-    }
-
-    async fn put(&self, name: &str) -> DomainId {
-        let mut tx = self.api.tenant(self.tenant).await.unwrap();
-        let wish = DomainWish { name: Hostname::parse(name).unwrap(), external_id: None, template: None };
-        let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) =
-            tx.put_domain(&wish, &self.chance, now()).await.unwrap();
-        tx.commit().await.unwrap();
-        domain.domain_id
-    }
-
-    async fn claim(&self, domain: DomainId) -> Option<ClaimedDomain> {
-        self.engine.claim_domain(domain, now() + Duration::SECOND).await.unwrap()
-    }
-
-    async fn start_order(&self, domain: &ClaimedDomain) -> Result<OrderId, StoreError> {
-        let account = self
-            .engine
-            .account("https://ca.test/dir", || Secret::new(vec![1]), &self.vault, &self.chance, now())
-            .await?;
-        let order_id = OrderId::new(&self.chance, now());
-        let names = [domain.name.clone()];
-        let key = Secret::new(b"a private key".to_vec());
-        let order = NewOrder { order_id, account_id: account.account_id, names: &names, key: &key };
-        self.engine.start_order(&domain.lease, &order, &self.vault, &self.chance, now()).await?;
-        Ok(order_id)
-    }
-
-    async fn issued(&self, domain: &ClaimedDomain, order_id: OrderId) -> Result<(), StoreError> {
-        let names = [domain.name.clone()];
-        let issued = Issued {
-            certificate_id: CertificateId::new(&self.chance, now()),
-            order_id,
-            names: &names,
-            serial_number: "01",
-            fingerprint: &[7; 32],
-            issuer: "CN=test",
-            not_before: now(),
-            not_after: now() + Duration::days(90),
-            fullchain: "PEM",
-            key: &Secret::new(b"a private key".to_vec()),
-            renew_after: now() + Duration::days(60),
-        };
-        self.engine.issued(domain, &issued, &self.vault, &self.chance, now()).await
-    }
-
-    /// As the cluster's superuser, past every wall.
-    async fn sql(&self, statement: &'static str) -> i64 {
-        let mut owner = <sqlx::PgConnection as sqlx::Connection>::connect(&self.url).await.unwrap();
-        sqlx::query_scalar(statement).fetch_one(&mut owner).await.unwrap()
-    }
-}
-
-fn now() -> OffsetDateTime {
-    SystemClock.now()
-}
+use crate::base::{Base, now, tenant, token};
+use certmill_model::{Chance, DomainStatus, Hostname, Label};
+use certmill_store::{DomainWish, PlacedChallenge, Put, StoreError};
+use certmill_vault::Secret;
+use time::Duration;
 
 #[tokio::test]
 async fn of_many_workers_that_claim_one_domain_one_gets_it() {
@@ -145,9 +48,9 @@ async fn an_order_goes_on_with_its_key_and_its_url_after_the_worker_is_gone() {
     let domain = base.put("shop.example.com").await;
     let gone = base.claim(domain).await.unwrap();
     let order = base.start_order(&gone).await.unwrap();
-    let challenge = PlacedChallenge { token: "tok".parse_token(), key_authorization: "tok.thumb".into() };
+    let challenge = PlacedChallenge { token: token("tok"), key_authorization: "tok.thumb".into() };
     base.engine
-        .order_placed(&gone.lease, order, "https://ca.test/order/1", &[challenge], now())
+        .order_placed(&gone.lease, order, "https://ca.test/order/1", &[challenge], &[], now())
         .await
         .unwrap();
     base.sql("UPDATE domains SET lease_until = now() - interval '1 second' RETURNING 1::bigint").await;
@@ -157,11 +60,11 @@ async fn an_order_goes_on_with_its_key_and_its_url_after_the_worker_is_gone() {
     assert_eq!(found.order_id, order);
     assert_eq!(found.url.as_deref(), Some("https://ca.test/order/1"));
     assert!(found.private_key(&base.vault).unwrap() == Secret::new(b"a private key".to_vec()));
-    let answer = base.api.key_authorization(&"tok".parse_token()).await.unwrap();
+    let answer = base.api.key_authorization(&token("tok")).await.unwrap();
     assert_eq!(answer.as_deref(), Some("tok.thumb"));
 
     base.issued(&heir, order).await.unwrap();
-    assert_eq!(base.api.key_authorization(&"tok".parse_token()).await.unwrap(), None);
+    assert_eq!(base.api.key_authorization(&token("tok")).await.unwrap(), None);
     assert_eq!(base.sql("SELECT count(*) FROM orders WHERE sealed_key IS NOT NULL").await, 0);
 }
 
@@ -175,6 +78,7 @@ async fn a_wish_made_while_a_worker_holds_the_domain_is_not_lost() {
         name: Hostname::parse("shop.example.com").unwrap(),
         external_id: Some(Label::parse("48213").unwrap()),
         template: None,
+        key_type: None,
     };
     tx.put_domain(&wish, &base.chance, now()).await.unwrap();
     tx.commit().await.unwrap();
@@ -218,12 +122,7 @@ async fn of_many_tenants_that_claim_one_name_one_gets_it() {
     let mut platform = base.api.platform().await.unwrap();
     let mut tenants = vec![base.tenant];
     for number in 0..9 {
-        let tenant = Tenant {
-            tenant_id: TenantId::new(&base.chance, now()),
-            name: Label::parse(&format!("tenant {number}")).unwrap(),
-            template: TemplateRef::parse("storefront").unwrap(),
-            upstream: UpstreamAddress::parse("127.0.0.1:1").unwrap(),
-        };
+        let tenant = tenant(&format!("tenant {number}"), &base.chance);
         tenants.push(platform.put_tenant(&tenant, now()).await.unwrap());
     }
     platform.commit().await.unwrap();
@@ -235,6 +134,7 @@ async fn of_many_tenants_that_claim_one_name_one_gets_it() {
                 name: Hostname::parse("shop.example.com").unwrap(),
                 external_id: None,
                 template: None,
+                key_type: None,
             };
             let mut tx = api.tenant(tenant).await.unwrap();
             match tx.put_domain(&wish, &Chance::seeded(100 + number as u64), now()).await {
@@ -255,7 +155,7 @@ async fn of_many_puts_of_one_tenant_one_creates_and_none_fails() {
         let (api, tenant) = (base.api.clone(), base.tenant);
         puts.spawn(async move {
             let name = Hostname::parse("shop.example.com").unwrap();
-            let wish = DomainWish { name, external_id: None, template: None };
+            let wish = DomainWish { name, external_id: None, template: None, key_type: None };
             let mut tx = api.tenant(tenant).await.unwrap();
             let put = tx.put_domain(&wish, &Chance::seeded(100 + number), now()).await.unwrap();
             tx.commit().await.unwrap();
@@ -290,14 +190,4 @@ async fn what_is_due_is_found_by_an_index() {
     .await
     .unwrap();
     assert!(plan.iter().any(|line| line.contains("domains_due")), "{plan:#?}");
-}
-
-trait ParseToken {
-    fn parse_token(&self) -> certmill_model::ChallengeToken;
-}
-
-impl ParseToken for str {
-    fn parse_token(&self) -> certmill_model::ChallengeToken {
-        certmill_model::ChallengeToken::parse(self).unwrap()
-    }
 }

@@ -1,0 +1,171 @@
+//! Orders for a name and its `www.`, and what each of the two domains comes to.
+
+use crate::base::{Base, now};
+use certmill_model::{
+    DomainId, DomainStatus, Hostname, NextStep, OpenOrderRole, OrderStatus, ProblemCode, next_step,
+};
+use certmill_store::{Blamed, ClaimedDomain, Failure, OrderFailure, StoreError};
+use time::Duration;
+
+const APEX: &str = "example.com";
+const WWW: &str = "www.example.com";
+
+async fn pair() -> (Base, DomainId, DomainId) {
+    let base = Base::new().await;
+    let (apex, www) = (base.put(APEX).await, base.put(WWW).await);
+    (base, apex, www)
+}
+
+async fn due(base: &Base) {
+    base.sql("WITH due AS (UPDATE domains SET next_action_at = now(), lease_until = NULL RETURNING 1) SELECT count(*) FROM due")
+        .await;
+}
+
+fn failure(order: OrderFailure, blamed: &[Blamed]) -> Failure<'_> {
+    Failure {
+        code: ProblemCode::HttpUnreachable,
+        detail: "no answer",
+        order: Some(order),
+        status: DomainStatus::PendingIssuance,
+        consecutive_failures: 1,
+        next_attempt_at: Some(now() + Duration::days(1)),
+        order_after: Some(now() + Duration::days(1)),
+        validation_failed: true,
+        blamed,
+    }
+}
+
+fn knows_counterpart(domain: &ClaimedDomain) -> bool {
+    domain.counterpart.as_ref().is_some_and(|other| other.may_join)
+}
+
+#[tokio::test]
+async fn a_name_that_joins_an_order_waits_for_it_and_gets_its_certificate() {
+    let (base, apex, www) = pair().await;
+    let leader = base.claim(apex).await.unwrap();
+    assert!(knows_counterpart(&leader));
+    let order = base.start_order_with(&leader, Some((www, WWW))).await.unwrap();
+    due(&base).await;
+    let joined = base.claim(www).await.unwrap();
+    assert_eq!(joined.situation.order, OpenOrderRole::Joined);
+    assert_eq!(next_step(&joined.situation, now()), NextStep::AwaitOrder);
+    assert!(
+        joined.counterpart.as_ref().is_some_and(|other| !other.may_join && other.ordering_since.is_some())
+    );
+
+    let leader = base.claim(apex).await.unwrap();
+    assert_eq!(leader.situation.order, OpenOrderRole::Leads);
+    let names = [APEX, WWW].map(|name| Hostname::parse(name).unwrap());
+    base.issued_for(&leader, order, &names).await.unwrap();
+    let shared = "SELECT count(*) FROM domains WHERE certificate_id IS NOT NULL AND order_id IS NULL
+                  AND status = 'pending_deployment'";
+    assert_eq!(base.sql(shared).await, 2);
+    assert_eq!(base.sql("SELECT count(DISTINCT certificate_id) FROM domains").await, 1);
+    let told = "SELECT count(DISTINCT domain_id) FROM events WHERE kind = 'certificate_issued'";
+    assert_eq!(base.sql(told).await, 2);
+}
+
+#[tokio::test]
+async fn a_worker_that_looked_at_a_name_while_it_joined_an_order_writes_nothing() {
+    let (base, apex, www) = pair().await;
+    let looking = base.claim(www).await.unwrap();
+    let leader = base.claim(apex).await.unwrap();
+    base.start_order_with(&leader, Some((www, WWW))).await.unwrap();
+    assert!(matches!(base.start_order(&looking).await, Err(StoreError::LeaseLost)));
+    assert!(matches!(base.engine.rest(&looking.lease, None).await, Err(StoreError::LeaseLost)));
+    assert_eq!(base.sql("SELECT count(*) FROM orders").await, 1);
+}
+
+#[tokio::test]
+async fn of_two_names_that_want_one_another_at_once_one_leads() {
+    let (base, apex, www) = pair().await;
+    for _ in 0..20 {
+        due(&base).await;
+        let (first, second) = (base.claim(apex).await.unwrap(), base.claim(www).await.unwrap());
+        let (one, other) = tokio::join!(
+            base.start_order_with(&first, Some((www, WWW))),
+            base.start_order_with(&second, Some((apex, APEX)))
+        );
+        assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1);
+        assert_eq!(base.sql("SELECT count(*) FROM orders WHERE status = 'queued'").await, 1);
+        assert_eq!(base.sql("SELECT count(*) FROM domains WHERE order_id IS NOT NULL").await, 2);
+        base.sql(
+            "WITH over AS (UPDATE orders SET status = 'cancelled' RETURNING 1) SELECT count(*) FROM over",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_an_order_of_its_own_joins_no_other() {
+    let (base, apex, www) = pair().await;
+    let alone = base.claim(www).await.unwrap();
+    base.start_order(&alone).await.unwrap();
+    let leader = base.claim(apex).await.unwrap();
+    assert!(!knows_counterpart(&leader));
+    assert!(matches!(base.start_order_with(&leader, Some((www, WWW))).await, Err(StoreError::LeaseLost)));
+    assert_eq!(base.sql("SELECT count(*) FROM orders").await, 1, "nothing of it is left");
+}
+
+#[tokio::test]
+async fn only_the_name_at_fault_waits_and_the_other_goes_on_without_it() {
+    let (base, apex, www) = pair().await;
+    let leader = base.claim(apex).await.unwrap();
+    let order_id = base.start_order_with(&leader, Some((www, WWW))).await.unwrap();
+    let blamed =
+        [Blamed { name: WWW.to_owned(), code: ProblemCode::HttpUnreachable, detail: "refused".to_owned() }];
+    let over = OrderFailure { order_id, status: OrderStatus::Invalid, problem: serde_json::Value::Null };
+    base.engine.fail(&leader.lease, &failure(over, &blamed), &base.chance, now()).await.unwrap();
+
+    let at_once = base.claim(apex).await.expect("it is due at once");
+    assert_eq!((at_once.consecutive_failures, at_once.validation_failed_at), (0, None));
+    assert_eq!(at_once.situation.order, OpenOrderRole::None);
+    assert!(!knows_counterpart(&at_once), "what the CA disliked lately joins nothing");
+    assert!(base.claim(www).await.is_none(), "it waits");
+    assert_eq!(base.sql("SELECT count(*) FROM problems").await, 1);
+    let waits = "SELECT count(*) FROM domains WHERE name = 'www.example.com' AND validation_failed_at IS NOT NULL
+                 AND order_after > now() + interval '23 hours' AND order_id IS NULL AND consecutive_failures = 1";
+    assert_eq!(base.sql(waits).await, 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_ends_no_order_keeps_both_in_it() {
+    let (base, apex, www) = pair().await;
+    let leader = base.claim(apex).await.unwrap();
+    let order_id = base.start_order_with(&leader, Some((www, WWW))).await.unwrap();
+    let open = OrderFailure { order_id, status: OrderStatus::Pending, problem: serde_json::Value::Null };
+    base.engine.fail(&leader.lease, &failure(open, &[]), &base.chance, now()).await.unwrap();
+    assert_eq!(base.sql("SELECT count(*) FROM domains WHERE order_id IS NOT NULL").await, 2);
+    assert_eq!(base.sql("SELECT count(*) FROM problems").await, 2, "both are told why they wait");
+}
+
+#[tokio::test]
+async fn a_name_whose_order_is_cancelled_with_the_other_goes_on_alone() {
+    let (base, apex, www) = pair().await;
+    let leader = base.claim(apex).await.unwrap();
+    base.start_order_with(&leader, Some((www, WWW))).await.unwrap();
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    tx.delete_domain(&Hostname::parse(APEX).unwrap(), &base.chance, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let alone = base.claim(www).await.expect("it is due at once");
+    assert_eq!(alone.situation.order, OpenOrderRole::None);
+    base.start_order(&alone).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_key_of_a_shared_certificate_is_wiped_with_the_last_of_its_names() {
+    let (base, apex, www) = pair().await;
+    let leader = base.claim(apex).await.unwrap();
+    let order = base.start_order_with(&leader, Some((www, WWW))).await.unwrap();
+    let names = [APEX, WWW].map(|name| Hostname::parse(name).unwrap());
+    base.issued_for(&leader, order, &names).await.unwrap();
+    for (name, id, keys) in [(APEX, apex, 1), (WWW, www, 0)] {
+        let mut tx = base.api.tenant(base.tenant).await.unwrap();
+        tx.delete_domain(&Hostname::parse(name).unwrap(), &base.chance, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let claimed = base.claim(id).await.unwrap();
+        base.engine.finish_deletion(&claimed.lease, &base.chance, now()).await.unwrap();
+        let kept = "SELECT count(*) FROM certificates WHERE sealed_key IS NOT NULL";
+        assert_eq!(base.sql(kept).await, keys, "{name}");
+    }
+}

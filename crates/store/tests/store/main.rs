@@ -1,0 +1,7 @@
+//! The store on a real Postgres.
+
+mod base;
+mod joint_orders;
+mod leases;
+mod row_level_security;
+mod txt_records;
