@@ -63,6 +63,13 @@ impl Database {
         sqlx::query_scalar(query).bind(name).fetch_all(&self.0).await.unwrap()
     }
 
+    /// The current certificate of `name` and its chain, in PEM.
+    pub async fn fullchain(&self, name: &str) -> String {
+        let query =
+            "SELECT c.fullchain FROM certificates c JOIN domains d USING (certificate_id) WHERE d.name = $1";
+        sqlx::query_scalar(query).bind(name).fetch_one(&self.0).await.unwrap()
+    }
+
     /// Answers of the CA's challenges that are still given.
     pub async fn open_challenges(&self) -> i64 {
         self.count("SELECT count(*) FROM challenges").await
