@@ -1,6 +1,7 @@
 -- dns-01 through delegated names, what was seen of a name, certificates for a name and its `www.`, kinds of keys.
 --
--- Only additions: an engine of the version before goes on working beside this one, and places orders for single names.
+-- Only additions, and nothing that rewrites a table: the version before goes on working beside this one. Update workers
+-- before the API, which takes wildcards that an older worker cannot prove.
 
 CREATE TABLE zones (
     zone_id uuid PRIMARY KEY,
@@ -36,14 +37,16 @@ CREATE TABLE txt_records (
     name text NOT NULL,
     value text NOT NULL,
     tenant_id uuid NOT NULL REFERENCES tenants,
-    order_id uuid NOT NULL REFERENCES orders,
+    order_id uuid REFERENCES orders,
     consecutive_failures integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL,
     lease_until timestamptz,
     PRIMARY KEY (zone_id, name, value)
 );
 COMMENT ON TABLE txt_records IS 'values that may stand in a zone: stored before they are written, gone after they are removed';
+COMMENT ON COLUMN txt_records.order_id IS 'the order that needs it; NULL: none does any more';
 CREATE INDEX txt_records_by_order ON txt_records (order_id);
+CREATE INDEX delegations_by_zone ON delegations (zone_id);
 
 CREATE TABLE checks (
     domain_id uuid PRIMARY KEY REFERENCES domains,
@@ -74,18 +77,11 @@ COMMENT ON COLUMN orders.challenges IS 'the kind of challenge for each of names;
 
 CREATE INDEX domains_by_order ON domains (order_id) WHERE order_id IS NOT NULL;
 
--- A domain whose certificate was issued before there were looks is looked at within a day, each at its own time.
-UPDATE domains SET check_after = now() + random() * interval '1 day',
-    next_action_at = LEAST(next_action_at, now() + random() * interval '1 day')
-WHERE certificate_id IS NOT NULL AND status = 'active';
+-- Who failed at the CA and comes again under the same name is known.
+CREATE INDEX domains_gone ON domains (tenant_id, name, status_since) WHERE status = 'deleted';
 
 UPDATE domains d SET order_id = o.order_id FROM orders o
 WHERE o.domain_id = d.domain_id AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing');
-
-INSERT INTO delegations (tenant_id, name, label, created_at)
-SELECT DISTINCT ON (tenant_id, regexp_replace(name, '^\*\.', '')) tenant_id, regexp_replace(name, '^\*\.', ''),
-       replace(gen_random_uuid()::text, '-', ''), now()
-FROM domains WHERE status <> 'deleted';
 
 DO $$
 DECLARE

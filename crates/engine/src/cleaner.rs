@@ -3,15 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use certmill_model::target_retry;
-use certmill_store::{LeftRecord, StoreError};
-use futures_util::{StreamExt, stream};
-use tokio::sync::watch;
+use certmill_store::{LeftRecord, REMOVAL, StoreError};
+use futures_util::future::try_join_all;
+use tokio::{sync::watch, time::timeout};
 
-use crate::Engine;
+use crate::{Engine, zones::ZoneTrouble};
 
-/// Records taken at a time, and removed at a time.
-const BATCH: i64 = 128;
-const AT_ONCE: usize = 16;
+/// Records taken and removed at a time.
+const AT_ONCE: i64 = 16;
 
 /// How long to sleep when nobody wakes the cleaner.
 const POLL: Duration = Duration::from_secs(2);
@@ -20,7 +19,7 @@ const POLL: Duration = Duration::from_secs(2);
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         let more = match clean(&engine).await {
-            Ok(taken) => taken as i64 == BATCH,
+            Ok(taken) => taken as i64 == AT_ONCE,
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -41,16 +40,20 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn clean(engine: &Engine) -> Result<usize, StoreError> {
-    let left = engine.parts.store.take_left_records(BATCH, engine.now()).await?;
+    let left = engine.parts.store.take_left_records(AT_ONCE, engine.now()).await?;
     let taken = left.len();
-    let removals = stream::iter(left).map(|record| remove(engine, record)).buffer_unordered(AT_ONCE);
-    removals.collect::<Vec<_>>().await.into_iter().collect::<Result<(), _>>()?;
+    try_join_all(left.into_iter().map(|record| remove(engine, record))).await?;
     Ok(taken)
 }
 
 async fn remove(engine: &Engine, record: LeftRecord) -> Result<(), StoreError> {
     let removed = match engine.zone(record.zone_id).await? {
-        Ok(zone) => zone.remove(&record.name, &record.value).await,
+        // Ended well before another may write the same value again.
+        Ok(zone) => {
+            timeout(REMOVAL / 2, zone.remove(&record.name, &record.value)).await.unwrap_or_else(|_| {
+                Err(ZoneTrouble::unavailable("The DNS zone does not answer.", "it took too long".to_owned()))
+            })
+        }
         Err(trouble) => Err(trouble),
     };
     match removed {

@@ -65,21 +65,40 @@ pub struct Engine {
     addresses: Mutex<Option<(Instant, LoadBalancers)>>,
 }
 
-/// The load balancers, as far as DNS and challenges go: what records must hold, and whether each answers challenges.
+/// The load balancers, as far as DNS and challenges go.
 #[derive(Clone)]
-pub(crate) struct LoadBalancers(Vec<(BTreeSet<IpAddr>, bool)>);
+pub(crate) struct LoadBalancers(Vec<store::PublicPlace>);
 
 impl LoadBalancers {
     /// What a shop's A and AAAA records must hold.
     pub(crate) fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.0.iter().flat_map(|(addresses, _)| addresses).copied().collect()
+        self.enabled().flat_map(|place| &place.addresses).copied().collect()
+    }
+
+    /// Whether any of `seen` is one of ours, be it one that is left out for now.
+    pub(crate) fn know_any(&self, seen: &BTreeSet<IpAddr>) -> bool {
+        self.0.iter().any(|place| !place.addresses.is_disjoint(seen))
     }
 
     /// Whether everyone whom the CA may meet at `seen` answers challenges. One that a name does not lead to, and that
     /// cannot be reached perhaps, holds nobody up.
     pub(crate) fn answer_at(&self, seen: &BTreeSet<IpAddr>) -> bool {
-        let met: Vec<_> = self.0.iter().filter(|(addresses, _)| !addresses.is_disjoint(seen)).collect();
-        !met.is_empty() && met.iter().all(|(_, ready)| *ready)
+        let mut met = self.met(seen).peekable();
+        met.peek().is_some() && met.all(|place| place.is_ready)
+    }
+
+    /// Where we reach those whom the CA may meet at `seen`. Their public addresses may be out of our reach, behind the
+    /// same translation of addresses as we are.
+    pub(crate) fn reached_at(&self, seen: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
+        self.met(seen).map(|place| place.reached_at).collect()
+    }
+
+    fn met(&self, seen: &BTreeSet<IpAddr>) -> impl Iterator<Item = &store::PublicPlace> {
+        self.enabled().filter(|place| !place.addresses.is_disjoint(seen))
+    }
+
+    fn enabled(&self) -> impl Iterator<Item = &store::PublicPlace> {
+        self.0.iter().filter(|place| !place.is_disabled)
     }
 }
 
@@ -113,7 +132,7 @@ impl Engine {
         {
             return Ok(known.clone());
         }
-        let known = LoadBalancers(self.parts.store.public_addresses().await?);
+        let known = LoadBalancers(self.parts.store.public_places().await?);
         *kept = Some((Instant::now(), known.clone()));
         Ok(known)
     }

@@ -35,6 +35,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
             "the targets could not be marked for a look"
         );
     }
+    plan_missing_looks(&engine).await;
     let mut parts = JoinSet::new();
     parts.spawn(planner::run(engine.clone(), stop.clone()));
     parts.spawn(cleaner::run(engine.clone(), stop.clone()));
@@ -46,6 +47,21 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
         }
         if !*stop.borrow() {
             return;
+        }
+    }
+}
+
+/// An engine of the version before knew of no looks between renewals.
+async fn plan_missing_looks(engine: &Engine) {
+    loop {
+        match engine.parts.store.plan_missing_looks().await {
+            Ok(0) => return,
+            Ok(domains) => tracing::info!(domains, "looks at DNS were planned that were missing"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "looks at DNS that are missing could not be planned");
+                return;
+            }
         }
     }
 }

@@ -47,27 +47,60 @@ async fn add(store: &Api, config: &Config, arguments: ZoneArguments) -> Result<(
     let name = parse(&arguments.name)?;
     let settings = settings(&arguments)?;
     let secret = arguments.secret_file.as_deref().map(read_secret).transpose()?;
-    let is_new = !store.platform().await?.list_zones().await?.iter().any(|zone| zone.name == name);
-    // Whatever writing a record would refuse is better refused now; a zone that is there keeps its secret.
-    if is_new || secret.is_some() || settings.secret_name().is_none() {
-        open(&settings, &name, secret.as_ref()).map_err(|error| invalid(&error))?;
-    }
-    let record_prefix = settings.record_name("", name.as_str());
-    let record_prefix = record_prefix.strip_suffix(&format!(".{name}")).unwrap_or_default();
+    let known = store.platform().await?.list_zones().await?.into_iter().find(|zone| zone.name == name);
+    check(&settings, &name, secret.as_ref(), known.as_ref())?;
     let zone = NewZone {
         zone_id: ZoneId::new(&Chance::from_system(), now),
-        name,
         settings: serde_json::to_value(&settings).expect("settings are plain data"),
         credentials: secret.as_ref(),
-        record_prefix,
+        record_prefix: &prefix(&settings, &name),
         name_servers: &arguments.name_servers,
         keep_empty: arguments.keep_empty,
+        name,
     };
     let mut tx = store.platform().await?;
     let id = tx.put_zone(&zone, &start::vault(config)?, now).await?;
     tx.commit().await?;
     say(format!("{id} {}", zone.name));
+    if known.is_none() {
+        say("names that come in from now on are told to point into it");
+    }
     Ok(())
+}
+
+/// Whatever writing a record would refuse is better refused now.
+fn check(
+    settings: &ProviderSettings,
+    name: &Hostname,
+    secret: Option<&Secret>,
+    known: Option<&ZoneRow>,
+) -> Result<(), Trouble> {
+    let same_provider = known.is_some_and(|zone| {
+        let before: Option<ProviderSettings> = serde_json::from_value(zone.settings.clone()).ok();
+        before.is_some_and(|before| std::mem::discriminant(&before) == std::mem::discriminant(settings))
+    });
+    // The secret that is stored was looked at when it came; another provider is never shown it.
+    let placeholder = Secret::new(b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_vec());
+    let shown = secret.or_else(|| same_provider.then_some(&placeholder));
+    open(settings, name, shown).map_err(|error| invalid(&error))?;
+    match known {
+        Some(zone) if zone.delegations > 0 && zone.record_prefix != prefix(settings, name) => {
+            Err(Trouble::needs_action(
+                format!(
+                    "the owners of {} names were told to point at records of another form than this provider writes",
+                    zone.delegations
+                ),
+                "Give this provider a zone with another name: names that come in from then on belong to it.",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What stands before a label in the names of this provider's records.
+fn prefix(settings: &ProviderSettings, zone: &Hostname) -> String {
+    let name = settings.record_name("", zone.as_str());
+    name.strip_suffix(&format!(".{zone}")).unwrap_or_default().to_owned()
 }
 
 fn parse(name: &str) -> Result<Hostname, Trouble> {
@@ -179,7 +212,7 @@ async fn test(database: &Database, config: &Config, name: &str) -> Result<(), Tr
     let servers = name_servers(config, &zone).await?;
     say(format!("name servers: {}", servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     let label = format!("certmill-test-{}", Chance::from_system().label());
-    let record = settings.record_name(&label, zone.name.as_str());
+    let record = format!("{}{label}.{}", zone.record_prefix, zone.name);
     let tested = probe(&*provider, &servers, &record).await;
     // Whatever came of it, nothing stays.
     for value in ["one", "two"] {

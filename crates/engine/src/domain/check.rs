@@ -12,6 +12,38 @@ use crate::{Engine, EngineError};
 /// How long an expired name is looked at as often as one that has moved; then it is given up like one that never came.
 const AFTER_THE_END: Duration = Duration::days(7);
 
+/// Solved by a look that finds the records right.
+pub(super) const RECORD_PROBLEMS: [ProblemCode; 8] = [
+    ProblemCode::DnsNotFound,
+    ProblemCode::DnsWrongTarget,
+    ProblemCode::DnsExtraAddresses,
+    ProblemCode::DnsServfail,
+    ProblemCode::DnsDelegationMissing,
+    ProblemCode::DnsDelegationWrong,
+    ProblemCode::DnsZoneUnavailable,
+    ProblemCode::NoTargets,
+];
+
+/// Solved by a look that finds nothing wrong at all, if no CA has found the same since.
+const LOOK_PROBLEMS: [ProblemCode; 11] = [
+    ProblemCode::DnsNotFound,
+    ProblemCode::DnsWrongTarget,
+    ProblemCode::DnsExtraAddresses,
+    ProblemCode::DnsServfail,
+    ProblemCode::DnsDelegationMissing,
+    ProblemCode::DnsDelegationWrong,
+    ProblemCode::DnsZoneUnavailable,
+    ProblemCode::NoTargets,
+    ProblemCode::CaaForbids,
+    ProblemCode::HttpUnreachable,
+    ProblemCode::HttpWrongResponse,
+];
+
+/// What a look solves: what the CA found wrong stays until the CA finds it right.
+fn solved(domain: &ClaimedDomain) -> &'static [ProblemCode] {
+    if domain.validation_failed_at.is_some() { &RECORD_PROBLEMS } else { &LOOK_PROBLEMS }
+}
+
 /// How long until a load balancer without a first configuration is looked at again, beside all orders.
 const UNTIL_READY: Duration = Duration::minutes(5);
 
@@ -58,6 +90,32 @@ async fn right(
         status: (domain.status == DomainStatus::Moved).then_some(DomainStatus::Active),
         consecutive_failures: 0,
         next_look_at: engine.now() + look_at_active(engine.fraction()),
+        solved: solved(domain),
+        clock_restarts: false,
+    };
+    record(engine, domain, &looked).await
+}
+
+/// The name can be proved, but the CA is not to be asked before `later`. Until then it is looked at as one that has moved.
+pub(super) async fn right_but_early(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    checks: &Checks,
+    later: OffsetDateTime,
+) -> Result<(), EngineError> {
+    let status = match domain.status {
+        DomainStatus::Moved => Some(DomainStatus::Active),
+        _ if domain.certificate_id.is_none() => Some(DomainStatus::PendingIssuance),
+        _ => None,
+    };
+    let looked = Looked {
+        checks,
+        problem: None,
+        status,
+        consecutive_failures: domain.consecutive_failures,
+        next_look_at: later.min(engine.now() + look_at_moved(engine.fraction())),
+        solved: &RECORD_PROBLEMS,
+        clock_restarts: false,
     };
     record(engine, domain, &looked).await
 }
@@ -71,13 +129,17 @@ pub(super) async fn not_provable(
     is_elsewhere: bool,
 ) -> Result<(), EngineError> {
     let failures = domain.consecutive_failures + 1;
-    let (status, wait) = follows(domain, finding, is_elsewhere, failures, engine.now(), engine.fraction());
+    let (status, wait) = follows(domain, is_elsewhere, failures, engine.now(), engine.fraction());
     let looked = Looked {
         checks,
         problem: Some(finding),
         status,
         consecutive_failures: failures,
         next_look_at: engine.now() + wait,
+        solved: solved(domain),
+        // Our own fault is not the owner's: it does not count towards giving up.
+        clock_restarts: domain.certificate_id.is_none()
+            && matches!(finding.code, ProblemCode::DnsZoneUnavailable | ProblemCode::NoTargets),
     };
     record(engine, domain, &looked).await
 }
@@ -89,7 +151,6 @@ async fn record(engine: &Engine, domain: &ClaimedDomain, looked: &Looked<'_>) ->
 /// The status of a name that cannot be proved, `None` to leave it, and the wait until the next look.
 fn follows(
     domain: &ClaimedDomain,
-    finding: &Finding,
     is_elsewhere: bool,
     failures: u32,
     now: OffsetDateTime,
@@ -104,9 +165,6 @@ fn follows(
         _ if domain.certificate_id.is_none() => {
             // The week begins when the name was last otherwise.
             let waiting = if domain.status == DomainStatus::PendingDns { since } else { Duration::ZERO };
-            // Our own fault is not the owner's: it does not count towards giving up.
-            let waiting =
-                if finding.code == ProblemCode::DnsZoneUnavailable { Duration::ZERO } else { waiting };
             let (status, wait) = look_at_pending(failures, waiting, chance);
             (Some(status), wait)
         }

@@ -2,7 +2,8 @@
 
 use certmill_acme::AcmeError;
 use certmill_model::{
-    DomainStatus, OrderId, OrderStatus, ProblemCode, after_validation_failure, backoff, target_retry,
+    DomainStatus, Hostname, OrderId, OrderStatus, ProblemCode, after_validation_failure, backoff,
+    target_retry,
 };
 use certmill_store::{Blamed, ClaimedDomain, Failure, OrderFailure};
 use time::{Duration, OffsetDateTime};
@@ -32,7 +33,7 @@ pub(super) async fn defer(
 }
 
 /// Records that our own zone keeps an order from going on. The order stays, no CA is asked, and nobody but us is to blame:
-/// it is tried again soon.
+/// it is tried again soon. What the zone's provider said is for operators.
 pub(super) async fn zone(
     engine: &Engine,
     domain: &ClaimedDomain,
@@ -40,23 +41,16 @@ pub(super) async fn zone(
     status: OrderStatus,
     trouble: &ZoneTrouble,
 ) -> Result<(), EngineError> {
-    tracing::warn!(domain.name = %domain.name, code = %trouble.code, detail = trouble.detail, "a challenge could not be set up");
+    tracing::warn!(domain.name = %domain.name, code = %trouble.code, detail = trouble.words, "a challenge could not be set up");
     let failures = domain.consecutive_failures + 1;
     let wait = target_retry(failures, engine.fraction());
-    let detail = sentence(&trouble.detail);
     let failure = Failure {
-        order: Some(OrderFailure { order_id, status, problem: serde_json::Value::Null }),
+        order: Some(OrderFailure { order_id, status, problem: trouble.words.clone().into() }),
         next_attempt_at: Some(engine.now() + trouble.after.map_or(wait, |asked| asked.max(wait))),
-        ..plain(engine, domain, trouble.code, &detail)
+        order_after: None,
+        ..plain(engine, domain, trouble.code, &trouble.detail)
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
-}
-
-/// Foreign words as a sentence.
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
 /// Records that the CA could not be worked with before the order.
@@ -67,7 +61,7 @@ pub(super) async fn authority(
 ) -> Result<(), EngineError> {
     match error {
         AuthorityError::Store(error) => Err(error.into()),
-        AuthorityError::Ca(error) => ca(engine, domain, None, OrderStatus::Queued, &error).await,
+        AuthorityError::Ca(error) => ca(engine, domain, None, &error).await,
         AuthorityError::Key(error) => {
             let failure =
                 plain(engine, domain, ProblemCode::Internal, "The stored account key cannot be read.");
@@ -80,43 +74,61 @@ pub(super) async fn authority(
     }
 }
 
-/// Records what the CA said, by what happens next. `status` is where the order was.
+/// An order that did not succeed.
+pub(super) struct FailedOrder<'a> {
+    pub(super) order_id: OrderId,
+    /// Where it was.
+    pub(super) status: OrderStatus,
+    pub(super) names: &'a [Hostname],
+}
+
+/// Records what the CA said, by what happens next.
 pub(super) async fn ca(
     engine: &Engine,
     domain: &ClaimedDomain,
-    order: Option<OrderId>,
-    status: OrderStatus,
+    order: Option<FailedOrder<'_>>,
     error: &AcmeError,
 ) -> Result<(), EngineError> {
+    let status = order.as_ref().map_or(OrderStatus::Queued, |order| order.status);
     let next = Next::of(engine, domain, error, status);
-    let named = error.failed_names().iter();
-    let blamed: Vec<_> = named
+    let names = order.as_ref().map(|order| order.names).unwrap_or_default();
+    let blamed = blamed(error, names);
+    // Nobody knows which of the names it was: each is tried by itself, at once.
+    let is_verdict = matches!(error, AcmeError::Refused { .. } | AcmeError::NameRejected { .. });
+    let parts_ways = is_verdict && names.len() > 1 && blamed.is_empty();
+    tracing::info!(domain.name = %domain.name, code = %error.problem_code(), detail = error.detail(), "the order did not succeed");
+    let document = error.problem().and_then(|problem| serde_json::to_value(problem).ok());
+    let failure = Failure {
+        code: error.problem_code(),
+        detail: &error.detail(),
+        order: order.map(|order| OrderFailure {
+            order_id: order.order_id,
+            status: next.order,
+            problem: document.unwrap_or_default(),
+        }),
+        status: if parts_ways { DomainStatus::PendingIssuance } else { next.domain },
+        consecutive_failures: domain.consecutive_failures + u32::from(!parts_ways),
+        next_attempt_at: if parts_ways { Some(engine.now()) } else { next.at },
+        order_after: if parts_ways { None } else { next.not_before },
+        validation_failed: is_verdict,
+        blamed: &blamed,
+    };
+    Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
+}
+
+/// The names of the order that the CA holds responsible, if it said so.
+fn blamed(error: &AcmeError, names: &[Hostname]) -> Vec<Blamed> {
+    let of_order = error
+        .failed_names()
+        .iter()
+        .filter(|failed| names.iter().any(|name| name.as_str() == failed.identifier));
+    of_order
         .map(|failed| Blamed {
             name: failed.identifier.clone(),
             code: failed.code,
             detail: failed.detail.clone(),
         })
-        .collect();
-    tracing::info!(domain.name = %domain.name, code = %error.problem_code(), detail = error.detail(), "the order did not succeed");
-    let failure = Failure {
-        code: error.problem_code(),
-        detail: &error.detail(),
-        order: order.map(|order_id| OrderFailure {
-            order_id,
-            status: next.order,
-            problem: error
-                .problem()
-                .and_then(|problem| serde_json::to_value(problem).ok())
-                .unwrap_or_default(),
-        }),
-        status: next.domain,
-        consecutive_failures: domain.consecutive_failures + 1,
-        next_attempt_at: next.at,
-        order_after: next.at,
-        validation_failed: matches!(error, AcmeError::Refused { .. }),
-        blamed: &blamed,
-    };
-    Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
+        .collect()
 }
 
 /// Records that an order was placed with another account or CA than today's: it is over, and a new one begins at once.
@@ -129,6 +141,7 @@ pub(super) async fn other_account(
     let failure = Failure {
         order: Some(OrderFailure { order_id, status: OrderStatus::Cancelled, problem: detail.into() }),
         next_attempt_at: Some(engine.now()),
+        order_after: None,
         ..plain(engine, domain, ProblemCode::CaAccount, detail)
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
@@ -153,14 +166,15 @@ pub(super) async fn wrong_certificate(
 /// A failure that is tried again by back-off.
 fn plain<'a>(engine: &Engine, domain: &ClaimedDomain, code: ProblemCode, detail: &'a str) -> Failure<'a> {
     let failures = domain.consecutive_failures + 1;
+    let next = Some(engine.now() + backoff(failures, engine.fraction()));
     Failure {
         code,
         detail,
         order: None,
         status: DomainStatus::PendingIssuance,
         consecutive_failures: failures,
-        next_attempt_at: Some(engine.now() + backoff(failures, engine.fraction())),
-        order_after: None,
+        next_attempt_at: next,
+        order_after: next,
         validation_failed: false,
         blamed: &[],
     }
@@ -171,35 +185,36 @@ struct Next {
     order: OrderStatus,
     domain: DomainStatus,
     at: Option<OffsetDateTime>,
+    /// The CA is not asked before, whoever wants it.
+    not_before: Option<OffsetDateTime>,
 }
 
 impl Next {
     fn of(engine: &Engine, domain: &ClaimedDomain, error: &AcmeError, status: OrderStatus) -> Self {
         let wait = backoff(domain.consecutive_failures + 1, engine.fraction());
         let pending = DomainStatus::PendingIssuance;
-        let at = |wait| Some(engine.now() + wait);
+        let after = |order, wait| {
+            let at = Some(engine.now() + wait);
+            Self { order, domain: pending, at, not_before: at }
+        };
         match error {
-            AcmeError::Retry { after, .. } => Self {
-                order: status,
-                domain: pending,
-                at: at(after.map_or(wait, |after| after.max(Duration::SECOND))),
-            },
-            AcmeError::StillProcessing { retry_after } => {
-                Self { order: status, domain: pending, at: at(retry_after.unwrap_or(Duration::seconds(5))) }
+            AcmeError::Retry { after: asked, .. } => {
+                after(status, asked.map_or(wait, |asked| asked.max(Duration::SECOND)))
             }
-            AcmeError::NewOrder { .. } => Self { order: OrderStatus::Invalid, domain: pending, at: at(wait) },
-            AcmeError::Refused { .. } => Self {
-                order: OrderStatus::Invalid,
-                domain: pending,
-                at: at(after_validation_failure(engine.fraction())),
-            },
+            AcmeError::StillProcessing { retry_after } => {
+                after(status, retry_after.unwrap_or(Duration::seconds(5)))
+            }
+            AcmeError::NewOrder { .. } => after(OrderStatus::Invalid, wait),
+            AcmeError::Refused { .. } => {
+                after(OrderStatus::Invalid, after_validation_failure(engine.fraction()))
+            }
             // A name that has a certificate was taken once: asked for daily, in case that it is taken again.
-            AcmeError::NameRejected { .. } => Self {
-                order: OrderStatus::Invalid,
-                domain: DomainStatus::Failed,
-                at: domain.certificate_id.and_then(|_| at(Duration::DAY)),
-            },
-            AcmeError::NeedsOperator { .. } => Self { order: status, domain: pending, at: at(wait) },
+            AcmeError::NameRejected { .. } => {
+                let daily = after(OrderStatus::Invalid, after_validation_failure(engine.fraction()));
+                let at = daily.at.filter(|_| domain.certificate_id.is_some());
+                Self { domain: DomainStatus::Failed, at, ..daily }
+            }
+            AcmeError::NeedsOperator { .. } => after(status, wait),
         }
     }
 }

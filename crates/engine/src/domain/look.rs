@@ -55,17 +55,11 @@ pub(super) async fn look(engine: &Engine, subject: Subject<'_>) -> Result<Look, 
         if subject.name.is_wildcard() { None } else { Some(resolver.addresses(subject.name).await) }
     };
     let (addresses, caa) = tokio::join!(own, resolver.caa(subject.name));
-    let addresses =
-        addresses.map(|seen| observed::addresses(subject.name, seen, &load_balancers.addresses()));
+    let addresses = addresses.map(|seen| observed::addresses(subject.name, seen, &load_balancers));
     let points_at_us = addresses.as_ref().is_some_and(|found| found.check.problem.is_none());
     // Whoever is proved by http-01 needs no delegation.
-    let delegation = match subject.delegation {
-        _ if points_at_us && !subject.closely => None,
-        None => Some(Check::unknown(CheckKind::Delegation, None, Some(no_zone()))),
-        Some(wanted) => {
-            Some(observed::delegation(resolver.delegation(subject.name, &wanted.record_name).await))
-        }
-    };
+    let delegation =
+        if points_at_us && !subject.closely { None } else { Some(delegation(engine, subject).await) };
     let is_delegated = delegation.as_ref().is_some_and(|check| check.problem.is_none());
     let is_elsewhere = addresses.as_ref().is_some_and(|found| found.is_elsewhere);
     let mut possible = possible_challenges(subject.name.is_wildcard(), points_at_us, is_delegated);
@@ -107,6 +101,16 @@ impl Look {
                 _ => return Verdict::By(kind),
             }
         }
+        // Something speaks against http-01: perhaps the name is delegated as well.
+        if first.is_some() && self.is_possible() && self.check(CheckKind::Delegation).is_none() {
+            let found = delegation(engine, subject).await;
+            self.is_delegated = found.problem.is_none();
+            self.put(found);
+            if self.is_delegated && self.objection(engine, subject, ca, ChallengeKind::Dns01).await.is_none()
+            {
+                return Verdict::By(ChallengeKind::Dns01);
+            }
+        }
         Verdict::Not(first.unwrap_or_else(no_zone))
     }
 
@@ -121,7 +125,11 @@ impl Look {
             return None;
         }
         let wanted = if subject.name.is_wildcard() { CheckKind::Delegation } else { CheckKind::Addresses };
-        self.looks.iter().find(|look| look.kind == wanted)?.problem.clone()
+        self.check(wanted)?.problem.clone()
+    }
+
+    fn check(&self, kind: CheckKind) -> Option<&Check> {
+        self.looks.iter().find(|look| look.kind == kind)
     }
 
     /// What speaks against `kind` though the records are right.
@@ -137,7 +145,8 @@ impl Look {
         if caa.problem.is_some() || kind != ChallengeKind::Http01 {
             return caa.problem;
         }
-        let http = engine.reach(subject.name, &self.met, subject.closely).await;
+        let reached_at = self.load_balancers.reached_at(&self.met);
+        let http = engine.reach(subject.name, &reached_at, subject.closely).await;
         self.put(http.clone());
         http.problem
     }
@@ -145,6 +154,15 @@ impl Look {
     fn put(&mut self, check: Check) {
         self.looks.retain(|look| look.kind != check.kind);
         self.looks.push(check);
+    }
+}
+
+async fn delegation(engine: &Engine, subject: Subject<'_>) -> Check {
+    match subject.delegation {
+        None => Check::unknown(CheckKind::Delegation, None, Some(no_zone())),
+        Some(wanted) => {
+            observed::delegation(engine.parts.resolver.delegation(subject.name, &wanted.record_name).await)
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use certmill_dns::{
 };
 use certmill_model::{ChallengeKind, Check, CheckKind, Finding, Hostname, ProblemCode};
 
+use crate::context::LoadBalancers;
+
 /// The addresses of a name.
 pub(super) struct FoundAddresses {
     pub(super) check: Check,
@@ -24,9 +26,16 @@ pub(super) struct FoundAddresses {
 pub(super) fn addresses(
     name: &Hostname,
     seen: Result<Addresses, LookupError>,
-    wanted: &BTreeSet<IpAddr>,
+    load_balancers: &LoadBalancers,
 ) -> FoundAddresses {
     let kind = CheckKind::Addresses;
+    let wanted = &load_balancers.addresses();
+    if wanted.is_empty() {
+        let detail = "There is no load balancer that the name could point at.".to_owned();
+        let finding = Finding { code: ProblemCode::NoTargets, detail };
+        let check = Check::unknown(kind, None, Some(finding));
+        return FoundAddresses { check, is_elsewhere: false, met: BTreeSet::new() };
+    }
     let seen = match seen {
         Ok(seen) => seen,
         Err(error) => {
@@ -46,7 +55,7 @@ pub(super) fn addresses(
         Err(elsewhere) => {
             let detail = format!("{elsewhere}. {}", elsewhere.fix());
             let finding = Finding { code: elsewhere.problem_code(), detail };
-            (Check::fail(kind, lines, server, finding), elsewhere.ours.is_empty())
+            (Check::fail(kind, lines, server, finding), !load_balancers.know_any(&met))
         }
     };
     FoundAddresses { check, is_elsewhere, met }

@@ -9,7 +9,7 @@ use certmill_model::{
     ProblemCode, look_at_active, renew_after,
 };
 use certmill_store::{
-    ClaimedDomain, Delegation, Issued, NewOrder, PlacedChallenge, PlacedRecord, StoreError,
+    ClaimedDomain, Counterpart, Delegation, Issued, NewOrder, PlacedChallenge, PlacedRecord, StoreError,
 };
 use certmill_vault::Secret;
 use time::OffsetDateTime;
@@ -31,6 +31,9 @@ const SOONEST_RENEWAL: time::Duration = time::Duration::HOUR;
 /// How long until load balancers without a first configuration are looked at again.
 const UNTIL_READY: time::Duration = time::Duration::seconds(3);
 
+/// How long until name servers are asked again for what they do not show yet.
+const UNTIL_SEEN: time::Duration = time::Duration::seconds(3);
+
 /// An order this young is waited for, this long at a time.
 const JUST_BEGUN: time::Duration = time::Duration::seconds(30);
 const UNTIL_ISSUED: time::Duration = time::Duration::SECOND;
@@ -40,6 +43,9 @@ const UNTIL_REMOVED: time::Duration = time::Duration::seconds(2);
 
 /// Looks whether the name can be proved; if so, stores a key and an order, and carries the order out.
 pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result<(), EngineError> {
+    if let Some(soon) = after_counterpart(engine, &domain) {
+        return Ok(engine.parts.store.rest(&domain.lease, Some(soon)).await?);
+    }
     let subject = Subject::of(&domain);
     let mut seen = look(engine, subject).await?;
     if !seen.is_possible() {
@@ -65,11 +71,7 @@ pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result
         }
     };
     if let Some(later) = domain.order_after.filter(|later| *later > engine.now()) {
-        // Everything is right, but the CA was asked not long ago.
-        return Ok(engine.parts.store.seen(&domain.lease, &checks, later).await?);
-    }
-    if let Some(soon) = after_counterpart(engine, &domain) {
-        return Ok(engine.parts.store.seen(&domain.lease, &checks, soon).await?);
+        return check::right_but_early(engine, &domain, &checks, later).await;
     }
     let mut members =
         vec![Member { name: domain.name.clone(), kind, domain: domain.lease.domain_id, checks }];
@@ -99,8 +101,13 @@ pub(super) async fn resume(engine: &Arc<Engine>, mut domain: ClaimedDomain) -> R
         let detail = "The stored private key cannot be read.";
         return failure::wrong_certificate(engine, &domain, order.order_id, detail).await;
     };
-    let work =
-        Work { order_id: order.order_id, names: order.names, challenges: order.challenges, url: order.url };
+    let work = Work {
+        order_id: order.order_id,
+        names: order.names,
+        challenges: order.challenges,
+        url: order.url,
+        since: order.created_at,
+    };
     carry_out(engine, &domain, client, key, work).await
 }
 
@@ -118,14 +125,15 @@ struct Work {
     names: Vec<Hostname>,
     challenges: Vec<ChallengeKind>,
     url: Option<String>,
+    /// When it was begun.
+    since: OffsetDateTime,
 }
 
 /// When the order for the same name with or without `www.` will be over that has just begun: then one is placed for both,
 /// which costs no more than one for each.
 fn after_counterpart(engine: &Engine, domain: &ClaimedDomain) -> Option<OffsetDateTime> {
-    let since = domain.counterpart.as_ref()?.ordering_since?;
-    let alone = domain.validation_failed_at.is_some() || domain.checks_overridden;
-    (!alone && engine.now() - since < JUST_BEGUN).then(|| engine.now() + UNTIL_ISSUED)
+    let other = joinable(domain)?;
+    (engine.now() - other.ordering_since? < JUST_BEGUN).then(|| engine.now() + UNTIL_ISSUED)
 }
 
 /// The same name with or without `www.`, if one certificate is to be for both. A name that the CA disliked lately goes
@@ -135,16 +143,20 @@ async fn counterpart(
     domain: &ClaimedDomain,
     client: &Client,
 ) -> Result<Option<Member>, EngineError> {
-    let Some(other) = &domain.counterpart else { return Ok(None) };
-    if !other.may_join || domain.validation_failed_at.is_some() || domain.checks_overridden {
+    let Some(other) = joinable(domain).filter(|other| other.ordering_since.is_none()) else {
         return Ok(None);
-    }
+    };
     let delegation = other.delegation.as_ref();
     let subject = Subject { name: &other.name, delegation, overridden: false, closely: false };
     let mut seen = look(engine, subject).await?;
     let Verdict::By(kind) = seen.verdict(engine, subject, Some(client)).await else { return Ok(None) };
     let checks = seen.checks(engine);
     Ok(Some(Member { name: other.name.clone(), kind, domain: other.domain_id, checks }))
+}
+
+fn joinable(domain: &ClaimedDomain) -> Option<&Counterpart> {
+    let alone = domain.validation_failed_at.is_some() || domain.checks_overridden;
+    domain.counterpart.as_ref().filter(|other| other.suits && !alone)
 }
 
 /// Stores the order for `members`, of which the first is the domain itself.
@@ -156,7 +168,8 @@ async fn store_new(
 ) -> Result<Option<(PrivateKey, Work)>, EngineError> {
     let parts = &engine.parts;
     if domain.health != Health::Ok {
-        parts.store.resolve(&domain.lease, &DNS_PROBLEMS, &parts.chance, engine.now()).await?;
+        let me = [domain.lease.domain_id];
+        parts.store.resolve(&me, &check::RECORD_PROBLEMS, &parts.chance, engine.now()).await?;
     }
     let key = PrivateKey::generate(domain.key_type).await;
     let secret = Secret::new(key.pkcs8().to_vec());
@@ -175,7 +188,7 @@ async fn store_new(
         checks: &checks,
     };
     match parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await {
-        Ok(()) => Ok(Some((key, Work { order_id, names, challenges, url: None }))),
+        Ok(()) => Ok(Some((key, Work { order_id, names, challenges, url: None, since: now }))),
         // Something else is wanted by now of this domain, or an order for the other has begun: if the lease is still ours,
         // it is looked at again.
         Err(StoreError::LeaseLost) => {
@@ -186,17 +199,6 @@ async fn store_new(
         Err(error) => Err(error.into()),
     }
 }
-
-/// Solved as soon as an order begins.
-const DNS_PROBLEMS: [ProblemCode; 7] = [
-    ProblemCode::DnsNotFound,
-    ProblemCode::DnsWrongTarget,
-    ProblemCode::DnsExtraAddresses,
-    ProblemCode::DnsServfail,
-    ProblemCode::DnsDelegationMissing,
-    ProblemCode::DnsDelegationWrong,
-    ProblemCode::NoTargets,
-];
 
 async fn carry_out(
     engine: &Arc<Engine>,
@@ -220,7 +222,13 @@ async fn carry_out(
             let wait = retry_after.unwrap_or(time::Duration::seconds(5));
             Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + wait)).await?)
         }
-        Err(Stopped::Ca(error)) => failure::ca(engine, domain, Some(work.order_id), status, &error).await,
+        Err(Stopped::Unseen) => {
+            Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + UNTIL_SEEN)).await?)
+        }
+        Err(Stopped::Ca(error)) => {
+            let order = failure::FailedOrder { order_id: work.order_id, status, names: &work.names };
+            failure::ca(engine, domain, Some(order), &error).await
+        }
     };
     if work.challenges.contains(&ChallengeKind::Dns01) {
         engine.records_left.notify_one();
@@ -235,6 +243,8 @@ pub(super) enum Stopped {
     Zone(ZoneTrouble),
     /// A value of an earlier order is being removed.
     Busy,
+    /// Not every name server shows what was written, which need not be wrong yet.
+    Unseen,
     Unrecorded(EngineError),
 }
 
@@ -262,7 +272,7 @@ async fn obtain(
     *status = OrderStatus::Pending;
     reached("order_stored");
     if !records.is_empty() {
-        records::publish(engine, domain.lease, work.order_id, &records).await?;
+        records::publish(engine, domain, work.order_id, work.since, &records).await?;
     }
     let deadline = Instant::now() + PATIENCE;
     order.answer().await?;
@@ -291,7 +301,8 @@ async fn store_placed(
                 .push(PlacedChallenge { token: found.token, key_authorization: found.key_authorization }),
             Challenge::Dns01(found) => {
                 let place = delegation_of(domain, &found.identifier).ok_or_else(|| {
-                    Stopped::Zone(ZoneTrouble::unavailable("there is no DNS zone for challenges any more"))
+                    let detail = "There is no DNS zone for challenges any more.";
+                    Stopped::Zone(ZoneTrouble::unavailable(detail, String::new()))
                 })?;
                 let (zone_id, name) = (place.zone_id, place.record_name.clone());
                 records.push(PlacedRecord { zone_id, name, value: found.value });
@@ -357,20 +368,20 @@ async fn store_certificate(
             .max(now + SOONEST_RENEWAL),
         check_after: now + look_at_active(engine.fraction()),
     };
-    parts.store.issued(domain, &record, &parts.vault, &parts.chance, now).await?;
+    let unhealthy = parts.store.issued(domain, &record, &parts.vault, &parts.chance, now).await?;
     reached("certificate_stored");
-    if domain.health != Health::Ok {
-        parts.store.resolve(&domain.lease, &CA_PROBLEMS, &parts.chance, now).await?;
+    if !unhealthy.is_empty() {
+        parts.store.resolve(&unhealthy, &check::RECORD_PROBLEMS, &parts.chance, now).await?;
+        parts.store.resolve(&unhealthy, &CA_PROBLEMS, &parts.chance, now).await?;
     }
     Ok(())
 }
 
 /// Solved by a certificate.
-const CA_PROBLEMS: [ProblemCode; 11] = [
+const CA_PROBLEMS: [ProblemCode; 10] = [
     ProblemCode::HttpUnreachable,
     ProblemCode::HttpWrongResponse,
     ProblemCode::CaaForbids,
-    ProblemCode::DnsZoneUnavailable,
     ProblemCode::DnsNotPropagated,
     ProblemCode::CaRateLimited,
     ProblemCode::CaRejectedName,

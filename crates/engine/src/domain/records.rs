@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use certmill_dns::wait_until_visible;
 use certmill_model::OrderId;
-use certmill_store::{DomainLease, PlacedRecord, StoreError};
+use certmill_store::{ClaimedDomain, DomainLease, PlacedRecord, StoreError};
 use futures_util::future::try_join_all;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::order::Stopped;
@@ -16,11 +17,13 @@ use crate::{
     zones::{OpenZone, ZoneTrouble},
 };
 
-/// Writes the records of an order, which are stored already, and waits until every name server shows them.
+/// Writes the records of an order, which are stored already, and waits until every name server shows them. `since` is when
+/// the order was begun: for a while nothing is wrong with servers that take their time, and the next step goes on.
 pub(super) async fn publish(
     engine: &Arc<Engine>,
-    lease: DomainLease,
+    domain: &ClaimedDomain,
     order: OrderId,
+    since: OffsetDateTime,
     records: &[PlacedRecord],
 ) -> Result<(), Stopped> {
     let mut zones = Vec::new();
@@ -29,11 +32,11 @@ pub(super) async fn publish(
         zones.push((zone.map_err(Stopped::Zone)?, record.clone()));
     }
     // In a task of its own: a step that loses its lease is dropped in the middle, and what it sent may arrive all the same.
-    let writing = tokio::spawn(write(engine.clone(), lease, order, zones.clone()));
+    let writing = tokio::spawn(write(engine.clone(), domain.lease, order, zones.clone()));
     writing.await.expect("writing records does not panic")?;
     reached("record_written");
-    let deadline = Instant::now() + engine.parts.propagation;
-    try_join_all(zones.iter().map(|(zone, record)| seen_everywhere(engine, zone, record, deadline))).await?;
+    let late = engine.now() - since;
+    try_join_all(zones.iter().map(|(zone, record)| seen_everywhere(engine, zone, record, late))).await?;
     reached("record_visible");
     Ok(())
 }
@@ -57,15 +60,22 @@ async fn write(
     written.map(drop).map_err(Stopped::Zone)
 }
 
+/// `late` is how long the record has been on its way.
 async fn seen_everywhere(
     engine: &Engine,
     zone: &OpenZone,
     record: &PlacedRecord,
-    deadline: Instant,
+    late: time::Duration,
 ) -> Result<(), Stopped> {
     let servers = zone.name_servers(engine).await.map_err(Stopped::Zone)?;
-    let seen = wait_until_visible(&servers, &record.name, &[&record.value], deadline).await;
+    let patience = zone.patience().min(engine.parts.propagation);
+    let seen = wait_until_visible(&servers, &record.name, &[&record.value], Instant::now() + patience).await;
     seen.map_err(|error| {
-        Stopped::Zone(ZoneTrouble { code: error.problem_code(), detail: error.to_string(), after: None })
+        zone.lags();
+        if late + patience < engine.parts.propagation {
+            return Stopped::Unseen;
+        }
+        let detail = format!("{error}.");
+        Stopped::Zone(ZoneTrouble { code: error.problem_code(), words: detail.clone(), detail, after: None })
     })
 }

@@ -69,6 +69,16 @@ impl TenantTx {
             return Ok(true);
         }
         let (id, tenant) = (domain.domain_id, self.tenant);
+        // A domain that its order includes as well is locked in the order in which everybody locks domains.
+        sqlx::query!(
+            "SELECT domain_id FROM domains WHERE domain_id = $1 OR order_id IN (
+                 SELECT order_id FROM orders
+                 WHERE domain_id = $1 AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
+             ORDER BY domain_id FOR NO KEY UPDATE",
+            id.uuid(),
+        )
+        .fetch_all(self.connection())
+        .await?;
         // The domain first, then its placements: the order in which everybody locks, and what is inserted while we
         // wait for the domain is seen by the second statement.
         sqlx::query!(
@@ -117,8 +127,14 @@ impl TenantTx {
         let inserted = sqlx::query!(
             r#"WITH created AS (
                  INSERT INTO domains (domain_id, tenant_id, name, external_id, template, key_type, status, status_since,
-                                      next_action_at, created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, $10, 'pending_dns', $6, $6, $6, $6)
+                                      next_action_at, created_at, updated_at, order_after, validation_failed_at)
+                 SELECT $1, $2, $3, $4, $5, $10, 'pending_dns', $6, $6, $6, $6, gone.order_after,
+                        gone.validation_failed_at
+                 -- Removed and registered again, a name has no more attempts at the CA than before.
+                 FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
+                     SELECT order_after, validation_failed_at FROM domains
+                     WHERE tenant_id = $2 AND name = $3 AND status = 'deleted'
+                     ORDER BY status_since DESC LIMIT 1) AS gone ON true
                  ON CONFLICT (name) WHERE status <> 'deleted' DO NOTHING
                  RETURNING domain_id, tenant_id
              ), delegated AS (

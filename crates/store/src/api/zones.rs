@@ -40,6 +40,8 @@ pub struct ZoneRow {
     pub name: Hostname,
     /// Its provider.
     pub settings: serde_json::Value,
+    /// What stands before a label in a record's name.
+    pub record_prefix: String,
     /// Its authoritative servers, where they are named.
     pub name_servers: Vec<SocketAddr>,
     /// Whether a TXT record `.empty` stays after the values are gone.
@@ -93,7 +95,9 @@ impl PlatformTx {
         sqlx::query!(
             "UPDATE domains SET next_action_at = $1
              WHERE next_action_at > $1 AND domain_id IN (
-                 SELECT domain_id FROM problems WHERE code IN ('dns_zone_unavailable', 'dns_not_propagated'))",
+                 SELECT d.domain_id FROM domains d JOIN problems p USING (domain_id)
+                 WHERE p.code IN ('dns_zone_unavailable', 'dns_not_propagated')
+                 ORDER BY d.domain_id FOR NO KEY UPDATE OF d)",
             now,
         )
         .execute(self.connection())
@@ -105,7 +109,7 @@ impl PlatformTx {
     /// Every zone, by name.
     pub async fn list_zones(&mut self) -> Result<Vec<ZoneRow>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT zone_id, name, settings, name_servers, keep_empty,
+            r#"SELECT zone_id, name, settings, record_prefix, name_servers, keep_empty,
                       (SELECT count(*) FROM delegations d WHERE d.zone_id = z.zone_id) AS "delegations!"
                FROM zones z ORDER BY name"#
         )
@@ -118,6 +122,7 @@ impl PlatformTx {
                     zone_id: ZoneId::from_uuid(row.zone_id),
                     name: hostname("zones", &row.name)?,
                     settings: row.settings,
+                    record_prefix: row.record_prefix,
                     name_servers: servers.collect::<Result<_, StoreError>>()?,
                     keep_empty: row.keep_empty,
                     delegations: row.delegations,

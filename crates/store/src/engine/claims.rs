@@ -4,6 +4,7 @@ use certmill_model::{
     AccountId, CertificateId, ChallengeKind, DomainId, DomainSituation, OpenOrderRole, OrderId, TenantId,
     ZoneId,
 };
+use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -36,14 +37,15 @@ impl Engine {
                       c.check_after, c.validation_failed_at, c.checks_overridden,
                       COALESCE(c.key_type, t.key_type) AS "key_type!", held.not_after AS "not_after?",
                       z.zone_id AS "zone_id?", z.record_prefix || g.label || '.' || z.name AS record_name,
-                      other.domain_id AS "counterpart_id?", other.name AS "counterpart_name?",
+                      g.label IS NOT NULL AS "is_delegated!", other.domain_id AS "counterpart_id?", other.name AS "counterpart_name?",
                       other.validation_failed_at IS NULL AND NOT other.checks_overridden
-                          AND other_order.order_id IS NULL
-                          AND other.status NOT IN ('paused', 'blocked', 'pending_deletion', 'deleted')
-                          AND COALESCE(other.key_type, t.key_type) = COALESCE(c.key_type, t.key_type) AS may_join,
+                          AND (other.order_after IS NULL OR other.order_after <= $2)
+                          AND other.status NOT IN ('failed', 'paused', 'blocked', 'pending_deletion', 'deleted')
+                          AND COALESCE(other.key_type, t.key_type) = COALESCE(c.key_type, t.key_type) AS suits,
                       other_order.created_at AS "ordering_since?", other_zone.zone_id AS "other_zone_id?",
                       other_zone.record_prefix || other_g.label || '.' || other_zone.name AS other_record_name,
-                      o.order_id AS "order_id?", o.account_id AS "account_id?", o.status AS "order_status?", o.url,
+                      o.order_id AS "order_id?", o.account_id AS "account_id?", o.status AS "order_status?",
+                      o.created_at AS "order_created_at?", o.url,
                       o.names AS "names?", o.challenges AS "challenges?", o.sealed_key,
                       (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND p.pending) AS "undelivered!",
                       (SELECT count(*) FROM placements p WHERE p.domain_id = c.domain_id AND NOT p.pending) AS "delivered!"
@@ -68,7 +70,11 @@ impl Engine {
         )
         .fetch_optional(&self.pool)
         .await?;
-        row.map(Claimed::into_domain).transpose()
+        let Some(mut row) = row else { return Ok(None) };
+        if !row.is_delegated {
+            row.delegate(&self.pool, now).await?;
+        }
+        row.into_domain().map(Some)
     }
 }
 
@@ -94,15 +100,17 @@ struct Claimed {
     not_after: Option<OffsetDateTime>,
     zone_id: Option<Uuid>,
     record_name: Option<String>,
+    is_delegated: bool,
     counterpart_id: Option<Uuid>,
     counterpart_name: Option<String>,
-    may_join: Option<bool>,
+    suits: Option<bool>,
     ordering_since: Option<OffsetDateTime>,
     other_zone_id: Option<Uuid>,
     other_record_name: Option<String>,
     order_id: Option<Uuid>,
     account_id: Option<Uuid>,
     order_status: Option<String>,
+    order_created_at: Option<OffsetDateTime>,
     url: Option<String>,
     names: Option<Vec<String>>,
     challenges: Option<Vec<String>>,
@@ -112,6 +120,31 @@ struct Claimed {
 }
 
 impl Claimed {
+    /// A name that the version before took in has no label yet.
+    async fn delegate(&mut self, pool: &PgPool, now: OffsetDateTime) -> Result<(), StoreError> {
+        let row = sqlx::query!(
+            r#"WITH made AS (
+                   INSERT INTO delegations (tenant_id, name, label, zone_id, created_at)
+                   VALUES ($1, $2, replace(gen_random_uuid()::text, '-', ''),
+                           (SELECT zone_id FROM zones ORDER BY created_at DESC LIMIT 1), $3)
+                   ON CONFLICT (tenant_id, name) DO NOTHING
+                   RETURNING zone_id, label
+               )
+               SELECT z.zone_id, z.record_prefix || made.label || '.' || z.name AS record_name
+               FROM made JOIN zones z USING (zone_id)"#,
+            self.tenant_id,
+            self.name.trim_start_matches("*."),
+            now,
+        )
+        .fetch_optional(pool)
+        .await?;
+        if let Some(row) = row {
+            self.zone_id = Some(row.zone_id);
+            self.record_name = row.record_name;
+        }
+        Ok(())
+    }
+
     fn into_domain(mut self) -> Result<ClaimedDomain, StoreError> {
         let order = self.open_order()?;
         let counterpart = self.counterpart()?;
@@ -154,14 +187,16 @@ impl Claimed {
     }
 
     fn open_order(&mut self) -> Result<Option<OpenOrder>, StoreError> {
-        let columns = (self.order_id, self.account_id, self.order_status.take(), self.names.take());
-        let (Some(order_id), Some(account_id), Some(status), Some(names)) = columns else {
+        let ids = (self.order_id, self.account_id, self.order_created_at);
+        let (Some(order_id), Some(account_id), Some(created_at)) = ids else { return Ok(None) };
+        let (Some(status), Some(names)) = (self.order_status.take(), self.names.take()) else {
             return Ok(None);
         };
         Ok(Some(OpenOrder {
             order_id: OrderId::from_uuid(order_id),
             account_id: AccountId::from_uuid(account_id),
             status: parsed("orders", &status)?,
+            created_at,
             url: self.url.take(),
             challenges: challenges(&self.challenges.take().unwrap_or_default(), names.len())?,
             names: names.iter().map(|name| hostname("orders", name)).collect::<Result<_, _>>()?,
@@ -177,7 +212,7 @@ impl Claimed {
         Ok(Some(Counterpart {
             domain_id: DomainId::from_uuid(id),
             name: hostname("domains", &name)?,
-            may_join: self.may_join.unwrap_or(false),
+            suits: self.suits.unwrap_or(false),
             ordering_since: self.ordering_since,
             delegation: delegation(self.other_zone_id, self.other_record_name.take()),
         }))

@@ -63,6 +63,15 @@ async fn forget(
     lease: &DomainLease,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    // A certificate that another domain has as well is that one's from now on.
+    sqlx::query!(
+        "UPDATE certificates c SET domain_id = x.domain_id FROM domains x
+         WHERE c.domain_id = $1 AND x.name = ANY(c.names) AND x.status <> 'deleted'
+           AND x.certificate_id = c.certificate_id AND x.domain_id <> $1",
+        lease.domain_id.uuid(),
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!(
         "WITH solved AS (
              DELETE FROM problems WHERE domain_id = $1
@@ -94,11 +103,10 @@ async fn forget_empty_record(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         r"INSERT INTO txt_records (zone_id, name, value, tenant_id, order_id, next_attempt_at)
-         SELECT z.zone_id, z.record_prefix || g.label || '.' || z.name, $3, d.tenant_id, o.order_id, $2
+         SELECT z.zone_id, z.record_prefix || g.label || '.' || z.name, $3, d.tenant_id, NULL, $2
          FROM domains d
          JOIN delegations g ON g.tenant_id = d.tenant_id AND g.name = regexp_replace(d.name, '^\*\.', '')
          JOIN zones z ON z.zone_id = g.zone_id AND z.keep_empty
-         JOIN LATERAL (SELECT order_id FROM orders WHERE domain_id = d.domain_id ORDER BY order_id DESC LIMIT 1) o ON true
          WHERE d.domain_id = $1
            AND NOT EXISTS (SELECT 1 FROM domains x WHERE x.tenant_id = d.tenant_id AND x.status <> 'deleted'
                            AND x.name IN (g.name, '*.' || g.name) AND x.domain_id <> $1)

@@ -74,9 +74,9 @@ pub struct Counterpart {
     pub domain_id: DomainId,
     /// Its name.
     pub name: Hostname,
-    /// Whether one certificate may be for both: nobody orders for it now, nothing stops it, no CA disliked it lately, and
-    /// its key is to be of the same kind.
-    pub may_join: bool,
+    /// Whether one certificate may be for both: nothing stops it, no CA disliked it lately or asked to wait, and its key is
+    /// to be of the same kind.
+    pub suits: bool,
     /// When an order of its own began that is under way.
     pub ordering_since: Option<OffsetDateTime>,
     /// Where its owner was told to point `_acme-challenge` at.
@@ -91,6 +91,8 @@ pub struct OpenOrder {
     pub account_id: AccountId,
     /// Where it is.
     pub status: OrderStatus,
+    /// When it was begun.
+    pub created_at: OffsetDateTime,
     /// Its URL at the CA, once the CA knows it (RFC 8555 section 7.4).
     pub url: Option<String>,
     /// The names it is for.

@@ -1,6 +1,6 @@
 //! A certificate has come: what is recorded of it, in one statement.
 
-use certmill_model::{CertificateId, Chance, EventId, EventKind, Hostname, OrderId, OrderStatus};
+use certmill_model::{CertificateId, Chance, DomainId, EventId, EventKind, Hostname, OrderId, OrderStatus};
 use certmill_vault::{Secret, Vault};
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
@@ -45,7 +45,7 @@ pub struct Issued<'a> {
 
 impl Engine {
     /// Stores the certificate, ends its order, makes it what every load balancer should serve for each of its domains, and
-    /// wakes the planner. The lease ends.
+    /// wakes the planner. The lease ends. Returns those of the domains that have a problem open.
     pub async fn issued(
         &self,
         domain: &ClaimedDomain,
@@ -53,14 +53,15 @@ impl Engine {
         vault: &Vault,
         chance: &Chance,
         now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<DomainId>, StoreError> {
         if issued.names.len() == 1 {
             return record_issued(&self.pool, domain, issued, vault, chance, now).await;
         }
         let mut tx = self.pool.begin().await?;
         lock_members(&mut tx, issued.order_id).await?;
-        record_issued(&mut *tx, domain, issued, vault, chance, now).await?;
-        Ok(tx.commit().await?)
+        let unhealthy = record_issued(&mut *tx, domain, issued, vault, chance, now).await?;
+        tx.commit().await?;
+        Ok(unhealthy)
     }
 }
 
@@ -71,11 +72,11 @@ async fn record_issued(
     vault: &Vault,
     chance: &Chance,
     now: OffsetDateTime,
-) -> Result<(), StoreError> {
+) -> Result<Vec<DomainId>, StoreError> {
     let lease = &domain.lease;
     let place = key_place("certificates", lease.tenant_id, issued.certificate_id.uuid());
     // One statement, since hundreds of these run in a second. A domain that is being deleted gets no placement.
-    let rows = sqlx::query_scalar!(
+    let row = sqlx::query!(
         r#"WITH held AS (
                SELECT domain_id FROM domains WHERE domain_id = $1 AND lease_token = $2 FOR NO KEY UPDATE
            ), members AS (
@@ -90,7 +91,7 @@ async fn record_issued(
                                        ELSE $13 END
                FROM held
                WHERE d.domain_id = held.domain_id OR d.order_id = $4
-               RETURNING d.domain_id, d.tenant_id, d.revision, d.status
+               RETURNING d.domain_id, d.tenant_id, d.revision, d.status, d.health
            ), stored AS (
                INSERT INTO certificates (certificate_id, tenant_id, domain_id, order_id, names, status, serial_number,
                                          fingerprint, issuer, not_before, not_after, fullchain, sealed_key, created_at)
@@ -116,7 +117,9 @@ async fn record_issued(
                    consecutive_failures = 0, wanted_certificate_id = EXCLUDED.wanted_certificate_id,
                    wanted_revision = EXCLUDED.wanted_revision
            )
-           SELECT count(*) AS "held!" FROM held, LATERAL (SELECT pg_notify($20, '')) AS woken"#,
+           SELECT count(*) AS "held!",
+                  ARRAY(SELECT domain_id FROM members WHERE health <> 'ok') AS "unhealthy!"
+           FROM held, LATERAL (SELECT pg_notify($20, '')) AS woken"#,
         lease.domain_id.uuid(),
         lease.token,
         issued.certificate_id.uuid(),
@@ -141,5 +144,6 @@ async fn record_issued(
     )
     .fetch_one(executor)
     .await?;
-    held(rows as u64)
+    held(row.held as u64)?;
+    Ok(row.unhealthy.into_iter().map(DomainId::from_uuid).collect())
 }

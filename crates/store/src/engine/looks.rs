@@ -22,20 +22,14 @@ pub struct Looked<'a> {
     pub consecutive_failures: u32,
     /// The next look.
     pub next_look_at: OffsetDateTime,
+    /// The kinds of problem that this look has shown to be solved, but for the one it found.
+    pub solved: &'a [ProblemCode],
+    /// The time that the name was not right does not count: it was not its owner's fault.
+    pub clock_restarts: bool,
 }
 
-/// Solved by a look that finds nothing wrong.
-const DNS_PROBLEMS: [ProblemCode; 9] = [
-    ProblemCode::DnsNotFound,
-    ProblemCode::DnsWrongTarget,
-    ProblemCode::DnsExtraAddresses,
-    ProblemCode::DnsServfail,
-    ProblemCode::DnsDelegationMissing,
-    ProblemCode::DnsDelegationWrong,
-    ProblemCode::CaaForbids,
-    ProblemCode::HttpUnreachable,
-    ProblemCode::HttpWrongResponse,
-];
+/// Domains for which looks are planned at a time.
+const MISSING_LOOKS: i64 = 5_000;
 
 impl Engine {
     /// Records a look, and lets the domain go until the next one, or until something else of it is due.
@@ -49,16 +43,18 @@ impl Engine {
         let lease = &domain.lease;
         let mut tx = self.pool.begin().await?;
         let done = sqlx::query!(
-            "UPDATE domains d SET lease_until = NULL, consecutive_failures = $3, check_after = $4, updated_at = $5,
-                 status = COALESCE($6, d.status),
-                 status_since = CASE WHEN $6 <> d.status THEN $5 ELSE d.status_since END,
-                 -- Somebody wants something else, or wants a look that began later than this one.
+            "UPDATE domains d SET lease_until = NULL, consecutive_failures = $3, updated_at = $5,
+                 -- Somebody wants a look that begins later than this one.
+                 check_after = CASE WHEN d.check_after IS DISTINCT FROM $8 THEN d.check_after ELSE $4 END,
+                 status = CASE WHEN is_wanted THEN COALESCE($6, d.status) ELSE d.status END,
+                 status_since = CASE WHEN is_wanted AND ($6 <> d.status OR $9) THEN $5 ELSE d.status_since END,
                  next_action_at = CASE WHEN d.revision <> $7 OR d.check_after IS DISTINCT FROM $8 THEN now()
                                        ELSE LEAST($4, until.renewal, until.ended) END
              FROM domains me
              LEFT JOIN certificates c ON c.certificate_id = me.certificate_id,
              LATERAL (SELECT CASE WHEN me.renew_after > $5 THEN me.renew_after END AS renewal,
-                             CASE WHEN c.not_after > $5 THEN c.not_after END AS ended) AS until
+                             CASE WHEN c.not_after > $5 THEN c.not_after END AS ended,
+                             me.status NOT IN ('pending_deletion', 'deleted', 'paused', 'blocked') AS is_wanted) AS until
              WHERE me.domain_id = d.domain_id AND d.domain_id = $1 AND d.lease_token = $2",
             lease.domain_id.uuid(),
             lease.token,
@@ -68,6 +64,7 @@ impl Engine {
             looked.status.map(DomainStatus::as_str),
             lease.revision,
             domain.situation.check_after,
+            looked.clock_restarts,
         )
         .execute(&mut *tx)
         .await?;
@@ -75,7 +72,7 @@ impl Engine {
         save_checks(&mut tx, lease, looked.checks).await?;
         let ids = [lease.domain_id];
         let still = looked.problem.map(|problem| problem.code);
-        let solved: Vec<_> = DNS_PROBLEMS.into_iter().filter(|code| Some(*code) != still).collect();
+        let solved: Vec<_> = looked.solved.iter().copied().filter(|code| Some(*code) != still).collect();
         resolve_problems(&mut tx, &ids, &solved, chance, now).await?;
         if let Some(problem) = looked.problem {
             let next = Some(looked.next_look_at);
@@ -88,7 +85,7 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Records what was seen of a domain that waits for another reason, and lets it go until `next`.
+    /// Records what was seen of a domain that waits for a load balancer, and lets it go until `next`.
     pub async fn seen(
         &self,
         lease: &DomainLease,
@@ -99,6 +96,23 @@ impl Engine {
         save_checks(&mut tx, lease, checks).await?;
         tx.commit().await?;
         self.rest(lease, Some(next)).await
+    }
+
+    /// Plans a look within a day for up to a few thousand domains that an engine of the version before has left without
+    /// one. Returns how many there were.
+    pub async fn plan_missing_looks(&self) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE domains d SET check_after = planned.at, next_action_at = LEAST(d.next_action_at, planned.at)
+             FROM (SELECT domain_id, COALESCE(check_after, now() + random() * interval '1 day') AS at FROM domains
+                   WHERE status IN ('active', 'moved', 'pending_deployment') AND certificate_id IS NOT NULL
+                     AND (check_after IS NULL OR check_after < next_action_at)
+                   LIMIT $1 FOR UPDATE SKIP LOCKED) AS planned
+             WHERE d.domain_id = planned.domain_id",
+            MISSING_LOOKS,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
     }
 
     /// Records that a domain's certificate has ended. It is due at once.
@@ -112,7 +126,7 @@ impl Engine {
         let done = sqlx::query!(
             "UPDATE domains SET lease_until = NULL, status = 'expired', status_since = $3, updated_at = $3,
                  health = 'critical', next_action_at = $3
-             WHERE domain_id = $1 AND lease_token = $2",
+             WHERE domain_id = $1 AND lease_token = $2 AND status IN ('active', 'moved', 'pending_deployment')",
             lease.domain_id.uuid(),
             lease.token,
             now,

@@ -29,8 +29,8 @@ pub use issuing::Issued;
 pub use looks::Looked;
 pub use orders::{NewOrder, PlacedChallenge, PlacedRecord};
 pub use outcomes::{Blamed, Failure, OrderFailure};
-pub use targets::{ClaimedTarget, ReleaseRecord, TargetLease};
-pub use zones::{EMPTY, LeftRecord, Zone};
+pub use targets::{ClaimedTarget, PublicPlace, ReleaseRecord, TargetLease};
+pub use zones::{EMPTY, LeftRecord, REMOVAL, Zone};
 
 use crate::{StoreError, WAKE_CHANNEL};
 

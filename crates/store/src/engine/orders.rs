@@ -163,6 +163,9 @@ async fn insert_order(
     let done = sqlx::query!(
         "WITH held AS (
              UPDATE domains d SET lease_until = now() + $3, updated_at = $9, order_id = $4, order_after = NULL,
+                 -- Looks that found a record missing are no failures of the CA's.
+                 consecutive_failures = CASE WHEN d.status IN ('pending_dns', 'failed', 'moved') THEN 0
+                                             ELSE d.consecutive_failures END,
                  status = CASE WHEN d.certificate_id IS NULL OR d.status = 'expired' THEN 'pending_issuance'
                                WHEN d.status = 'moved' THEN 'active' ELSE d.status END,
                  status_since = CASE WHEN (d.certificate_id IS NULL AND d.status <> 'pending_issuance')
@@ -209,7 +212,7 @@ async fn insert_order(
     held(done.rows_affected())
 }
 
-/// Takes a second domain into an order, unless it has one of its own by now.
+/// Takes a second domain, which is locked, into an order, unless it has one of its own by now.
 async fn join(
     connection: &mut PgConnection,
     lease: &DomainLease,
@@ -218,30 +221,47 @@ async fn join(
     chance: &Chance,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let done = sqlx::query!(
-        "UPDATE domains SET order_id = $3, order_after = NULL, lease_until = NULL, lease_token = lease_token + 1,
-             nudged_until = NULL, next_action_at = $5, updated_at = $4,
-             status = CASE WHEN certificate_id IS NULL OR status = 'expired' THEN 'pending_issuance' ELSE status END,
-             status_since = CASE WHEN (certificate_id IS NULL OR status = 'expired') AND status <> 'pending_issuance'
-                                 THEN $4 ELSE status_since END
+    let before = sqlx::query_scalar!(
+        "WITH before AS (SELECT status FROM domains WHERE domain_id = $1)
+         UPDATE domains d SET order_id = $3, order_after = NULL, lease_until = NULL, lease_token = lease_token + 1,
+             nudged_until = NULL, next_action_at = $5, updated_at = $4, consecutive_failures = 0,
+             status = CASE WHEN d.certificate_id IS NULL OR d.status = 'expired' THEN 'pending_issuance'
+                           WHEN d.status = 'moved' THEN 'active' ELSE d.status END,
+             status_since = CASE WHEN (d.certificate_id IS NULL AND d.status <> 'pending_issuance')
+                                      OR d.status IN ('expired', 'moved') THEN $4 ELSE d.status_since END
+         FROM before
          WHERE domain_id = $1 AND tenant_id = $2 AND validation_failed_at IS NULL
-           AND status NOT IN ('paused', 'blocked', 'pending_deletion', 'deleted')
+           AND (order_after IS NULL OR order_after <= $4)
+           AND d.status NOT IN ('failed', 'paused', 'blocked', 'pending_deletion', 'deleted')
            AND NOT EXISTS (
                SELECT 1 FROM orders o WHERE o.domain_id = $1
                  AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
            AND NOT EXISTS (
-               SELECT 1 FROM orders o WHERE o.order_id = domains.order_id
-                 AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))",
+               SELECT 1 FROM orders o WHERE o.order_id = d.order_id
+                 AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
+         RETURNING before.status",
         joined.uuid(),
         lease.tenant_id.uuid(),
         order.order_id.uuid(),
         now,
         now + LOOK_AT_JOINED,
     )
-    .execute(&mut *connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    held(done.rows_affected())?;
+    let before = before.ok_or(StoreError::LeaseLost)?;
+    if let Some(kind) = told_of_dns(&before) {
+        add_events(connection, &[joined], kind, "", chance, now - time::Duration::MILLISECOND).await?;
+    }
     add_events(connection, &[joined], EventKind::OrderStarted, "", chance, now).await
+}
+
+/// What an order says of DNS, by the status before it.
+fn told_of_dns(before: &str) -> Option<EventKind> {
+    match before {
+        "pending_dns" => Some(EventKind::DnsVerified),
+        "moved" => Some(EventKind::DomainReturned),
+        _ => None,
+    }
 }
 
 /// Locks domains in the order in which everybody does.

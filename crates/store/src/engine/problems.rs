@@ -4,20 +4,20 @@ use certmill_model::{Chance, DomainId, EventId, EventKind, ProblemCode};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{DomainLease, Engine};
+use super::Engine;
 use crate::StoreError;
 
 impl Engine {
-    /// Closes the problems of `lease`'s domain that have one of `codes`.
+    /// Closes the problems of `domains` that have one of `codes`.
     pub async fn resolve(
         &self,
-        lease: &DomainLease,
+        domains: &[DomainId],
         codes: &[ProblemCode],
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        resolve_problems(&mut tx, &[lease.domain_id], codes, chance, now).await?;
+        resolve_problems(&mut tx, domains, codes, chance, now).await?;
         Ok(tx.commit().await?)
     }
 }

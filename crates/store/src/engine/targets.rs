@@ -53,6 +53,19 @@ pub struct ReleaseRecord {
     pub upstreams: BTreeSet<UpstreamAddress>,
 }
 
+/// A target as the world sees it.
+#[derive(Clone, Debug)]
+pub struct PublicPlace {
+    /// What shops' A and AAAA records must hold to lead there.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Where we reach it ourselves.
+    pub reached_at: IpAddr,
+    /// It has a release, so that it answers challenges.
+    pub is_ready: bool,
+    /// An operator has left it out: no name is led there any more, and none has moved because it still is.
+    pub is_disabled: bool,
+}
+
 impl Engine {
     /// Takes up to `limit` targets that are to be looked at, or to which something is to be delivered that has waited
     /// since `pending_since`, and that nobody holds or was told of.
@@ -215,16 +228,20 @@ impl Engine {
         number.ok_or(StoreError::LeaseLost)
     }
 
-    /// What shops' records must hold, target by target, and whether each has a release, so that it answers challenges.
-    pub async fn public_addresses(&self) -> Result<Vec<(BTreeSet<IpAddr>, bool)>, StoreError> {
-        let rows =
-            sqlx::query!("SELECT public_addresses, release_number FROM targets WHERE state <> 'disabled'")
-                .fetch_all(&self.pool)
-                .await?;
+    /// What shops' records must hold, and who answers there.
+    pub async fn public_places(&self) -> Result<Vec<PublicPlace>, StoreError> {
+        let rows = sqlx::query!("SELECT address, public_addresses, release_number, state FROM targets")
+            .fetch_all(&self.pool)
+            .await?;
         rows.into_iter()
             .map(|row| {
                 let addresses = row.public_addresses.iter().map(|address| parsed("targets", address));
-                Ok((addresses.collect::<Result<_, StoreError>>()?, row.release_number.is_some()))
+                Ok(PublicPlace {
+                    addresses: addresses.collect::<Result<_, StoreError>>()?,
+                    reached_at: parsed::<SocketAddr>("targets", &row.address)?.ip(),
+                    is_ready: row.release_number.is_some(),
+                    is_disabled: parsed::<TargetState>("targets", &row.state)? == TargetState::Disabled,
+                })
             })
             .collect()
     }

@@ -13,8 +13,8 @@ use crate::{
     zones::credentials_place,
 };
 
-/// How long a removal may take before another process takes the record up.
-const REMOVAL: std::time::Duration = std::time::Duration::from_secs(90);
+/// How long a removal may take at most: then another process takes the record up.
+pub const REMOVAL: std::time::Duration = std::time::Duration::from_secs(180);
 
 /// What stays in a zone that keeps a name from vanishing.
 pub const EMPTY: &str = ".empty";
@@ -29,6 +29,8 @@ pub struct Zone {
     pub settings: serde_json::Value,
     /// Its authoritative servers; empty: those of its NS records.
     pub name_servers: Vec<SocketAddr>,
+    /// What stands before a label in a record's name.
+    pub record_prefix: String,
     /// Whether [`EMPTY`] stays after the values are gone.
     pub keep_empty: bool,
     /// When anything of it last changed.
@@ -62,7 +64,8 @@ impl Engine {
     /// Every zone.
     pub async fn zones(&self) -> Result<Vec<Zone>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT zone_id, name, settings, sealed_credentials, name_servers, keep_empty, updated_at FROM zones"
+            "SELECT zone_id, name, settings, sealed_credentials, record_prefix, name_servers, keep_empty, updated_at
+             FROM zones"
         )
         .fetch_all(&self.pool)
         .await?;
@@ -74,6 +77,7 @@ impl Engine {
                     name: hostname("zones", &row.name)?,
                     settings: row.settings,
                     name_servers: servers.collect::<Result<_, StoreError>>()?,
+                    record_prefix: row.record_prefix,
                     keep_empty: row.keep_empty,
                     updated_at: row.updated_at,
                     sealed_credentials: row.sealed_credentials,
@@ -91,14 +95,19 @@ impl Engine {
         let rows = sqlx::query!(
             "UPDATE txt_records SET lease_until = now() + $3
              WHERE (zone_id, name, value) IN (
-                 SELECT t.zone_id, t.name, t.value FROM txt_records t JOIN orders o USING (order_id)
-                 WHERE o.status IN ('valid', 'invalid', 'cancelled') AND t.next_attempt_at <= $1
-                   AND (t.lease_until IS NULL OR t.lease_until < now())
+                 SELECT t.zone_id, t.name, t.value FROM txt_records t LEFT JOIN orders o USING (order_id)
+                 WHERE (t.order_id IS NULL OR o.status IN ('valid', 'invalid', 'cancelled'))
+                   AND t.next_attempt_at <= $1 AND (t.lease_until IS NULL OR t.lease_until < now())
+                   -- What keeps a name from vanishing goes last.
+                   AND (t.value <> $4 OR NOT EXISTS (
+                       SELECT 1 FROM txt_records v
+                       WHERE v.zone_id = t.zone_id AND v.name = t.name AND v.value <> $4))
                  ORDER BY t.next_attempt_at LIMIT $2 FOR UPDATE OF t SKIP LOCKED)
              RETURNING zone_id, name, value, consecutive_failures",
             now,
             limit,
             interval(REMOVAL),
+            EMPTY,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -116,9 +125,11 @@ impl Engine {
     /// Forgets a value that is removed.
     pub async fn record_removed(&self, record: &LeftRecord) -> Result<(), StoreError> {
         sqlx::query!(
-            "DELETE FROM txt_records t USING orders o
-             WHERE t.zone_id = $1 AND t.name = $2 AND t.value = $3 AND o.order_id = t.order_id
-               AND o.status IN ('valid', 'invalid', 'cancelled')",
+            "DELETE FROM txt_records t
+             WHERE t.zone_id = $1 AND t.name = $2 AND t.value = $3
+               AND (t.order_id IS NULL OR EXISTS (
+                   SELECT 1 FROM orders o WHERE o.order_id = t.order_id
+                     AND o.status IN ('valid', 'invalid', 'cancelled')))",
             record.zone_id.uuid(),
             record.name,
             record.value,

@@ -110,7 +110,7 @@ impl Base {
             renew_after: now() + Duration::days(60),
             check_after: now() + Duration::days(1),
         };
-        self.engine.issued(domain, &issued, &self.vault, &self.chance, now()).await
+        self.engine.issued(domain, &issued, &self.vault, &self.chance, now()).await.map(drop)
     }
 
     /// As the cluster's superuser, past every wall.

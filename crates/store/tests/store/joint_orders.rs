@@ -36,7 +36,7 @@ fn failure(order: OrderFailure, blamed: &[Blamed]) -> Failure<'_> {
 }
 
 fn knows_counterpart(domain: &ClaimedDomain) -> bool {
-    domain.counterpart.as_ref().is_some_and(|other| other.may_join)
+    domain.counterpart.as_ref().is_some_and(|other| other.suits && other.ordering_since.is_none())
 }
 
 #[tokio::test]
@@ -49,9 +49,7 @@ async fn a_name_that_joins_an_order_waits_for_it_and_gets_its_certificate() {
     let joined = base.claim(www).await.unwrap();
     assert_eq!(joined.situation.order, OpenOrderRole::Joined);
     assert_eq!(next_step(&joined.situation, now()), NextStep::AwaitOrder);
-    assert!(
-        joined.counterpart.as_ref().is_some_and(|other| !other.may_join && other.ordering_since.is_some())
-    );
+    assert!(joined.counterpart.as_ref().is_some_and(|other| other.ordering_since.is_some()));
 
     let leader = base.claim(apex).await.unwrap();
     assert_eq!(leader.situation.order, OpenOrderRole::Leads);
@@ -150,6 +148,54 @@ async fn a_name_whose_order_is_cancelled_with_the_other_goes_on_alone() {
     let alone = base.claim(www).await.expect("it is due at once");
     assert_eq!(alone.situation.order, OpenOrderRole::None);
     base.start_order(&alone).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_and_the_certificate_that_comes_meanwhile_block_one_another_never() {
+    let (base, apex, www) = pair().await;
+    for _ in 0..10 {
+        due(&base).await;
+        // The one that was registered later leads.
+        let leader = base.claim(www).await.unwrap();
+        let order = base.start_order_with(&leader, Some((apex, APEX))).await.unwrap();
+        let names = [WWW, APEX].map(|name| Hostname::parse(name).unwrap());
+        let mut tx = base.api.tenant(base.tenant).await.unwrap();
+        let deletion = async {
+            tx.delete_domain(&names[0], &base.chance, now()).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let ((), issued) = tokio::join!(deletion, base.issued_for(&leader, order, &names));
+        issued.unwrap();
+        base.put(WWW).await;
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_outlives_the_domain_that_led_its_order_and_is_wiped_when_replaced() {
+    let (base, apex, www) = pair().await;
+    let leader = base.claim(apex).await.unwrap();
+    let order = base.start_order_with(&leader, Some((www, WWW))).await.unwrap();
+    let names = [APEX, WWW].map(|name| Hostname::parse(name).unwrap());
+    base.issued_for(&leader, order, &names).await.unwrap();
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    tx.delete_domain(&names[0], &base.chance, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let gone = base.claim(apex).await.unwrap();
+    base.engine.finish_deletion(&gone.lease, &base.chance, now()).await.unwrap();
+
+    due(&base).await;
+    let alone = base.claim(www).await.unwrap();
+    let order = base.start_order(&alone).await.unwrap();
+    base.issued(&alone, order).await.unwrap();
+    base.sql("WITH placed AS (INSERT INTO targets (target_id, name, address, public_addresses, settings, state, state_since, \
+              next_attempt_at, created_at) VALUES (gen_random_uuid(), 'lb', '127.0.0.1:1', '{}', '{}', 'behind', now(), now(), \
+              now()) RETURNING target_id), on_it AS (INSERT INTO placements (target_id, domain_id, tenant_id, shard, \
+              wanted_revision, pending, next_attempt_at) SELECT target_id, domain_id, tenant_id, 1, 1, false, now() \
+              FROM placed, domains WHERE status <> 'deleted' RETURNING 1) SELECT count(*) FROM on_it")
+        .await;
+    base.engine.activate(&[www], &base.chance, now()).await.unwrap();
+    assert_eq!(base.sql("SELECT count(*) FROM certificates WHERE sealed_key IS NOT NULL").await, 1);
+    assert_eq!(base.sql("SELECT count(*) FROM certificates WHERE status = 'superseded'").await, 1);
 }
 
 #[tokio::test]

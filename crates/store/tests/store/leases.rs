@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::base::{Base, now, tenant, token};
-use certmill_model::{Chance, DomainStatus, Hostname, Label};
-use certmill_store::{DomainWish, PlacedChallenge, Put, StoreError};
+use certmill_model::{Chance, Checks, DomainStatus, Hostname, Label};
+use certmill_store::{DomainWish, Looked, PlacedChallenge, Put, StoreError};
 use certmill_vault::Secret;
 use time::Duration;
 
@@ -103,6 +103,72 @@ async fn a_domain_deleted_while_its_certificate_is_being_issued_stays_deleted() 
     assert_eq!(again.status, DomainStatus::PendingDeletion);
     base.engine.finish_deletion(&again.lease, &base.chance, now()).await.unwrap();
     assert!(base.put("shop.example.com").await != domain, "the name is free for a new domain");
+}
+
+#[tokio::test]
+async fn a_domain_deleted_while_somebody_looks_at_it_stays_deleted() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    let looking = base.claim(domain).await.unwrap();
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    let name = Hostname::parse("shop.example.com").unwrap();
+    assert!(tx.delete_domain(&name, &base.chance, now()).await.unwrap());
+    tx.commit().await.unwrap();
+
+    let checks = Checks { looks: Vec::new(), checked_at: now() };
+    let looked = Looked {
+        checks: &checks,
+        problem: None,
+        status: Some(DomainStatus::PendingDns),
+        consecutive_failures: 1,
+        next_look_at: now() + Duration::MINUTE,
+        solved: &[],
+        clock_restarts: true,
+    };
+    base.engine.looked(&looking, &looked, &base.chance, now()).await.unwrap();
+    let again = base.claim(domain).await.expect("it is due");
+    assert_eq!(again.status, DomainStatus::PendingDeletion);
+}
+
+#[tokio::test]
+async fn a_look_that_is_asked_for_during_another_is_made_after_it() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    let looking = base.claim(domain).await.unwrap();
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    tx.request_check(domain, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let checks = Checks { looks: Vec::new(), checked_at: now() };
+    let looked = Looked {
+        checks: &checks,
+        problem: None,
+        status: None,
+        consecutive_failures: 1,
+        next_look_at: now() + Duration::MINUTE,
+        solved: &[],
+        clock_restarts: false,
+    };
+    base.engine.looked(&looking, &looked, &base.chance, now()).await.unwrap();
+    assert!(base.claim(domain).await.is_some(), "it is due again at once");
+}
+
+#[tokio::test]
+async fn a_name_that_is_removed_and_registered_again_has_no_more_attempts_at_the_ca_than_before() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    base.sql(
+        "WITH failed AS (UPDATE domains SET order_after = now() + interval '1 day', validation_failed_at = now()
+                         RETURNING 1) SELECT count(*) FROM failed",
+    )
+    .await;
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    tx.delete_domain(&Hostname::parse("shop.example.com").unwrap(), &base.chance, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let gone = base.claim(domain).await.unwrap();
+    base.engine.finish_deletion(&gone.lease, &base.chance, now()).await.unwrap();
+    let again = base.put("shop.example.com").await;
+    let claimed = base.claim(again).await.unwrap();
+    assert!(claimed.order_after > Some(now()) && claimed.validation_failed_at.is_some());
 }
 
 #[tokio::test]

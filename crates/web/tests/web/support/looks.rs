@@ -77,6 +77,8 @@ impl Bench {
             status,
             consecutive_failures: problem.is_some().into(),
             next_look_at: self.now() + time::Duration::minutes(2),
+            solved: ProblemCode::ALL,
+            clock_restarts: false,
         };
         self.engine.looked(domain, &looked, &self.chance, self.now()).await.unwrap();
     }
