@@ -179,7 +179,9 @@ async fn a_name_whose_validation_failed_is_asked_for_once_a_day_however_often_so
     for _ in 0..3 {
         stage.database.look("unlucky.test").await;
         until("it was looked at", SOON, async || {
-            let at_rest = "SELECT count(*) FROM domains WHERE name = $1 AND next_action_at > now() + interval '23 hours'";
+            let at_rest = "SELECT count(*) FROM domains WHERE name = $1
+                           AND next_action_at > now() + interval '30 minutes'
+                           AND order_after > now() + interval '23 hours'";
             match stage.database.count_for("unlucky.test", at_rest).await {
                 1 => Ok(()),
                 _ => Err("it is due".to_owned()),

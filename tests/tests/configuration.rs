@@ -52,6 +52,45 @@ async fn a_template_that_nginx_rejects_harms_only_its_own_domain_and_nothing_of_
     a_served_domain_keeps_what_it_has(&stage, "good.shops.test").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_another_configuration_of_nginx_claims_is_left_out_and_the_others_go_live() {
+    let stage = Stage::set().await;
+    let _certmill = stage.start().await;
+    let foreign = |load_balancer: &LoadBalancer| {
+        let listen = load_balancer.https();
+        let certificate = load_balancer.directory.join("foreign.pem");
+        format!(
+            "    server {{\n        listen {listen} ssl;\n        server_name taken.shops.test;\n        \
+             ssl_certificate {pem};\n        ssl_certificate_key {pem};\n    }}\n",
+            pem = certificate.display(),
+        )
+    };
+    // Somebody's certificate, as it would be beside a block that was there before: that of another shop.
+    stage.put("other.shops.test").await;
+    stage.active("other.shops.test").await;
+    let mut before = Vec::new();
+    for load_balancer in stage.load_balancers() {
+        let pem = &files_below(&load_balancer.root.join("live"))[0];
+        fs::write(load_balancer.directory.join("foreign.pem"), &pem.content).unwrap();
+        let conf = fs::read_to_string(&load_balancer.nginx_conf).unwrap();
+        let with = conf.replacen("    include ", &format!("{}    include ", foreign(load_balancer)), 1);
+        assert_ne!(conf, with);
+        fs::write(&load_balancer.nginx_conf, with).unwrap();
+        before.push((load_balancer.nginx_conf.clone(), conf));
+    }
+    stage.put("taken.shops.test").await;
+    let told = stage.told("taken.shops.test", "config_test_failed").await;
+    assert!(told.contains("conflicting server name"), "{told}");
+    stage.put("new.shops.test").await;
+    stage.active("new.shops.test").await;
+
+    for (path, conf) in before {
+        fs::write(path, conf).unwrap();
+    }
+    stage.database.execute("UPDATE placements SET next_attempt_at = now() WHERE pending").await;
+    stage.active("taken.shops.test").await;
+}
+
 async fn is_refused_with_nginxs_words(stage: &Stage, name: &str, template: &str, words: &str) {
     stage.put_with(name, template).await;
     let both = "SELECT count(*) FROM placements JOIN domains USING (domain_id)

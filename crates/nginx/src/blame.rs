@@ -1,5 +1,7 @@
 //! Which part of a release nginx complains of.
 
+use std::collections::BTreeSet;
+
 use certmill_model::{DomainId, UpstreamAddress};
 
 use crate::{shard_of_path, template_of_path};
@@ -50,6 +52,12 @@ impl Blame {
     }
 }
 
+/// The names that nginx says another configuration on the load balancer claims as well: of two blocks it heeds one.
+pub fn names_claimed_twice(output: &str) -> BTreeSet<String> {
+    let after = output.split("conflicting server name \"").skip(1);
+    after.filter_map(|rest| Some(rest.split_once('"')?.0.to_ascii_lowercase())).collect()
+}
+
 fn parse_place(text: &str) -> Option<Blame> {
     let (_number, rest) = text.split_once('/')?;
     let (path, rest) = rest.split_once(':')?;
@@ -72,6 +80,16 @@ mod tests {
         assert_eq!((blame.shard(), blame.line), (None, 12));
         assert_eq!(Blame::find(output, "/srv/d"), None);
         assert_eq!(Blame::find("in /srv/c/releases/", "/srv/c"), None);
+    }
+
+    #[test]
+    fn names_that_another_configuration_claims_are_found() {
+        let output = "nginx: [warn] conflicting server name \"a.example\" on 0.0.0.0:443, ignored\n\
+                      nginx: [warn] conflicting server name \"*.B.example\" on [::]:443, ignored\n\
+                      nginx: [warn] conflicting server name \"a.example\" on 0.0.0.0:80, ignored\n";
+        let names: Vec<_> = names_claimed_twice(output).into_iter().collect();
+        assert_eq!(names, ["*.b.example", "a.example"]);
+        assert!(names_claimed_twice("nginx: conflicting server name \"").is_empty());
     }
 
     #[test]

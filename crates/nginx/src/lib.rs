@@ -16,7 +16,7 @@ mod tags;
 mod templates;
 mod top;
 
-pub use blame::Blame;
+pub use blame::{Blame, names_claimed_twice};
 pub use directives::InvalidDirectives;
 pub use layout::{InvalidLayout, Layout};
 pub use manifest::{Manifest, ManifestDiff};

@@ -214,11 +214,15 @@ async fn test(database: &Database, config: &Config, name: &str) -> Result<(), Tr
     let label = format!("certmill-test-{}", Chance::from_system().label());
     let record = format!("{}{label}.{}", zone.record_prefix, zone.name);
     let tested = probe(&*provider, &servers, &record).await;
-    // Whatever came of it, nothing stays.
-    for value in ["one", "two"] {
-        provider.remove(TxtRecord { name: &record, value }).await.map_err(|error| refused(&error))?;
-    }
-    tested?;
+    // Whatever came of it, nothing stays; what went wrong first is told.
+    let removed = async {
+        for value in ["one", "two"] {
+            provider.remove(TxtRecord { name: &record, value }).await.map_err(|error| refused(&error))?;
+        }
+        Ok(())
+    };
+    let removed = removed.await;
+    tested.and(removed)?;
     gone(&servers, &record).await?;
     say("removed, and gone from every name server");
     say(format!("{name} is ready"));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use certmill_acme::PrivateKey;
 use certmill_delivery::{Activation, CertificateFile, DeliveryError, Release, Session};
 use certmill_model::{DeploymentStatus, Hostname, ProblemCode, ReleaseId, TargetState};
-use certmill_nginx::Blame;
+use certmill_nginx::{Blame, names_claimed_twice};
 use certmill_store::{ClaimedTarget, PendingPlacement, ReleaseRecord};
 
 use time::OffsetDateTime;
@@ -163,6 +163,12 @@ impl Delivery<'_> {
     /// Finds the template or upstream that nginx complains of, to be left out in the next round.
     fn blame(&self, output: &str, upstreams: &str, broken: &mut Broken) -> Result<(), Failed> {
         let words = words_of(output);
+        let names = names_claimed_twice(output);
+        if names.iter().any(|name| !broken.names.contains_key(name)) {
+            tracing::warn!(target.name = self.target.name, ?names, words, "names are claimed twice");
+            broken.names.extend(names.into_iter().map(|name| (name, words.clone())));
+            return Ok(());
+        }
         let blame = Blame::find(output, &self.settings.config.root);
         let template = blame.as_ref().and_then(Blame::template).map(str::to_owned);
         let upstream = blame.as_ref().and_then(|blame| blame.upstream_in(upstreams));

@@ -35,6 +35,8 @@ pub(super) struct Ground<'a> {
 /// What nginx refused in an earlier round of the same delivery, with its words.
 #[derive(Default)]
 pub(super) struct Broken {
+    /// Names that another configuration on the load balancer claims.
+    pub(super) names: BTreeMap<String, String>,
     pub(super) templates: BTreeMap<String, String>,
     pub(super) upstreams: BTreeMap<UpstreamAddress, String>,
 }
@@ -137,6 +139,10 @@ fn usable_template<'a>(
         return Ok(served);
     }
     let wanted = &domain.wanted_template;
+    if let Some(words) = ground.broken.names.get(domain.name.as_str()) {
+        let detail = format!("another configuration of nginx there claims the name: {words}");
+        return Err((ProblemCode::ConfigTestFailed, detail));
+    }
     if let Some(words) = ground.broken.upstreams.get(&domain.upstream) {
         let upstream = &domain.upstream;
         return Err((

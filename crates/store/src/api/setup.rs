@@ -7,7 +7,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{PlatformTx, TenantTx};
-use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
+use crate::{
+    StoreError, WAKE_CHANNEL,
+    rows::{hostname, parsed},
+};
 
 /// What the owner of a name is told.
 #[derive(Clone, Debug)]
@@ -91,17 +94,23 @@ impl PlatformTx {
 }
 
 async fn setup(connection: &mut PgConnection, domain: DomainId) -> Result<Setup, StoreError> {
+    // By itself: behind row level security, what would be computed of a column is found by no index.
+    let name = sqlx::query_scalar!("SELECT name FROM domains WHERE domain_id = $1", domain.uuid())
+        .fetch_one(&mut *connection)
+        .await?;
+    let name = hostname("domains", &name)?;
     let row = sqlx::query!(
         r#"SELECT z.record_prefix || g.label || '.' || z.name AS delegation, d.checks_overridden,
                   COALESCE(d.key_type, t.key_type) AS "key_type!", c.observed AS "observed?",
                   ARRAY(SELECT DISTINCT unnest(public_addresses) FROM targets WHERE state <> 'disabled') AS "addresses!"
            FROM domains d
            JOIN tenants t USING (tenant_id)
-           LEFT JOIN delegations g ON g.tenant_id = d.tenant_id AND g.name = regexp_replace(d.name, '^\*\.', '')
+           LEFT JOIN delegations g ON g.tenant_id = d.tenant_id AND g.name = $2
            LEFT JOIN zones z ON z.zone_id = g.zone_id
            LEFT JOIN checks c ON c.domain_id = d.domain_id
            WHERE d.domain_id = $1"#,
         domain.uuid(),
+        name.base(),
     )
     .fetch_one(connection)
     .await?;
