@@ -31,6 +31,9 @@ pub(crate) struct Zones(Mutex<Option<(Instant, HashMap<ZoneId, Opened>)>>);
 
 type Opened = Result<Arc<OpenZone>, ZoneTrouble>;
 
+/// What the zone's NS records lead to.
+type FoundServers = Result<Vec<NameServer>, ZoneTrouble>;
+
 /// A zone that can be written to.
 pub(crate) struct OpenZone {
     name: Hostname,
@@ -38,7 +41,7 @@ pub(crate) struct OpenZone {
     named_servers: Vec<NameServer>,
     keep_empty: bool,
     updated_at: OffsetDateTime,
-    found_servers: Mutex<Option<(Instant, Vec<NameServer>)>>,
+    found_servers: Mutex<Option<(Instant, FoundServers)>>,
     lately: std::sync::Mutex<Lately>,
 }
 
@@ -169,22 +172,22 @@ impl OpenZone {
     }
 
     /// Every authoritative server: those that the operator named, else those of the NS records.
-    pub(crate) async fn name_servers(&self, engine: &Engine) -> Result<Vec<NameServer>, ZoneTrouble> {
+    pub(crate) async fn name_servers(&self, engine: &Engine) -> FoundServers {
         if !self.named_servers.is_empty() {
             return Ok(self.named_servers.clone());
         }
         let mut kept = self.found_servers.lock().await;
-        if let Some((at, servers)) = &*kept
-            && at.elapsed() < SERVERS_LAST
+        if let Some((at, found)) = &*kept
+            && at.elapsed() < if found.is_ok() { SERVERS_LAST } else { REST }
         {
-            return Ok(servers.clone());
+            return found.clone();
         }
-        let servers = engine.parts.resolver.authoritative_servers(&self.name).await.map_err(|error| {
+        let found = engine.parts.resolver.authoritative_servers(&self.name).await.map_err(|error| {
             let detail = format!("The name servers of the DNS zone {} are not known: {error}.", self.name);
-            ZoneTrouble::unavailable(&detail, String::new())
-        })?;
-        *kept = Some((Instant::now(), servers.clone()));
-        Ok(servers)
+            ZoneTrouble::unavailable(&detail, error.to_string())
+        });
+        *kept = Some((Instant::now(), found.clone()));
+        found
     }
 
     fn trouble(&self, error: &ProviderError) -> ZoneTrouble {

@@ -1,6 +1,6 @@
 //! Which part of a release nginx complains of.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use certmill_model::{DomainId, UpstreamAddress};
 
@@ -52,10 +52,14 @@ impl Blame {
     }
 }
 
-/// The names that nginx says another configuration on the load balancer claims as well: of two blocks it heeds one.
-pub fn names_claimed_twice(output: &str) -> BTreeSet<String> {
-    let after = output.split("conflicting server name \"").skip(1);
-    after.filter_map(|rest| Some(rest.split_once('"')?.0.to_ascii_lowercase())).collect()
+/// The names that nginx says another configuration on the load balancer claims as well, each with its words: of two blocks
+/// nginx heeds one.
+pub fn names_claimed_twice(output: &str) -> BTreeMap<String, String> {
+    let name = |line: &str| {
+        let (_, rest) = line.split_once("conflicting server name \"")?;
+        Some(rest.split_once('"')?.0.to_ascii_lowercase())
+    };
+    output.lines().filter_map(|line| Some((name(line)?, line.trim().to_owned()))).collect()
 }
 
 fn parse_place(text: &str) -> Option<Blame> {
@@ -87,7 +91,7 @@ mod tests {
         let output = "nginx: [warn] conflicting server name \"a.example\" on 0.0.0.0:443, ignored\n\
                       nginx: [warn] conflicting server name \"*.B.example\" on [::]:443, ignored\n\
                       nginx: [warn] conflicting server name \"a.example\" on 0.0.0.0:80, ignored\n";
-        let names: Vec<_> = names_claimed_twice(output).into_iter().collect();
+        let names: Vec<_> = names_claimed_twice(output).into_keys().collect();
         assert_eq!(names, ["*.b.example", "a.example"]);
         assert!(names_claimed_twice("nginx: conflicting server name \"").is_empty());
     }

@@ -1,7 +1,8 @@
 //! What follows from a look at a name when no order does.
 
 use certmill_model::{
-    Checks, DomainStatus, Finding, ProblemCode, look_at_active, look_at_moved, look_at_pending,
+    Check, CheckKind, CheckResult, Checks, DomainStatus, Finding, ProblemCode, look_at_active, look_at_moved,
+    look_at_pending,
 };
 use certmill_store::{ClaimedDomain, Looked};
 use time::{Duration, OffsetDateTime};
@@ -24,24 +25,27 @@ pub(super) const RECORD_PROBLEMS: [ProblemCode; 8] = [
     ProblemCode::NoTargets,
 ];
 
-/// Solved by a look that finds nothing wrong at all, if no CA has found the same since.
-const LOOK_PROBLEMS: [ProblemCode; 11] = [
-    ProblemCode::DnsNotFound,
-    ProblemCode::DnsWrongTarget,
-    ProblemCode::DnsExtraAddresses,
-    ProblemCode::DnsServfail,
-    ProblemCode::DnsDelegationMissing,
-    ProblemCode::DnsDelegationWrong,
-    ProblemCode::DnsZoneUnavailable,
-    ProblemCode::NoTargets,
-    ProblemCode::CaaForbids,
-    ProblemCode::HttpUnreachable,
-    ProblemCode::HttpWrongResponse,
-];
-
-/// What a look solves: what the CA found wrong stays until the CA finds it right.
-fn solved(domain: &ClaimedDomain) -> &'static [ProblemCode] {
-    if domain.validation_failed_at.is_some() { &RECORD_PROBLEMS } else { &LOOK_PROBLEMS }
+/// What a look has shown to be solved, by what it looked at and could tell. What the CA found wrong stays until the CA finds
+/// it right.
+fn solved(domain: &ClaimedDomain, checks: &Checks) -> Vec<ProblemCode> {
+    use ProblemCode as P;
+    const DELEGATION: &[P] = &[P::DnsDelegationMissing, P::DnsDelegationWrong, P::DnsZoneUnavailable];
+    let told = |kind: CheckKind, codes: &'static [P]| {
+        let look = checks.of(kind)?;
+        let found = look.problem.as_ref().map(|problem| problem.code);
+        let is_told = look.result == CheckResult::Pass || found.is_some_and(|code| codes.contains(&code));
+        (is_told && look.result != CheckResult::Unknown).then_some(codes)
+    };
+    let addresses =
+        told(CheckKind::Addresses, &[P::DnsNotFound, P::DnsWrongTarget, P::DnsExtraAddresses, P::NoTargets]);
+    let needless = !domain.name.is_wildcard() && checks.passed(CheckKind::Addresses);
+    let delegation = if needless { Some(DELEGATION) } else { told(CheckKind::Delegation, DELEGATION) };
+    let by_the_ca = domain.validation_failed_at.is_some();
+    let caa = told(CheckKind::Caa, &[P::CaaForbids]).filter(|_| !by_the_ca);
+    let http = told(CheckKind::Http, &[P::HttpUnreachable, P::HttpWrongResponse]).filter(|_| !by_the_ca);
+    let fails = |look: &Check| look.problem.as_ref().is_some_and(|problem| problem.code == P::DnsServfail);
+    let servfail = (!checks.looks.iter().any(fails)).then_some(&[P::DnsServfail][..]);
+    [addresses, delegation, caa, http, servfail].into_iter().flatten().flatten().copied().collect()
 }
 
 /// How long until a load balancer without a first configuration is looked at again, beside all orders.
@@ -83,14 +87,14 @@ async fn right(
     points_elsewhere: bool,
 ) -> Result<(), EngineError> {
     // Proved by DNS alone: shoppers may still be led elsewhere, and somebody should know.
-    let elsewhere = checks.of(certmill_model::CheckKind::Addresses).and_then(|look| look.problem.as_ref());
+    let elsewhere = checks.of(CheckKind::Addresses).and_then(|look| look.problem.as_ref());
     let looked = Looked {
         checks,
         problem: elsewhere.filter(|_| points_elsewhere && !domain.checks_overridden),
         status: (domain.status == DomainStatus::Moved).then_some(DomainStatus::Active),
         consecutive_failures: 0,
         next_look_at: engine.now() + look_at_active(engine.fraction()),
-        solved: solved(domain),
+        solved: &solved(domain, checks),
         clock_restarts: false,
     };
     record(engine, domain, &looked).await
@@ -114,7 +118,7 @@ pub(super) async fn right_but_early(
         status,
         consecutive_failures: domain.consecutive_failures,
         next_look_at: later.min(engine.now() + look_at_moved(engine.fraction())),
-        solved: &RECORD_PROBLEMS,
+        solved: &solved(domain, checks),
         clock_restarts: false,
     };
     record(engine, domain, &looked).await
@@ -136,7 +140,7 @@ pub(super) async fn not_provable(
         status,
         consecutive_failures: failures,
         next_look_at: engine.now() + wait,
-        solved: solved(domain),
+        solved: &solved(domain, checks),
         // Our own fault is not the owner's: it does not count towards giving up.
         clock_restarts: domain.certificate_id.is_none()
             && matches!(finding.code, ProblemCode::DnsZoneUnavailable | ProblemCode::NoTargets),

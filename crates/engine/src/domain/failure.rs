@@ -3,7 +3,6 @@
 use certmill_acme::AcmeError;
 use certmill_model::{
     DomainStatus, Hostname, OrderId, OrderStatus, ProblemCode, after_validation_failure, backoff,
-    target_retry,
 };
 use certmill_store::{Blamed, ClaimedDomain, Failure, OrderFailure};
 use time::{Duration, OffsetDateTime};
@@ -32,23 +31,42 @@ pub(super) async fn defer(
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
 
-/// Records that our own zone keeps an order from going on. The order stays, no CA is asked, and nobody but us is to blame:
-/// it is tried again soon. What the zone's provider said is for operators.
+/// How soon, and how late, a zone of ours is tried again that keeps an order from going on.
+const ZONE_AGAIN: std::ops::RangeInclusive<Duration> = Duration::seconds(2)..=Duration::MINUTE;
+
+/// Records that our own zone keeps an order, which began at `since`, from going on. The order stays, no CA is asked, and it
+/// is tried again soon; as nobody but us is to blame, it counts for no back-off. What the zone's provider said is for
+/// operators.
 pub(super) async fn zone(
     engine: &Engine,
     domain: &ClaimedDomain,
-    order_id: OrderId,
-    status: OrderStatus,
+    (order_id, status): (OrderId, OrderStatus),
+    since: OffsetDateTime,
     trouble: &ZoneTrouble,
 ) -> Result<(), EngineError> {
     tracing::warn!(domain.name = %domain.name, code = %trouble.code, detail = trouble.words, "a challenge could not be set up");
-    let failures = domain.consecutive_failures + 1;
-    let wait = target_retry(failures, engine.fraction());
+    let age: Duration = engine.now() - since;
+    let wait = (age / 2_i32).clamp(*ZONE_AGAIN.start(), *ZONE_AGAIN.end());
     let failure = Failure {
         order: Some(OrderFailure { order_id, status, problem: trouble.words.clone().into() }),
+        consecutive_failures: domain.consecutive_failures,
         next_attempt_at: Some(engine.now() + trouble.after.map_or(wait, |asked| asked.max(wait))),
         order_after: None,
         ..plain(engine, domain, trouble.code, &trouble.detail)
+    };
+    Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
+}
+
+/// Records that an order cannot be carried out because there is no zone for one of its names: it is over.
+pub(super) async fn no_zone(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    order_id: OrderId,
+) -> Result<(), EngineError> {
+    let detail = "There is no DNS zone for challenges any more.";
+    let failure = Failure {
+        order: Some(OrderFailure { order_id, status: OrderStatus::Cancelled, problem: detail.into() }),
+        ..plain(engine, domain, ProblemCode::DnsZoneUnavailable, detail)
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }

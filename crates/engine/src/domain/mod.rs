@@ -1,5 +1,6 @@
 //! One step of a domain: claim, decide, act, record.
 
+mod begin;
 mod check;
 mod failure;
 mod look;
@@ -47,7 +48,7 @@ pub(crate) async fn step(engine: &Arc<Engine>, id: DomainId) -> Result<(), Engin
             while_held(Box::pin(check::look_again(engine, &domain)), || store.renew_lease(&lease)).await??;
         }
         NextStep::CheckAndOrder => {
-            while_held(Box::pin(order::begin(engine, domain)), || store.renew_lease(&lease)).await??;
+            while_held(Box::pin(begin::begin(engine, domain)), || store.renew_lease(&lease)).await??;
         }
         NextStep::ContinueOrder => {
             while_held(Box::pin(order::resume(engine, domain)), || store.renew_lease(&lease)).await??;

@@ -5,21 +5,14 @@ use std::{sync::Arc, time::Duration};
 
 use certmill_acme::{AcmeError, Challenge, Client, Order, PrivateKey, verify_issued};
 use certmill_model::{
-    AccountId, CertificateId, ChallengeKind, Checks, DomainId, Health, Hostname, OrderId, OrderStatus,
-    ProblemCode, look_at_active, renew_after,
+    CertificateId, ChallengeKind, Hostname, OrderId, OrderStatus, ProblemCode, look_at_active, renew_after,
 };
-use certmill_store::{
-    ClaimedDomain, Counterpart, Delegation, Issued, NewOrder, PlacedChallenge, PlacedRecord, StoreError,
-};
+use certmill_store::{ClaimedDomain, Delegation, Issued, PlacedChallenge, PlacedRecord};
 use certmill_vault::Secret;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{
-    check, failure,
-    look::{Subject, Verdict, look},
-    records,
-};
+use super::{check, failure, records};
 use crate::{Engine, EngineError, checkpoint::reached, zones::ZoneTrouble};
 
 /// How long a worker waits for the CA within one step. What takes longer is parked.
@@ -28,60 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The least time between a certificate and its renewal.
 const SOONEST_RENEWAL: time::Duration = time::Duration::HOUR;
 
-/// How long until load balancers without a first configuration are looked at again.
-const UNTIL_READY: time::Duration = time::Duration::seconds(3);
-
 /// How long until name servers are asked again for what they do not show yet.
 const UNTIL_SEEN: time::Duration = time::Duration::seconds(3);
 
-/// An order this young is waited for, this long at a time.
-const JUST_BEGUN: time::Duration = time::Duration::seconds(30);
-const UNTIL_ISSUED: time::Duration = time::Duration::SECOND;
-
 /// How long until values of an earlier order are removed.
 const UNTIL_REMOVED: time::Duration = time::Duration::seconds(2);
-
-/// Looks whether the name can be proved; if so, stores a key and an order, and carries the order out.
-pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result<(), EngineError> {
-    if let Some(soon) = after_counterpart(engine, &domain) {
-        return Ok(engine.parts.store.rest(&domain.lease, Some(soon)).await?);
-    }
-    let subject = Subject::of(&domain);
-    let mut seen = look(engine, subject).await?;
-    if !seen.is_possible() {
-        let Verdict::Not(finding) = seen.verdict(engine, subject, None).await else { return Ok(()) };
-        let is_elsewhere = seen.is_elsewhere;
-        return check::not_provable(engine, &domain, &seen.checks(engine), &finding, is_elsewhere).await;
-    }
-    let (account_id, client) = match engine.authority().await {
-        Ok(authority) => authority,
-        Err(error) => return failure::authority(engine, &domain, error).await,
-    };
-    let verdict = seen.verdict(engine, subject, Some(client)).await;
-    let is_elsewhere = seen.is_elsewhere;
-    let checks = seen.checks(engine);
-    let kind = match verdict {
-        Verdict::By(kind) => kind,
-        Verdict::Not(finding) => {
-            return check::not_provable(engine, &domain, &checks, &finding, is_elsewhere).await;
-        }
-        Verdict::NotYet => {
-            let detail = "A load balancer that the name points at does not answer challenges yet.";
-            return failure::defer(engine, &domain, ProblemCode::NoTargets, detail, UNTIL_READY).await;
-        }
-    };
-    if let Some(later) = domain.order_after.filter(|later| *later > engine.now()) {
-        return check::right_but_early(engine, &domain, &checks, later).await;
-    }
-    let mut members =
-        vec![Member { name: domain.name.clone(), kind, domain: domain.lease.domain_id, checks }];
-    members.extend(counterpart(engine, &domain, client).await?);
-    let Some((key, work)) = store_new(engine, &domain, *account_id, &members).await? else {
-        return Ok(());
-    };
-    reached("key_stored");
-    carry_out(engine, &domain, client, key, work).await
-}
 
 /// Goes on with an order that an earlier step, perhaps of a process that is gone, has begun.
 pub(super) async fn resume(engine: &Arc<Engine>, mut domain: ClaimedDomain) -> Result<(), EngineError> {
@@ -111,96 +55,18 @@ pub(super) async fn resume(engine: &Arc<Engine>, mut domain: ClaimedDomain) -> R
     carry_out(engine, &domain, client, key, work).await
 }
 
-/// A name that an order is for.
-struct Member {
-    name: Hostname,
-    kind: ChallengeKind,
-    domain: DomainId,
-    checks: Checks,
-}
-
 /// An order as it is on record.
-struct Work {
-    order_id: OrderId,
-    names: Vec<Hostname>,
-    challenges: Vec<ChallengeKind>,
-    url: Option<String>,
+pub(super) struct Work {
+    pub(super) order_id: OrderId,
+    pub(super) names: Vec<Hostname>,
+    pub(super) challenges: Vec<ChallengeKind>,
+    pub(super) url: Option<String>,
     /// When it was begun.
-    since: OffsetDateTime,
+    pub(super) since: OffsetDateTime,
 }
 
-/// When the order for the same name with or without `www.` will be over that has just begun: then one is placed for both,
-/// which costs no more than one for each.
-fn after_counterpart(engine: &Engine, domain: &ClaimedDomain) -> Option<OffsetDateTime> {
-    let other = joinable(domain)?;
-    (engine.now() - other.ordering_since? < JUST_BEGUN).then(|| engine.now() + UNTIL_ISSUED)
-}
-
-/// The same name with or without `www.`, if one certificate is to be for both. A name that the CA disliked lately goes
-/// alone, and harms no other.
-async fn counterpart(
-    engine: &Engine,
-    domain: &ClaimedDomain,
-    client: &Client,
-) -> Result<Option<Member>, EngineError> {
-    let Some(other) = joinable(domain).filter(|other| other.ordering_since.is_none()) else {
-        return Ok(None);
-    };
-    let delegation = other.delegation.as_ref();
-    let subject = Subject { name: &other.name, delegation, overridden: false, closely: false };
-    let mut seen = look(engine, subject).await?;
-    let Verdict::By(kind) = seen.verdict(engine, subject, Some(client)).await else { return Ok(None) };
-    let checks = seen.checks(engine);
-    Ok(Some(Member { name: other.name.clone(), kind, domain: other.domain_id, checks }))
-}
-
-fn joinable(domain: &ClaimedDomain) -> Option<&Counterpart> {
-    let alone = domain.validation_failed_at.is_some() || domain.checks_overridden;
-    domain.counterpart.as_ref().filter(|other| other.suits && !alone)
-}
-
-/// Stores the order for `members`, of which the first is the domain itself.
-async fn store_new(
-    engine: &Engine,
-    domain: &ClaimedDomain,
-    account_id: AccountId,
-    members: &[Member],
-) -> Result<Option<(PrivateKey, Work)>, EngineError> {
-    let parts = &engine.parts;
-    if domain.health != Health::Ok {
-        let me = [domain.lease.domain_id];
-        parts.store.resolve(&me, &check::RECORD_PROBLEMS, &parts.chance, engine.now()).await?;
-    }
-    let key = PrivateKey::generate(domain.key_type).await;
-    let secret = Secret::new(key.pkcs8().to_vec());
-    let now = engine.now();
-    let order_id = OrderId::new(&parts.chance, now);
-    let names: Vec<_> = members.iter().map(|member| member.name.clone()).collect();
-    let challenges: Vec<_> = members.iter().map(|member| member.kind).collect();
-    let checks: Vec<_> = members.iter().map(|member| (member.domain, member.checks.clone())).collect();
-    let order = NewOrder {
-        order_id,
-        account_id,
-        names: &names,
-        challenges: &challenges,
-        joined: members.get(1).map(|member| member.domain),
-        key: &secret,
-        checks: &checks,
-    };
-    match parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await {
-        Ok(()) => Ok(Some((key, Work { order_id, names, challenges, url: None, since: now }))),
-        // Something else is wanted by now of this domain, or an order for the other has begun: if the lease is still ours,
-        // it is looked at again.
-        Err(StoreError::LeaseLost) => {
-            let again = if members.len() > 1 { now + UNTIL_ISSUED } else { now };
-            parts.store.rest(&domain.lease, Some(again)).await?;
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn carry_out(
+/// Carries an order out that is on record, from wherever it stands.
+pub(super) async fn carry_out(
     engine: &Arc<Engine>,
     domain: &ClaimedDomain,
     client: &Client,
@@ -217,7 +83,10 @@ async fn carry_out(
         Err(Stopped::Busy) => {
             Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + UNTIL_REMOVED)).await?)
         }
-        Err(Stopped::Zone(trouble)) => failure::zone(engine, domain, work.order_id, status, &trouble).await,
+        Err(Stopped::Zone(trouble)) => {
+            failure::zone(engine, domain, (work.order_id, status), work.since, &trouble).await
+        }
+        Err(Stopped::NoZone) => failure::no_zone(engine, domain, work.order_id).await,
         Err(Stopped::Ca(AcmeError::StillProcessing { retry_after })) => {
             let wait = retry_after.unwrap_or(time::Duration::seconds(5));
             Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + wait)).await?)
@@ -241,6 +110,8 @@ pub(super) enum Stopped {
     Ca(AcmeError),
     /// Our own zone cannot be written, or does not show what was written.
     Zone(ZoneTrouble),
+    /// There is no zone, any more, for one of its names.
+    NoZone,
     /// A value of an earlier order is being removed.
     Busy,
     /// Not every name server shows what was written, which need not be wrong yet.
@@ -300,10 +171,7 @@ async fn store_placed(
             Challenge::Http01(found) => responses
                 .push(PlacedChallenge { token: found.token, key_authorization: found.key_authorization }),
             Challenge::Dns01(found) => {
-                let place = delegation_of(domain, &found.identifier).ok_or_else(|| {
-                    let detail = "There is no DNS zone for challenges any more.";
-                    Stopped::Zone(ZoneTrouble::unavailable(detail, String::new()))
-                })?;
+                let place = delegation_of(domain, &found.identifier).ok_or(Stopped::NoZone)?;
                 let (zone_id, name) = (place.zone_id, place.record_name.clone());
                 records.push(PlacedRecord { zone_id, name, value: found.value });
             }
@@ -331,8 +199,8 @@ fn delegation_of<'a>(domain: &'a ClaimedDomain, base: &str) -> Option<&'a Delega
     if domain.name.base() == base {
         return domain.delegation.as_ref();
     }
-    let other = domain.counterpart.as_ref().filter(|other| other.name.base() == base)?;
-    other.delegation.as_ref()
+    let counterpart = domain.name.www_counterpart().is_some_and(|other| other.base() == base);
+    domain.counterpart_delegation.as_ref().filter(|_| counterpart)
 }
 
 /// Checks what came, stores it, and hands it to the load balancers.

@@ -49,14 +49,12 @@ async fn write(
 ) -> Result<(), Stopped> {
     let written =
         try_join_all(zones.iter().map(|(zone, record)| zone.write(&record.name, &record.value))).await;
-    // Whoever has the order now may have removed them before they came.
-    if let Err(StoreError::LeaseLost) = engine.parts.store.renew_lease(&lease).await {
-        let records = zones.into_iter().map(|(_, record)| (record.zone_id, record.name, record.value));
-        let records: Vec<_> = records.collect();
-        let late = engine.parts.store.records_written_late(order, &records, engine.now()).await;
-        late.map_err(|error| Stopped::Unrecorded(error.into()))?;
-        return Err(Stopped::Unrecorded(StoreError::LeaseLost.into()));
-    }
+    // The domain may have been deleted meanwhile, or another may have the order, and the record been removed before it came.
+    let unrecorded = |error: StoreError| Stopped::Unrecorded(error.into());
+    let records = zones.into_iter().map(|(_, record)| (record.zone_id, record.name, record.value));
+    let records: Vec<_> = records.collect();
+    engine.parts.store.records_written(order, &records, engine.now()).await.map_err(unrecorded)?;
+    engine.parts.store.renew_lease(&lease).await.map_err(unrecorded)?;
     written.map(drop).map_err(Stopped::Zone)
 }
 

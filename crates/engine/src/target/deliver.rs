@@ -164,9 +164,9 @@ impl Delivery<'_> {
     fn blame(&self, output: &str, upstreams: &str, broken: &mut Broken) -> Result<(), Failed> {
         let words = words_of(output);
         let names = names_claimed_twice(output);
-        if names.iter().any(|name| !broken.names.contains_key(name)) {
+        if names.keys().any(|name| !broken.names.contains_key(name)) {
             tracing::warn!(target.name = self.target.name, ?names, words, "names are claimed twice");
-            broken.names.extend(names.into_iter().map(|name| (name, words.clone())));
+            broken.names.extend(names);
             return Ok(());
         }
         let blame = Blame::find(output, &self.settings.config.root);

@@ -65,7 +65,7 @@ impl PlatformTx {
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE domains SET checks_overridden = $2, next_action_at = $3, nudged_until = NULL
+            "UPDATE domains SET checks_overridden = $2, next_action_at = $3, check_after = $3, nudged_until = NULL
              WHERE domain_id = $1 AND status NOT IN ('pending_deletion', 'deleted')",
             domain.uuid(),
             overridden,

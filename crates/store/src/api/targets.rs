@@ -88,6 +88,16 @@ impl PlatformTx {
         )
         .execute(self.connection())
         .await?;
+        // What waits for a load balancer is looked at again.
+        sqlx::query!(
+            "UPDATE domains SET next_action_at = $1, check_after = $1
+             WHERE next_action_at > $1 AND domain_id IN (
+                 SELECT d.domain_id FROM domains d JOIN problems p USING (domain_id) WHERE p.code = 'no_targets'
+                 ORDER BY d.domain_id FOR NO KEY UPDATE OF d)",
+            now,
+        )
+        .execute(self.connection())
+        .await?;
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(TargetId::from_uuid(target_id))
     }

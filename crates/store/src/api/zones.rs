@@ -93,7 +93,7 @@ impl PlatformTx {
             .execute(self.connection())
             .await?;
         sqlx::query!(
-            "UPDATE domains SET next_action_at = $1
+            "UPDATE domains SET next_action_at = $1, check_after = $1
              WHERE next_action_at > $1 AND domain_id IN (
                  SELECT d.domain_id FROM domains d JOIN problems p USING (domain_id)
                  WHERE p.code IN ('dns_zone_unavailable', 'dns_not_propagated')

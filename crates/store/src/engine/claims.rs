@@ -56,9 +56,12 @@ impl Engine {
                LEFT JOIN zones z ON z.zone_id = g.zone_id
                LEFT JOIN domains other ON other.name = c.counterpart_name AND other.tenant_id = c.tenant_id
                    AND other.status <> 'deleted'
-               LEFT JOIN orders other_order ON other_order.order_id = other.order_id
-                   AND other_order.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
-               LEFT JOIN delegations other_g ON other_g.tenant_id = c.tenant_id AND other_g.name = other.name
+               LEFT JOIN LATERAL (
+                   SELECT x.order_id, x.created_at FROM orders x
+                   WHERE (x.order_id = other.order_id OR x.domain_id = other.domain_id)
+                     AND x.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
+                   LIMIT 1) AS other_order ON true
+               LEFT JOIN delegations other_g ON other_g.tenant_id = c.tenant_id AND other_g.name = c.counterpart_name
                LEFT JOIN zones other_zone ON other_zone.zone_id = other_g.zone_id
                LEFT JOIN orders o ON o.domain_id = c.domain_id
                    AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
@@ -147,6 +150,7 @@ impl Claimed {
 
     fn into_domain(mut self) -> Result<ClaimedDomain, StoreError> {
         let order = self.open_order()?;
+        let counterpart_delegation = delegation(self.other_zone_id, self.other_record_name.take());
         let counterpart = self.counterpart()?;
         let status = parsed("domains", &self.status)?;
         let role = match (&order, self.included_in) {
@@ -172,6 +176,7 @@ impl Claimed {
             key_type: parsed("domains", &self.key_type)?,
             delegation: delegation(self.zone_id, self.record_name),
             counterpart,
+            counterpart_delegation,
             certificate_id: self.certificate_id.map(CertificateId::from_uuid),
             situation: DomainSituation {
                 status,
@@ -214,7 +219,6 @@ impl Claimed {
             name: hostname("domains", &name)?,
             suits: self.suits.unwrap_or(false),
             ordering_since: self.ordering_since,
-            delegation: delegation(self.other_zone_id, self.other_record_name.take()),
         }))
     }
 }

@@ -39,6 +39,7 @@ impl Engine {
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
+        lock_relatives(&mut tx, lease).await?;
         let done = sqlx::query!(
             "UPDATE domains d SET status = 'deleted', status_since = $3, updated_at = $3, next_action_at = NULL,
                  lease_until = NULL, health = 'ok'
@@ -55,6 +56,20 @@ impl Engine {
         add_events(&mut tx, &[lease.domain_id], EventKind::DomainDeleted, "", chance, now).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Names that may share a certificate or a TXT record end one after the other, so that the last one sees that it is.
+async fn lock_relatives(connection: &mut PgConnection, lease: &DomainLease) -> Result<(), StoreError> {
+    sqlx::query!(
+        r"SELECT count(*) FROM (
+              SELECT pg_advisory_xact_lock(
+                  hashtextextended(tenant_id::text || regexp_replace(name, '^(\*|www)\.', ''), 0))
+              FROM domains WHERE domain_id = $1) AS locked",
+        lease.domain_id.uuid(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
 }
 
 /// Removes what a tombstone needs no more, its keys above all, but not that of a certificate which another domain has.

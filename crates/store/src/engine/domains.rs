@@ -50,6 +50,8 @@ pub struct ClaimedDomain {
     pub delegation: Option<Delegation>,
     /// The same name with or without `www.`, if this tenant has it as well.
     pub counterpart: Option<Counterpart>,
+    /// Where that name's owner was told to point `_acme-challenge` at, also when the name is gone again.
+    pub counterpart_delegation: Option<Delegation>,
     /// Its current certificate.
     pub certificate_id: Option<CertificateId>,
     /// What the next step is decided from.
@@ -79,8 +81,6 @@ pub struct Counterpart {
     pub suits: bool,
     /// When an order of its own began that is under way.
     pub ordering_since: Option<OffsetDateTime>,
-    /// Where its owner was told to point `_acme-challenge` at.
-    pub delegation: Option<Delegation>,
 }
 
 /// An order that has not ended.

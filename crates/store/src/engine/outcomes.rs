@@ -84,13 +84,19 @@ impl Engine {
                  lease_until = CASE WHEN d.domain_id = $1 THEN NULL ELSE d.lease_until END,
                  order_id = CASE WHEN $9 THEN NULL ELSE d.order_id END,
                  consecutive_failures = CASE WHEN NOT at_fault THEN d.consecutive_failures
-                                             WHEN d.domain_id = $1 THEN $3 ELSE d.consecutive_failures + 1 END,
-                 order_after = CASE WHEN at_fault THEN $10 ELSE d.order_after END,
+                                             WHEN d.domain_id = $1 THEN $3
+                                             WHEN $9 THEN d.consecutive_failures + 1 ELSE d.consecutive_failures END,
+                 -- A wait that the CA or a failed validation asked for is never made shorter.
+                 order_after = CASE WHEN at_fault THEN GREATEST(d.order_after, $10) ELSE d.order_after END,
                  validation_failed_at = CASE WHEN at_fault AND $11 THEN $4 ELSE d.validation_failed_at END,
                  next_action_at = CASE WHEN NOT at_fault AND $9 THEN $4
                                        WHEN d.domain_id = $1 AND d.revision <> $5 THEN now()
                                        WHEN d.domain_id <> $1 AND NOT $9 THEN d.next_action_at
-                                       ELSE LEAST($6, held.not_after) END,
+                                       -- What has a certificate is never left alone until its end.
+                                       WHEN d.certificate_id IS NOT NULL
+                                       THEN LEAST(COALESCE($6, $10), held.not_after,
+                                                  CASE WHEN d.check_after > $4 THEN d.check_after END)
+                                       ELSE $6 END,
                  status = CASE WHEN at_fault AND d.certificate_id IS NULL AND d.status <> 'pending_deletion' THEN $7
                                ELSE d.status END,
                  status_since = CASE WHEN at_fault AND d.certificate_id IS NULL

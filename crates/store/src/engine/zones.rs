@@ -58,6 +58,8 @@ pub struct LeftRecord {
     pub value: String,
     /// Removals that failed, in a row.
     pub consecutive_failures: u32,
+    /// Changes when somebody may have written it since.
+    due_at: OffsetDateTime,
 }
 
 impl Engine {
@@ -103,7 +105,7 @@ impl Engine {
                        SELECT 1 FROM txt_records v
                        WHERE v.zone_id = t.zone_id AND v.name = t.name AND v.value <> $4))
                  ORDER BY t.next_attempt_at LIMIT $2 FOR UPDATE OF t SKIP LOCKED)
-             RETURNING zone_id, name, value, consecutive_failures",
+             RETURNING zone_id, name, value, consecutive_failures, next_attempt_at",
             now,
             limit,
             interval(REMOVAL),
@@ -118,18 +120,31 @@ impl Engine {
                 name: row.name,
                 value: row.value,
                 consecutive_failures: row.consecutive_failures.unsigned_abs(),
+                due_at: row.next_attempt_at,
             })
             .collect())
     }
 
-    /// Forgets a value that is removed.
+    /// Forgets a value that is removed, unless somebody may have written it meanwhile: then it is removed again.
     pub async fn record_removed(&self, record: &LeftRecord) -> Result<(), StoreError> {
-        sqlx::query!(
+        let done = sqlx::query!(
             "DELETE FROM txt_records t
-             WHERE t.zone_id = $1 AND t.name = $2 AND t.value = $3
+             WHERE t.zone_id = $1 AND t.name = $2 AND t.value = $3 AND t.next_attempt_at = $4
                AND (t.order_id IS NULL OR EXISTS (
                    SELECT 1 FROM orders o WHERE o.order_id = t.order_id
                      AND o.status IN ('valid', 'invalid', 'cancelled')))",
+            record.zone_id.uuid(),
+            record.name,
+            record.value,
+            record.due_at,
+        )
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() > 0 {
+            return Ok(());
+        }
+        sqlx::query!(
+            "UPDATE txt_records SET lease_until = NULL WHERE zone_id = $1 AND name = $2 AND value = $3",
             record.zone_id.uuid(),
             record.name,
             record.value,
@@ -159,9 +174,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts values back on record that were written by a worker whose lease was lost meanwhile: if their order is over,
-    /// they are removed.
-    pub async fn records_written_late(
+    /// Says that values were written just now. Those whose order is over, or whose removal was under way, are removed
+    /// (again): a domain may be deleted, and a lease lost, while a record is on its way.
+    pub async fn records_written(
         &self,
         order: OrderId,
         records: &[(ZoneId, String, String)],

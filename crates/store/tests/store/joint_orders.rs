@@ -199,6 +199,28 @@ async fn a_certificate_outlives_the_domain_that_led_its_order_and_is_wiped_when_
 }
 
 #[tokio::test]
+async fn the_key_of_a_shared_certificate_is_wiped_when_both_names_end_at_once() {
+    let (base, apex, www) = pair().await;
+    let leader = base.claim(apex).await.unwrap();
+    let order = base.start_order_with(&leader, Some((www, WWW))).await.unwrap();
+    let names = [APEX, WWW].map(|name| Hostname::parse(name).unwrap());
+    base.issued_for(&leader, order, &names).await.unwrap();
+    for name in &names {
+        let mut tx = base.api.tenant(base.tenant).await.unwrap();
+        tx.delete_domain(name, &base.chance, now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let (one, other) = (base.claim(apex).await.unwrap(), base.claim(www).await.unwrap());
+    let (one, other) = tokio::join!(
+        base.engine.finish_deletion(&one.lease, &base.chance, now()),
+        base.engine.finish_deletion(&other.lease, &base.chance, now())
+    );
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(base.sql("SELECT count(*) FROM certificates WHERE sealed_key IS NOT NULL").await, 0);
+}
+
+#[tokio::test]
 async fn the_key_of_a_shared_certificate_is_wiped_with_the_last_of_its_names() {
     let (base, apex, www) = pair().await;
     let leader = base.claim(apex).await.unwrap();

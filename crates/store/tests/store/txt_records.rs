@@ -91,8 +91,25 @@ async fn a_value_that_was_written_by_a_worker_which_woke_late_is_removed_too() {
     let order = base.start_order(&claimed).await.unwrap();
     end(&base).await;
     let late = [(zone, "x.acme.example.com".to_owned(), "late".to_owned())];
-    base.engine.records_written_late(order, &late, now()).await.unwrap();
+    base.engine.records_written(order, &late, now()).await.unwrap();
     assert_eq!(base.engine.take_left_records(10, now()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_value_that_arrives_while_it_is_being_removed_is_removed_again() {
+    let (base, zone) = with_zone().await;
+    let domain = base.put("*.example.com").await;
+    let claimed = base.claim(domain).await.unwrap();
+    let order = base.start_order(&claimed).await.unwrap();
+    assert!(placed(&base, &claimed, order, record(zone, "a")).await);
+    end(&base).await;
+    let removing = base.engine.take_left_records(10, now()).await.unwrap();
+    let arrived = [(zone, "x.acme.example.com".to_owned(), "a".to_owned())];
+    base.engine.records_written(order, &arrived, now()).await.unwrap();
+    base.engine.record_removed(&removing[0]).await.unwrap();
+    let again = base.engine.take_left_records(10, now()).await.unwrap();
+    base.engine.record_removed(&again[0]).await.unwrap();
+    assert_eq!(base.sql("SELECT count(*) FROM txt_records").await, 0);
 }
 
 #[tokio::test]
