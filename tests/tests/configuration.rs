@@ -84,11 +84,20 @@ async fn a_name_that_another_configuration_of_nginx_claims_is_left_out_and_the_o
     stage.put("new.shops.test").await;
     stage.active("new.shops.test").await;
 
-    for (path, conf) in before {
+    for (path, conf) in &before {
         fs::write(path, conf).unwrap();
     }
     stage.database.execute("UPDATE placements SET next_attempt_at = now() WHERE pending").await;
     stage.active("taken.shops.test").await;
+
+    // Somebody claims a name that is served already: that is none of the next release's doing.
+    for load_balancer in stage.load_balancers() {
+        let conf = fs::read_to_string(&load_balancer.nginx_conf).unwrap();
+        let with = conf.replacen("    include ", &format!("{}    include ", foreign(load_balancer)), 1);
+        fs::write(&load_balancer.nginx_conf, with).unwrap();
+    }
+    stage.put("newer.shops.test").await;
+    stage.active("newer.shops.test").await;
 }
 
 async fn is_refused_with_nginxs_words(stage: &Stage, name: &str, template: &str, words: &str) {
