@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use certmill_tests::{SOON, Stage, has_problem, until};
+use certmill_tests::{CaLog, SOON, Stage, has_problem, until};
 use serde_json::Value;
 
 /// Adds the lab's zone anew, with these options changed; the answer or the complaint of the command.
@@ -161,6 +161,32 @@ async fn a_name_is_kept_from_vanishing_where_that_is_wanted_and_goes_with_its_do
     })
     .await;
     stage.shops.delete("*.kept.test").await.unwrap();
+    stage.no_records_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_zone_a_wildcard_waits_and_no_ca_is_asked_even_if_an_operator_says_so() {
+    let stage = Stage::set().await;
+    stage.service.run(&["zone", "remove", "acme.test"]).await.unwrap();
+    let _running = stage.start().await;
+    stage.put("*.zoneless.test").await;
+    stage.told("*.zoneless.test", "dns_zone_unavailable").await;
+    stage.service.run(&["domain", "override", "*.zoneless.test", "--checks", "ignore"]).await.unwrap();
+    let looked = "SELECT count(*) FROM checks JOIN domains d USING (domain_id)
+                  WHERE d.name = $1 AND d.checks_overridden AND d.next_action_at > now() + interval '1 minute'";
+    until("it was looked at again", SOON, async || {
+        match stage.database.count_for("*.zoneless.test", looked).await {
+            1 => Ok(()),
+            _ => Err("not yet".to_owned()),
+        }
+    })
+    .await;
+    assert_eq!(CaLog::read(&stage.lab).orders, 0);
+
+    // The zone that comes takes the name that waited for it.
+    stage.service.add_zone().await.unwrap();
+    stage.delegate("*.zoneless.test").await;
+    stage.becomes("*.zoneless.test", "active").await;
     stage.no_records_left().await;
 }
 

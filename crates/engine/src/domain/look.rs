@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use certmill_acme::Client;
 use certmill_dns::{CaaRecords, LookupError};
 use certmill_model::{
-    ChallengeKind, Check, CheckKind, Checks, Finding, Hostname, ProblemCode, possible_challenges,
+    ChallengeKind, Check, CheckKind, CheckResult, Checks, Finding, Hostname, ProblemCode, possible_challenges,
 };
 use certmill_store::{Delegation, StoreError};
 
@@ -56,7 +56,7 @@ pub(super) async fn look(engine: &Engine, subject: Subject<'_>) -> Result<Look, 
     };
     let (addresses, caa) = tokio::join!(own, resolver.caa(subject.name));
     let addresses = addresses.map(|seen| observed::addresses(subject.name, seen, &load_balancers));
-    let points_at_us = addresses.as_ref().is_some_and(|found| found.check.problem.is_none());
+    let points_at_us = addresses.as_ref().is_some_and(|found| found.check.result == CheckResult::Pass);
     // Whoever is proved by http-01 needs no delegation.
     let delegation =
         if points_at_us && !subject.closely { None } else { Some(delegation(engine, subject).await) };
@@ -64,8 +64,12 @@ pub(super) async fn look(engine: &Engine, subject: Subject<'_>) -> Result<Look, 
     let is_elsewhere = addresses.as_ref().is_some_and(|found| found.is_elsewhere);
     let mut possible = possible_challenges(subject.name.is_wildcard(), points_at_us, is_delegated);
     if possible.is_empty() && subject.overridden {
-        possible =
-            vec![if subject.name.is_wildcard() { ChallengeKind::Dns01 } else { ChallengeKind::Http01 }];
+        possible = match (subject.name.is_wildcard(), subject.delegation) {
+            (false, _) => vec![ChallengeKind::Http01],
+            (true, Some(_)) => vec![ChallengeKind::Dns01],
+            // Nowhere to write a record to: no CA can be convinced.
+            (true, None) => Vec::new(),
+        };
     }
     let met = addresses.as_ref().map(|found| found.met.clone()).unwrap_or_default();
     let looks = addresses.map(|found| found.check).into_iter().chain(delegation).collect();
