@@ -56,6 +56,35 @@ async fn caa_records_that_forbid_our_ca_are_found_at_the_name_above_it_and_behin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cname_record_at_the_top_of_a_zone_is_named_and_holds_up_nothing() {
+    let stage = Stage::set().await;
+    let _running = stage.start().await;
+    let lab = &stage.lab;
+    lab.set_addresses("lb.platform.test", &lab.description().load_balancer_addresses()).await.unwrap();
+    for name in ["top.test", "shop.below.test"] {
+        lab.set_records(&[Record::cname(name, "lb.platform.test")]).await.unwrap();
+        stage.put(name).await;
+    }
+    let below = stage.active("shop.below.test").await;
+    assert_eq!(below["checks"]["addresses"]["problem"], Value::Null);
+    let top = stage.active("top.test").await;
+    assert_eq!(top["checks"]["addresses"]["problem"]["code"], "dns_apex_cname", "{top}");
+    stage.database.look("top.test").await;
+    let told = stage.told("top.test", "dns_apex_cname").await;
+    assert!(told.contains("top.test CNAME lb.platform.test"), "{told}");
+    let top = stage.shops.get("top.test").await.unwrap();
+    assert_eq!((&top["status"], &top["health"]), (&"active".into(), &"warning".into()));
+
+    lab.set_addresses("top.test", &lab.description().load_balancer_addresses()).await.unwrap();
+    stage.database.look("top.test").await;
+    until("the warning is gone", SOON, async || {
+        let top = stage.shops.get("top.test").await.unwrap();
+        if top["health"] == "ok" { Ok(()) } else { Err(top["problems"].to_string()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_may_order_whatever_the_checks_find() {
     let stage = Stage::set().await;
     let _running = stage.start().await;

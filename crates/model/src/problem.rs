@@ -35,6 +35,8 @@ closed_set! {
         DnsWrongTarget = "dns_wrong_target",
         /// The name has addresses beside ours.
         DnsExtraAddresses = "dns_extra_addresses",
+        /// The name is the top of its zone, and a CNAME record.
+        DnsApexCname = "dns_apex_cname",
         /// The name servers fail.
         DnsServfail = "dns_servfail",
         /// The CNAME record that would let us prove the name by DNS is not set.
@@ -85,6 +87,7 @@ impl ProblemCode {
             Self::DnsNotFound => "The domain has no DNS record yet",
             Self::DnsWrongTarget => "The domain points somewhere else",
             Self::DnsExtraAddresses => "The domain also points somewhere else",
+            Self::DnsApexCname => "The domain itself is a CNAME record",
             Self::DnsServfail => "The domain's name servers do not answer properly",
             Self::DnsDelegationMissing => "A DNS record is missing",
             Self::DnsDelegationWrong => "A DNS record points somewhere else",
@@ -118,6 +121,7 @@ impl ProblemCode {
             Self::DnsExtraAddresses => {
                 "Remove the A and AAAA records that are not the load balancers' addresses."
             }
+            Self::DnsApexCname => "Replace the CNAME record by A records with the load balancers' addresses.",
             Self::DnsServfail => {
                 "Ask the domain's DNS provider; a broken DNSSEC signature is a common cause."
             }
@@ -163,6 +167,7 @@ impl ProblemCode {
             Self::CaRateLimited
             | Self::CaUnavailable
             | Self::DnsExtraAddresses
+            | Self::DnsApexCname
             | Self::DnsNotPropagated
             | Self::Internal => Severity::Warning,
             _ => Severity::Critical,

@@ -13,6 +13,9 @@ use crate::{Engine, EngineError};
 /// How long an expired name is looked at as often as one that has moved; then it is given up like one that never came.
 const AFTER_THE_END: Duration = Duration::days(7);
 
+/// How long until a load balancer without a first configuration is looked at again, beside all orders.
+const UNTIL_READY: Duration = Duration::minutes(5);
+
 /// Solved by a look that finds the records right.
 pub(super) const RECORD_PROBLEMS: [ProblemCode; 8] = [
     ProblemCode::DnsNotFound,
@@ -29,6 +32,8 @@ pub(super) const RECORD_PROBLEMS: [ProblemCode; 8] = [
 /// it right.
 fn solved(domain: &ClaimedDomain, checks: &Checks) -> Vec<ProblemCode> {
     use ProblemCode as P;
+    const ADDRESSES: &[P] =
+        &[P::DnsNotFound, P::DnsWrongTarget, P::DnsExtraAddresses, P::DnsApexCname, P::NoTargets];
     const DELEGATION: &[P] = &[P::DnsDelegationMissing, P::DnsDelegationWrong, P::DnsZoneUnavailable];
     let told = |kind: CheckKind, codes: &'static [P]| {
         let look = checks.of(kind)?;
@@ -36,8 +41,7 @@ fn solved(domain: &ClaimedDomain, checks: &Checks) -> Vec<ProblemCode> {
         let is_told = look.result == CheckResult::Pass || found.is_some_and(|code| codes.contains(&code));
         (is_told && look.result != CheckResult::Unknown).then_some(codes)
     };
-    let addresses =
-        told(CheckKind::Addresses, &[P::DnsNotFound, P::DnsWrongTarget, P::DnsExtraAddresses, P::NoTargets]);
+    let addresses = told(CheckKind::Addresses, ADDRESSES);
     let needless = !domain.name.is_wildcard() && checks.passed(CheckKind::Addresses);
     let delegation = if needless { Some(DELEGATION) } else { told(CheckKind::Delegation, DELEGATION) };
     let by_the_ca = domain.validation_failed_at.is_some();
@@ -47,9 +51,6 @@ fn solved(domain: &ClaimedDomain, checks: &Checks) -> Vec<ProblemCode> {
     let servfail = (!checks.looks.iter().any(fails)).then_some(&[P::DnsServfail][..]);
     [addresses, delegation, caa, http, servfail].into_iter().flatten().flatten().copied().collect()
 }
-
-/// How long until a load balancer without a first configuration is looked at again, beside all orders.
-const UNTIL_READY: Duration = Duration::minutes(5);
 
 impl<'a> Subject<'a> {
     /// A domain's own name. One with which something was wrong lately is looked at closely.
@@ -86,11 +87,12 @@ async fn right(
     checks: &Checks,
     points_elsewhere: bool,
 ) -> Result<(), EngineError> {
-    // Proved by DNS alone: shoppers may still be led elsewhere, and somebody should know.
-    let elsewhere = checks.of(CheckKind::Addresses).and_then(|look| look.problem.as_ref());
+    // It is proved, and yet somebody should know: by DNS alone shoppers may still be led elsewhere.
+    let harmless = |found: &&Finding| points_elsewhere || found.code == ProblemCode::DnsApexCname;
+    let addresses = checks.of(CheckKind::Addresses).and_then(|look| look.problem.as_ref());
     let looked = Looked {
         checks,
-        problem: elsewhere.filter(|_| points_elsewhere && !domain.checks_overridden),
+        problem: addresses.filter(harmless).filter(|_| !domain.checks_overridden),
         status: (domain.status == DomainStatus::Moved).then_some(DomainStatus::Active),
         consecutive_failures: 0,
         next_look_at: engine.now() + look_at_active(engine.fraction()),

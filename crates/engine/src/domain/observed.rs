@@ -51,7 +51,7 @@ pub(super) fn addresses(
     let met: BTreeSet<IpAddr> = met.collect();
     let (lines, server) = (address_lines(name, &seen, &met), Some(seen.seen_from.to_string()));
     let (check, is_elsewhere) = match compare(name, &seen, wanted) {
-        Ok(()) => (Check::pass(kind, lines, server), false),
+        Ok(()) => (Check { problem: apex_cname(name, &seen), ..Check::pass(kind, lines, server) }, false),
         Err(elsewhere) => {
             let detail = format!("{elsewhere}. {}", elsewhere.fix());
             let finding = Finding { code: elsewhere.problem_code(), detail };
@@ -59,6 +59,18 @@ pub(super) fn addresses(
         }
     };
     FoundAddresses { check, is_elsewhere, met }
+}
+
+/// A CNAME record at the top of a zone hides what else must stand there (RFC 1034 section 3.6.2): the certificate suffers
+/// nothing by it, mail and name servers do.
+fn apex_cname(name: &Hostname, seen: &Addresses) -> Option<Finding> {
+    let target = seen.cname_chain.first().filter(|_| name.base() == name.registered_domain())?;
+    let base = name.base();
+    let detail = format!(
+        "{base} is the top of its zone and a CNAME record, which hides its mail and name servers. Replace {base} CNAME \
+         {target} by A records, or by what the DNS provider calls ALIAS or flattening."
+    );
+    Some(Finding { code: ProblemCode::DnsApexCname, detail })
 }
 
 /// What stands at `_acme-challenge`.
