@@ -21,8 +21,8 @@ const BELIEVED: Duration = Duration::from_secs(10);
 pub(crate) struct Answered(Mutex<HashMap<IpAddr, Instant>>);
 
 impl Engine {
-    /// Asks each load balancer, at `addresses`, as a CA would. One that answered lately is asked again only for a name that is looked at
-    /// `closely`: hundreds of orders a second go to the same few load balancers.
+    /// Asks each load balancer, at `addresses`, as a CA would. One that answered lately is asked again only for a name that
+    /// is looked at `closely`: hundreds of orders a second go to the same few load balancers.
     pub(crate) async fn reach(&self, name: &Hostname, addresses: &BTreeSet<IpAddr>, closely: bool) -> Check {
         let kind = CheckKind::Http;
         let asked: Vec<IpAddr> =
