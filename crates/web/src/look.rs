@@ -60,7 +60,7 @@ async fn checked_at(
     tenant: TenantId,
     domain: DomainId,
 ) -> Result<Option<OffsetDateTime>, StoreError> {
-    let setup = state.store.tenant(tenant).await?.setup(domain).await?;
+    let setup = state.store.read_tenant(tenant).await?.setup(domain).await?;
     Ok(setup.checks.map(|checks| checks.checked_at))
 }
 

@@ -29,19 +29,23 @@ impl Api {
 
     /// Begins a transaction of `tenant`.
     pub async fn tenant(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        // Local to the transaction, so that nothing of it is left on a pooled connection.
-        sqlx::query!("SELECT set_config('certmill.tenant_id', $1, true)", tenant.uuid().to_string())
-            .fetch_one(&mut *tx)
-            .await?;
-        Ok(TenantTx { tx, tenant })
+        Ok(TenantTx { tx: of_tenant(self.pool.begin().await?, tenant).await?, tenant })
     }
 
     /// Begins a transaction of the platform.
     pub async fn platform(&self) -> Result<PlatformTx, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT set_config('certmill.scope', 'platform', true)").fetch_one(&mut *tx).await?;
-        Ok(PlatformTx { tx })
+        Ok(PlatformTx { tx: of_platform(self.pool.begin().await?).await? })
+    }
+
+    /// Begins a transaction of `tenant` that only reads, and all of it as of one instant: what one answer shows belongs
+    /// together, whatever is recorded meanwhile.
+    pub async fn read_tenant(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        Ok(TenantTx { tx: of_tenant(self.pool.begin_with(AS_OF_ONE_INSTANT).await?, tenant).await?, tenant })
+    }
+
+    /// The same for the platform.
+    pub async fn read_platform(&self) -> Result<PlatformTx, StoreError> {
+        Ok(PlatformTx { tx: of_platform(self.pool.begin_with(AS_OF_ONE_INSTANT).await?).await? })
     }
 
     /// The key authorization for `token`, whoever's it is: it is public by design (RFC 8555 section 8.3).
@@ -58,6 +62,23 @@ impl Api {
         sqlx::query!("SELECT 1 AS one FROM targets LIMIT 1").fetch_optional(&self.pool).await?;
         Ok(())
     }
+}
+
+const AS_OF_ONE_INSTANT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+type Tx = Transaction<'static, Postgres>;
+
+async fn of_tenant(mut tx: Tx, tenant: TenantId) -> Result<Tx, StoreError> {
+    // Local to the transaction, so that nothing of it is left on a pooled connection.
+    sqlx::query!("SELECT set_config('certmill.tenant_id', $1, true)", tenant.uuid().to_string())
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(tx)
+}
+
+async fn of_platform(mut tx: Tx) -> Result<Tx, StoreError> {
+    sqlx::query!("SELECT set_config('certmill.scope', 'platform', true)").fetch_one(&mut *tx).await?;
+    Ok(tx)
 }
 
 impl TenantTx {

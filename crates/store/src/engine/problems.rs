@@ -4,7 +4,7 @@ use certmill_model::{Chance, DomainId, EventId, EventKind, ProblemCode};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::Engine;
+use super::{Engine, orders::lock};
 use crate::StoreError;
 
 impl Engine {
@@ -35,6 +35,7 @@ pub(super) async fn open_problem(
     if domains.is_empty() {
         return Ok(());
     }
+    lock(connection, domains).await?;
     let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
     let opened = sqlx::query!(
         r#"INSERT INTO problems (domain_id, tenant_id, code, detail, since, last_attempt_at, next_attempt_at)
@@ -71,6 +72,8 @@ pub(super) async fn resolve_problems(
     chance: &Chance,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
+    // Before the look for what is left: a problem that another opens meanwhile is seen, and health says so.
+    lock(connection, domains).await?;
     let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
     let codes: Vec<_> = codes.iter().map(|code| code.as_str().to_owned()).collect();
     let resolved = sqlx::query!(

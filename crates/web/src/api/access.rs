@@ -51,8 +51,8 @@ impl Authenticated {
     /// Begins to read what this caller may see.
     pub(super) async fn read(&self, state: &WebState) -> Result<Reader, StoreError> {
         Ok(match self.0 {
-            Caller::Tenant(tenant) => Reader::Tenant(state.store.tenant(tenant).await?),
-            Caller::Platform => Reader::Platform(state.store.platform().await?),
+            Caller::Tenant(tenant) => Reader::Tenant(state.store.read_tenant(tenant).await?),
+            Caller::Platform => Reader::Platform(state.store.read_platform().await?),
         })
     }
 }

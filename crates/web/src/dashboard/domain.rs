@@ -68,7 +68,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let now = state.now();
     let name = Hostname::parse(&name).map_err(|_| Problem::no_such_domain())?;
-    let mut tx = state.store.platform().await?;
+    let mut tx = state.store.read_platform().await?;
     let domain = tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     let problems = tx.problems(domain.domain_id).await?;
     let setup = tx.setup(domain.domain_id).await?;

@@ -82,7 +82,7 @@ pub(super) async fn show(
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let now = state.now();
-    let mut tx = state.store.platform().await?;
+    let mut tx = state.store.read_platform().await?;
     let counts = tx.count_domains().await?;
     let unhealthy = tx.count_unhealthy().await?;
     let targets = tx.list_targets().await?;
