@@ -38,7 +38,10 @@ pub use key_type::KeyType;
 pub use looks::{after_validation_failure, look_at_active, look_at_moved, look_at_pending};
 pub use name_policy::{NamePolicy, NameRefused};
 pub use problem::{Health, Problem, ProblemCode, Severity};
-pub use renewal::renew_after;
+pub use renewal::{
+    Forecast, InvalidWindow, RenewalAnswer, RenewalPlan, SuggestedWindow, Validity, asks_to_replace,
+    renew_after,
+};
 pub use status::{
     CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, UnknownStatus,
 };
