@@ -3,7 +3,9 @@
 //! Pure: no I/O, no clock, no SQL. Time and chance are values that come in ([`Clock`], [`Chance`]).
 
 mod address;
+mod authority;
 mod backoff;
+mod breaker;
 mod challenge;
 mod chance;
 mod checks;
@@ -12,6 +14,7 @@ mod event;
 mod hostname;
 mod ids;
 mod key_type;
+mod limits;
 mod looks;
 mod name_policy;
 mod problem;
@@ -21,9 +24,12 @@ mod step;
 mod template_ref;
 mod text;
 mod token;
+mod work;
 
 pub use address::{InvalidUpstream, UpstreamAddress};
+pub use authority::{CaCandidate, CaChoice, RemainingLife, choose_authority};
 pub use backoff::{backoff, target_retry};
+pub use breaker::Breaker;
 pub use challenge::{ChallengeKind, possible_challenges};
 pub use chance::Chance;
 pub use checks::{Check, CheckKind, CheckResult, Checks, Finding};
@@ -35,6 +41,10 @@ pub use ids::{
     TenantId, TokenId, ZoneId,
 };
 pub use key_type::KeyType;
+pub use limits::{
+    Bucket, Endpoint, Exemption, InvalidLimits, InvalidRate, LimitKind, LimitProfile, Need, Rate, next_date,
+    order_needs, take_fairly,
+};
 pub use looks::{after_validation_failure, look_at_active, look_at_moved, look_at_pending};
 pub use name_policy::{NamePolicy, NameRefused};
 pub use problem::{Health, Problem, ProblemCode, Severity};
@@ -49,3 +59,4 @@ pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
 pub use text::{InvalidText, Label};
 pub use token::{ChallengeToken, InvalidChallengeToken};
+pub use work::{DueDomain, is_poison, line_up};
