@@ -16,6 +16,14 @@ pub fn backoff(failures: u32, chance: f64) -> Duration {
     step + step * (JITTER * chance.clamp(0.0, 1.0))
 }
 
+/// The wait after a CA failed on its own side, for the failure number `failures` in a row of this domain: others are served
+/// meanwhile, so it may be a slip, and is tried again within seconds; an hour at most.
+pub fn ca_retry(failures: u32, chance: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(10);
+    let step = (Duration::seconds(5) * (1_i32 << doublings)).min(Duration::HOUR);
+    step + step * (JITTER * chance.clamp(0.0, 1.0))
+}
+
 /// The wait before a load balancer is tried again, after the failure number `failures` in a row: it costs nobody
 /// anything, so it is seconds, and a minute at most.
 pub fn target_retry(failures: u32, chance: f64) -> Duration {
@@ -39,6 +47,13 @@ mod tests {
     fn a_load_balancer_is_tried_again_within_a_minute_however_long_it_was_away() {
         assert_eq!(target_retry(1, 0.0), Duration::seconds(2));
         assert_eq!(target_retry(1_000, 0.0), Duration::minutes(1));
+    }
+
+    #[test]
+    fn a_slip_of_the_ca_costs_seconds_and_what_goes_on_failing_an_hour() {
+        assert_eq!(ca_retry(1, 0.0), Duration::seconds(5));
+        assert_eq!(ca_retry(3, 0.0), Duration::seconds(20));
+        assert_eq!(ca_retry(1_000, 0.0), Duration::HOUR);
     }
 
     #[test]

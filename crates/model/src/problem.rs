@@ -55,6 +55,8 @@ closed_set! {
         CaaForbids = "caa_forbids",
         /// The CA's rate limit is reached.
         CaRateLimited = "ca_rate_limited",
+        /// The CA has paused the name for our account.
+        CaPaused = "ca_paused",
         /// The CA refuses the name.
         CaRejectedName = "ca_rejected_name",
         /// The CA does not answer, or answers with errors of its own.
@@ -97,6 +99,7 @@ impl ProblemCode {
             Self::HttpWrongResponse => "A different server answers for the domain",
             Self::CaaForbids => "A CAA record forbids our certificate authority",
             Self::CaRateLimited => "The certificate authority asks us to wait",
+            Self::CaPaused => "The certificate authority has paused this name",
             Self::CaRejectedName => "The certificate authority refuses this name",
             Self::CaUnavailable => "The certificate authority is not available",
             Self::CaAccount => "The certificate authority refuses our account",
@@ -141,6 +144,10 @@ impl ProblemCode {
             }
             Self::CaaForbids => "Add a CAA record for our certificate authority, or remove the CAA records.",
             Self::CaRateLimited => "Nothing to do: the order goes on by itself at the time shown.",
+            Self::CaPaused => {
+                "An operator must end the pause on the page that is shown once its cause is mended, and then run \
+                 `certmill domain retry`."
+            }
             Self::CaRejectedName => "Ask support: this certificate authority will not certify the name.",
             Self::CaUnavailable => "Nothing to do: the order goes on by itself when the authority is back.",
             Self::CaAccount => "An operator must look at the account at the certificate authority.",

@@ -1,13 +1,15 @@
 //! Domains, as they stand.
 
-use certmill_model::{CertificateId, DomainId, DomainStatus, Health, Hostname, KeyType, TenantId};
+use certmill_model::{
+    CertificateId, DomainId, DomainStatus, Health, Hostname, KeyType, SuggestedWindow, TenantId,
+};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{PlatformTx, TenantTx};
 use crate::{
-    StoreError,
+    Deferral, StoreError,
     rows::{hostname, parsed},
 };
 
@@ -40,6 +42,8 @@ pub struct Domain {
     pub certificate: Option<DomainCertificate>,
     /// When its renewal begins.
     pub renew_after: Option<OffsetDateTime>,
+    /// The rate limit of the CA that its order waits for.
+    pub deferral: Option<Deferral>,
     /// When something is tried next, if something is planned.
     pub next_action_at: Option<OffsetDateTime>,
     /// When it was registered.
@@ -61,6 +65,12 @@ pub struct DomainCertificate {
     pub not_before: OffsetDateTime,
     /// Valid until.
     pub not_after: OffsetDateTime,
+    /// The directory of the CA that it was ordered from.
+    pub directory_url: String,
+    /// When the CA wants it to be renewed, if it said so (RFC 9773).
+    pub window: Option<SuggestedWindow>,
+    /// A page of the CA that says why then.
+    pub explanation_url: Option<String>,
 }
 
 /// Which domains are searched for; by default all.
@@ -153,20 +163,45 @@ struct DomainColumns {
     issuer: Option<String>,
     not_before: Option<OffsetDateTime>,
     not_after: Option<OffsetDateTime>,
+    directory_url: Option<String>,
+    window_start: Option<OffsetDateTime>,
+    window_end: Option<OffsetDateTime>,
+    explanation_url: Option<String>,
+    deferred_until: Option<OffsetDateTime>,
+    deferred_by: Option<String>,
+    deferred_for: Option<String>,
+}
+
+impl DomainColumns {
+    fn certificate(&mut self) -> Option<DomainCertificate> {
+        let window = self.window_start.zip(self.window_end);
+        Some(DomainCertificate {
+            certificate_id: CertificateId::from_uuid(self.certificate_id?),
+            serial_number: self.serial_number.take()?,
+            issuer: self.issuer.take()?,
+            not_before: self.not_before?,
+            not_after: self.not_after?,
+            directory_url: self.directory_url.take().unwrap_or_default(),
+            window: window.and_then(|(start, end)| SuggestedWindow::new(start, end).ok()),
+            explanation_url: self.explanation_url.take(),
+        })
+    }
+
+    fn deferral(&mut self) -> Result<Option<Deferral>, StoreError> {
+        let (Some(until), Some(limit)) = (self.deferred_until, self.deferred_by.take()) else {
+            return Ok(None);
+        };
+        let counted = self.deferred_for.take().unwrap_or_default();
+        Ok(Some(Deferral { until, limit: parsed("domains", &limit)?, counted }))
+    }
 }
 
 impl TryFrom<DomainColumns> for Domain {
     type Error = StoreError;
 
-    fn try_from(row: DomainColumns) -> Result<Self, StoreError> {
-        let certificate =
-            match (row.certificate_id, row.serial_number, row.issuer, row.not_before, row.not_after) {
-                (Some(id), Some(serial_number), Some(issuer), Some(not_before), Some(not_after)) => {
-                    let certificate_id = CertificateId::from_uuid(id);
-                    Some(DomainCertificate { certificate_id, serial_number, issuer, not_before, not_after })
-                }
-                _ => None,
-            };
+    fn try_from(mut row: DomainColumns) -> Result<Self, StoreError> {
+        let certificate = row.certificate();
+        let deferral = row.deferral()?;
         Ok(Self {
             domain_id: DomainId::from_uuid(row.domain_id),
             tenant_id: TenantId::from_uuid(row.tenant_id),
@@ -181,6 +216,7 @@ impl TryFrom<DomainColumns> for Domain {
             health: parsed("domains", &row.health)?,
             certificate,
             renew_after: row.renew_after,
+            deferral,
             next_action_at: row.next_action_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -209,10 +245,15 @@ async fn select(
                   COALESCE(d.key_type, t.key_type) AS "effective_key_type!", d.status,
                   d.status_since, d.health, d.renew_after, d.next_action_at, d.created_at, d.updated_at,
                   d.certificate_id, c.serial_number AS "serial_number?", c.issuer AS "issuer?",
-                  c.not_before AS "not_before?", c.not_after AS "not_after?"
+                  c.not_before AS "not_before?", c.not_after AS "not_after?", a.directory_url AS "directory_url?",
+                  r.window_start AS "window_start?", r.window_end AS "window_end?",
+                  r.explanation_url AS "explanation_url?", d.deferred_until, d.deferred_by, d.deferred_for
            FROM domains d
            JOIN tenants t USING (tenant_id)
            LEFT JOIN certificates c ON c.certificate_id = d.certificate_id
+           LEFT JOIN orders o ON o.order_id = c.order_id
+           LEFT JOIN accounts a ON a.account_id = o.account_id
+           LEFT JOIN renewal_info r ON r.certificate_id = d.certificate_id
            WHERE d.status <> 'deleted'
              AND ($1::uuid IS NULL OR d.tenant_id = $1)
              AND ($2::text IS NULL OR d.name = $2)

@@ -20,6 +20,8 @@ pub struct Tenant {
     pub upstream: UpstreamAddress,
     /// The kind of key of its domains that name none.
     pub key_type: KeyType,
+    /// The names of the CAs that are asked for its domains, the preferred one first; `None`: the platform's list.
+    pub authorities: Option<Vec<String>>,
 }
 
 struct TenantColumns {
@@ -28,6 +30,7 @@ struct TenantColumns {
     template: String,
     upstream: String,
     key_type: String,
+    authorities: Option<Vec<String>>,
 }
 
 impl TryFrom<TenantColumns> for Tenant {
@@ -42,6 +45,7 @@ impl TryFrom<TenantColumns> for Tenant {
             upstream: UpstreamAddress::parse(&row.upstream)
                 .map_err(|error| inconsistent(error.to_string()))?,
             key_type: parsed("tenants", &row.key_type)?,
+            authorities: row.authorities,
         })
     }
 }
@@ -51,9 +55,10 @@ impl PlatformTx {
     pub async fn put_tenant(&mut self, tenant: &Tenant, now: OffsetDateTime) -> Result<TenantId, StoreError> {
         let row = sqlx::query!(
             r#"WITH before AS (SELECT tenant_id, template, upstream FROM tenants WHERE name = $2)
-             INSERT INTO tenants (tenant_id, name, template, upstream, created_at, key_type) VALUES ($1, $2, $3, $4, $5, $6)
+             INSERT INTO tenants (tenant_id, name, template, upstream, created_at, key_type, authorities)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (name) DO UPDATE SET template = EXCLUDED.template, upstream = EXCLUDED.upstream,
-                 key_type = EXCLUDED.key_type
+                 key_type = EXCLUDED.key_type, authorities = EXCLUDED.authorities
              RETURNING tenant_id,
                  EXISTS (SELECT 1 FROM before WHERE template <> $3 OR upstream <> $4) AS "changed!""#,
             tenant.tenant_id.uuid(),
@@ -62,6 +67,7 @@ impl PlatformTx {
             tenant.upstream.to_string(),
             now,
             tenant.key_type.as_str(),
+            tenant.authorities.as_deref(),
         )
         .fetch_one(self.connection())
         .await?;
@@ -96,7 +102,7 @@ impl PlatformTx {
     pub async fn find_tenant(&mut self, name: &str) -> Result<Option<Tenant>, StoreError> {
         sqlx::query_as!(
             TenantColumns,
-            "SELECT tenant_id, name, template, upstream, key_type FROM tenants WHERE name = $1",
+            "SELECT tenant_id, name, template, upstream, key_type, authorities FROM tenants WHERE name = $1",
             name
         )
         .fetch_optional(self.connection())
@@ -109,7 +115,7 @@ impl PlatformTx {
     pub async fn list_tenants(&mut self) -> Result<Vec<Tenant>, StoreError> {
         sqlx::query_as!(
             TenantColumns,
-            "SELECT tenant_id, name, template, upstream, key_type FROM tenants ORDER BY name"
+            "SELECT tenant_id, name, template, upstream, key_type, authorities FROM tenants ORDER BY name"
         )
         .fetch_all(self.connection())
         .await?

@@ -181,6 +181,7 @@ impl TenantTx {
             health: Health::Ok,
             certificate: None,
             renew_after: None,
+            deferral: None,
             next_action_at: Some(now),
             created_at: now,
             updated_at: now,

@@ -15,8 +15,19 @@ pub struct Account {
     pub account_id: AccountId,
     /// Its private key.
     pub key: Secret,
-    /// What the client needs to act for it; `None` until it is registered.
-    pub credentials: Option<Secret>,
+    /// A key that is to take its place; the CA may know it already.
+    pub next_key: Option<Secret>,
+    /// By what the CA and CAA records know it; `None` until it is registered.
+    pub url: Option<String>,
+}
+
+/// What may be told of an account.
+#[derive(Clone, Debug)]
+pub struct KnownAccount {
+    /// Its id here.
+    pub account_id: AccountId,
+    /// The CA's directory.
+    pub directory_url: String,
 }
 
 impl Engine {
@@ -69,6 +80,56 @@ impl Engine {
         Ok(())
     }
 
+    /// The account's next key: the one that is on record, else the one that `new_key` makes, which is then on record
+    /// before the CA hears of it. Processes that begin together get the same.
+    pub async fn next_account_key(
+        &self,
+        account: AccountId,
+        new_key: impl FnOnce() -> Secret,
+        vault: &Vault,
+    ) -> Result<Secret, StoreError> {
+        let sealed = sqlx::query_scalar!(
+            r#"UPDATE accounts SET sealed_next_key = COALESCE(sealed_next_key, $2) WHERE account_id = $1
+               RETURNING sealed_next_key AS "sealed_next_key!""#,
+            account.uuid(),
+            vault.seal(&place(account, "sealed_next_key"), &new_key()),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(vault.open(&place(account, "sealed_next_key"), &sealed)?)
+    }
+
+    /// Records that the CA has taken `key`, which was the next one.
+    pub async fn account_key_changed(
+        &self,
+        account: AccountId,
+        key: &Secret,
+        credentials: &Secret,
+        vault: &Vault,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE accounts SET sealed_key = $2, sealed_credentials = $3, sealed_next_key = NULL
+             WHERE account_id = $1 AND sealed_next_key IS NOT NULL",
+            account.uuid(),
+            vault.seal(&place(account, "sealed_key"), key),
+            vault.seal(&place(account, "sealed_credentials"), credentials),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// All accounts there are.
+    pub async fn accounts(&self) -> Result<Vec<KnownAccount>, StoreError> {
+        let rows =
+            sqlx::query!("SELECT account_id, directory_url FROM accounts").fetch_all(&self.pool).await?;
+        let known = |account_id, directory_url| KnownAccount { account_id, directory_url };
+        Ok(rows
+            .into_iter()
+            .map(|row| known(AccountId::from_uuid(row.account_id), row.directory_url))
+            .collect())
+    }
+
     /// Opens one stored secret, if there is any: with the wrong key file it is better to say so before any work.
     pub async fn check_master_key(&self, vault: &Vault) -> Result<(), StoreError> {
         let row = sqlx::query!("SELECT account_id, sealed_key FROM accounts LIMIT 1")
@@ -82,7 +143,7 @@ impl Engine {
 
     async fn find_account(&self, directory_url: &str, vault: &Vault) -> Result<Option<Account>, StoreError> {
         let row = sqlx::query!(
-            "SELECT account_id, sealed_key, sealed_credentials FROM accounts WHERE directory_url = $1",
+            "SELECT account_id, sealed_key, sealed_next_key, url FROM accounts WHERE directory_url = $1",
             directory_url,
         )
         .fetch_optional(&self.pool)
@@ -90,11 +151,11 @@ impl Engine {
         let Some(row) = row else { return Ok(None) };
         let account_id = AccountId::from_uuid(row.account_id);
         let key = vault.open(&place(account_id, "sealed_key"), &row.sealed_key)?;
-        let credentials = match row.sealed_credentials {
-            Some(sealed) => Some(vault.open(&place(account_id, "sealed_credentials"), &sealed)?),
+        let next_key = match row.sealed_next_key {
+            Some(sealed) => Some(vault.open(&place(account_id, "sealed_next_key"), &sealed)?),
             None => None,
         };
-        Ok(Some(Account { account_id, key, credentials }))
+        Ok(Some(Account { account_id, key, next_key, url: row.url }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use certmill_model::{
     AccountId, CertificateId, ChallengeKind, DomainId, DomainSituation, DomainStatus, Health, Hostname,
-    KeyType, OrderId, OrderStatus, TenantId, ZoneId,
+    KeyType, OrderId, OrderStatus, SuggestedWindow, TenantId, Validity, ZoneId,
 };
 use certmill_vault::{Secret, Vault};
 use sqlx::PgConnection;
@@ -54,10 +54,32 @@ pub struct ClaimedDomain {
     pub counterpart_delegation: Option<Delegation>,
     /// Its current certificate.
     pub certificate_id: Option<CertificateId>,
+    /// The same, as far as its renewal goes.
+    pub held: Option<HeldCertificate>,
+    /// The CAs that its tenant wants to be asked, the preferred one first; `None`: the platform's list.
+    pub authorities: Option<Vec<String>>,
+    /// The CA did not take the profile that it was asked for last.
+    pub without_profile: bool,
     /// What the next step is decided from.
     pub situation: DomainSituation,
     /// The order under way.
     pub order: Option<OpenOrder>,
+}
+
+/// The certificate that a renewal would replace.
+#[derive(Clone, Debug)]
+pub struct HeldCertificate {
+    /// Its names.
+    pub names: Vec<Hostname>,
+    /// From when until when it is valid.
+    pub validity: Validity,
+    /// The account that it was ordered with.
+    pub account_id: Option<AccountId>,
+    /// How its CA knows it (RFC 9773 section 4.1); `None` where the CA does not tell when to renew, or did not take the last
+    /// order as a renewal.
+    pub identifier: Option<String>,
+    /// When its CA wants it to be renewed, as far as it was told.
+    pub window: Option<SuggestedWindow>,
 }
 
 /// Where the TXT records of a name are written.
@@ -89,12 +111,18 @@ pub struct OpenOrder {
     pub order_id: OrderId,
     /// The account it belongs to.
     pub account_id: AccountId,
+    /// The directory of the CA that it was placed with.
+    pub directory_url: String,
     /// Where it is.
     pub status: OrderStatus,
     /// When it was begun.
     pub created_at: OffsetDateTime,
     /// Its URL at the CA, once the CA knows it (RFC 8555 section 7.4).
     pub url: Option<String>,
+    /// The certificate that it renews, as the CA knows it.
+    pub replaces: Option<String>,
+    /// The profile that is asked for.
+    pub profile: Option<String>,
     /// The names it is for.
     pub names: Vec<Hostname>,
     /// How each of the names is proved.

@@ -1,6 +1,9 @@
 //! A certificate has come: what is recorded of it, in one statement.
 
-use certmill_model::{CertificateId, Chance, DomainId, EventId, EventKind, Hostname, OrderId, OrderStatus};
+use certmill_model::{
+    AccountId, CertificateId, Chance, DomainId, EventId, EventKind, Hostname, OrderId, OrderStatus,
+    RenewalPlan,
+};
 use certmill_vault::{Secret, Vault};
 use sqlx::PgExecutor;
 use time::OffsetDateTime;
@@ -37,8 +40,11 @@ pub struct Issued<'a> {
     pub fullchain: &'a str,
     /// Its private key.
     pub key: &'a Secret,
-    /// When its renewal is due.
-    pub renew_after: OffsetDateTime,
+    /// When its renewal is due, and when its CA is asked about that.
+    pub plan: &'a RenewalPlan,
+    /// How its CA knows it (RFC 9773 section 4.1), and the account that it was ordered with; `None` where the CA does not
+    /// tell when to renew.
+    pub known_as: Option<(&'a str, AccountId)>,
     /// When its names are looked at again, beside all renewals.
     pub check_after: OffsetDateTime,
 }
@@ -82,6 +88,7 @@ async fn record_issued(
            ), members AS (
                UPDATE domains d SET certificate_id = $3, renew_after = $17, consecutive_failures = 0,
                    order_id = NULL, order_after = NULL, validation_failed_at = NULL, check_after = $21,
+                   without_replaces = false, without_profile = false,
                    lease_until = NULL, updated_at = $13,
                    next_action_at = CASE WHEN d.domain_id <> $1 OR revision = $18
                                          THEN LEAST($17::timestamptz, $19::timestamptz) ELSE $13 END,
@@ -97,6 +104,9 @@ async fn record_issued(
                                          fingerprint, issuer, not_before, not_after, fullchain, sealed_key, created_at)
                SELECT $3, tenant_id, domain_id, $4, $5, 'issued', $6, $7, $8, $9, $10, $11, $12, $13
                FROM members WHERE domain_id = $1
+           ), known AS (
+               INSERT INTO renewal_info (certificate_id, tenant_id, account_id, identifier, poll_after)
+               SELECT $3, tenant_id, $23, $22, $24 FROM members WHERE domain_id = $1 AND $22::text IS NOT NULL
            ), ended AS (
                UPDATE orders SET status = $14, sealed_key = NULL, problem = NULL, updated_at = $13
                FROM held WHERE order_id = $4
@@ -136,11 +146,14 @@ async fn record_issued(
         OrderStatus::Valid.as_str(),
         &issued.names.iter().map(|_| EventId::new(chance, now).uuid()).collect::<Vec<_>>(),
         EventKind::CertificateIssued.as_str(),
-        issued.renew_after,
+        issued.plan.renew_at,
         lease.revision,
         now + LOOK_AFTER,
         WAKE_CHANNEL,
         issued.check_after,
+        issued.known_as.map(|(identifier, _)| identifier),
+        issued.known_as.map(|(_, account)| account.uuid()),
+        issued.plan.poll_at,
     )
     .fetch_one(executor)
     .await?;

@@ -14,6 +14,7 @@ mod looks;
 mod orders;
 mod outcomes;
 mod problems;
+mod renewals;
 mod targets;
 mod zones;
 
@@ -21,14 +22,15 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, Transaction, postgres::PgListener, postgres::types::PgInterval};
 
-pub use accounts::Account;
+pub use accounts::{Account, KnownAccount};
 pub use deliveries::{CertificateMaterial, DomainPlacement, PendingPlacement};
 pub use deployments::{Delivered, Undelivered};
-pub use domains::{ClaimedDomain, Counterpart, Delegation, DomainLease, OpenOrder};
+pub use domains::{ClaimedDomain, Counterpart, Delegation, DomainLease, HeldCertificate, OpenOrder};
 pub use issuing::Issued;
 pub use looks::Looked;
 pub use orders::{NewOrder, PlacedChallenge, PlacedRecord};
-pub use outcomes::{Blamed, Failure, OrderFailure};
+pub use outcomes::{Blamed, Deferral, Failure, OrderFailure, Without};
+pub use renewals::{AnsweredRenewal, DueRenewalInfo};
 pub use targets::{ClaimedTarget, PublicPlace, ReleaseRecord, TargetLease};
 pub use zones::{EMPTY, LeftRecord, REMOVAL, Zone};
 

@@ -27,6 +27,10 @@ pub struct NewOrder<'a> {
     pub challenges: &'a [ChallengeKind],
     /// The domain of the second name, if there is one.
     pub joined: Option<DomainId>,
+    /// The certificate that it renews, as the CA knows it (RFC 9773 section 5).
+    pub replaces: Option<&'a str>,
+    /// The profile that is asked for.
+    pub profile: Option<&'a str>,
     /// The private key of its certificate: on record before the CA hears of the order.
     pub key: &'a Secret,
     /// What was seen of the names, that it was placed for.
@@ -163,6 +167,7 @@ async fn insert_order(
     let done = sqlx::query!(
         "WITH held AS (
              UPDATE domains d SET lease_until = now() + $3, updated_at = $9, order_id = $4, order_after = NULL,
+                 deferred_until = NULL, deferred_by = NULL, deferred_for = NULL,
                  -- Looks that found a record missing are no failures of the CA's.
                  consecutive_failures = CASE WHEN d.status IN ('pending_dns', 'failed', 'moved') THEN 0
                                              ELSE d.consecutive_failures END,
@@ -175,8 +180,8 @@ async fn insert_order(
              RETURNING d.domain_id, d.tenant_id, before.status AS status_before
          ), started AS (
              INSERT INTO orders (order_id, tenant_id, domain_id, account_id, names, challenges, status, sealed_key,
-                                 created_at, updated_at)
-             SELECT $4, tenant_id, domain_id, $5, $6, $16, 'queued', $7, $9, $9 FROM held
+                                 replaces, profile, created_at, updated_at)
+             SELECT $4, tenant_id, domain_id, $5, $6, $16, 'queued', $7, $18, $19, $9, $9 FROM held
          ), verified AS (
              INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
              SELECT $12, tenant_id, domain_id, CASE WHEN status_before = 'moved' THEN $17 ELSE $13 END, '', $9
@@ -206,6 +211,8 @@ async fn insert_order(
         &observed,
         &order.challenges.iter().map(ToString::to_string).collect::<Vec<_>>(),
         EventKind::DomainReturned.as_str(),
+        order.replaces,
+        order.profile,
     )
     .execute(executor)
     .await?;
@@ -223,7 +230,8 @@ async fn join(
 ) -> Result<(), StoreError> {
     let before = sqlx::query_scalar!(
         "WITH before AS (SELECT status FROM domains WHERE domain_id = $1)
-         UPDATE domains d SET order_id = $3, order_after = NULL, lease_until = NULL, lease_token = lease_token + 1,
+         UPDATE domains d SET order_id = $3, order_after = NULL, deferred_until = NULL, deferred_by = NULL,
+             deferred_for = NULL, lease_until = NULL, lease_token = lease_token + 1,
              nudged_until = NULL, next_action_at = $5, updated_at = $4, consecutive_failures = 0,
              status = CASE WHEN d.certificate_id IS NULL OR d.status = 'expired' THEN 'pending_issuance'
                            WHEN d.status = 'moved' THEN 'active' ELSE d.status END,

@@ -1,6 +1,8 @@
 //! What came of a step when it was not a certificate: failure, activation.
 
-use certmill_model::{Chance, DomainId, DomainStatus, EventKind, OrderId, OrderStatus, ProblemCode};
+use certmill_model::{
+    Chance, DomainId, DomainStatus, EventKind, LimitKind, OrderId, OrderStatus, ProblemCode,
+};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -30,8 +32,32 @@ pub struct Failure<'a> {
     pub order_after: Option<OffsetDateTime>,
     /// Whether the CA looked at a name and did not like it.
     pub validation_failed: bool,
+    /// The rate limit that it waits for, if it is one.
+    pub deferral: Option<&'a Deferral>,
+    /// What the next order is not to ask for again.
+    pub without: Without,
     /// The names at fault, where the CA named some; the others go on at once without them. Empty: every name.
     pub blamed: &'a [Blamed],
+}
+
+/// Work that waits for a rate limit of the CA.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deferral {
+    /// Until when.
+    pub until: OffsetDateTime,
+    /// Which limit.
+    pub limit: LimitKind,
+    /// What the limit counts: a registered domain, a name; empty for the account.
+    pub counted: String,
+}
+
+/// What a CA did not take of an order that it may take without.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Without {
+    /// That it renews a certificate.
+    pub replaces: bool,
+    /// A profile.
+    pub profile: bool,
 }
 
 /// A name that is at fault.
@@ -89,6 +115,8 @@ impl Engine {
                  -- A wait that the CA or a failed validation asked for is never made shorter.
                  order_after = CASE WHEN at_fault THEN GREATEST(d.order_after, $10) ELSE d.order_after END,
                  validation_failed_at = CASE WHEN at_fault AND $11 THEN $4 ELSE d.validation_failed_at END,
+                 deferred_until = $13, deferred_by = $14, deferred_for = $15,
+                 without_replaces = d.without_replaces OR $16, without_profile = d.without_profile OR $17,
                  next_action_at = CASE WHEN NOT at_fault AND $9 THEN $4
                                        WHEN d.domain_id = $1 AND d.revision <> $5 THEN now()
                                        WHEN d.domain_id <> $1 AND NOT $9 THEN d.next_action_at
@@ -121,6 +149,11 @@ impl Engine {
             failure.order_after,
             failure.validation_failed,
             &blamed,
+            failure.deferral.map(|deferral| deferral.until),
+            failure.deferral.map(|deferral| deferral.limit.as_str()),
+            failure.deferral.map(|deferral| deferral.counted.as_str()),
+            failure.without.replaces,
+            failure.without.profile,
         )
         .fetch_all(&mut *tx)
         .await?;

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use certmill_model::{
     CertificateId, ChallengeKind, ChallengeToken, Chance, Clock, DomainId, Hostname, KeyType, Label, OrderId,
-    SystemClock, TemplateRef, TenantId, UpstreamAddress,
+    RenewalPlan, SystemClock, TemplateRef, TenantId, UpstreamAddress,
 };
 use certmill_postgres::Cluster;
 use certmill_store::{Api, ClaimedDomain, DomainWish, Engine, Issued, NewOrder, Put, StoreError, Tenant};
@@ -79,6 +79,8 @@ impl Base {
             names: &names,
             challenges: &vec![ChallengeKind::Http01; names.len()],
             joined: joined.map(|(id, _)| id),
+            replaces: None,
+            profile: None,
             key: &Secret::new(b"a private key".to_vec()),
             checks: &[],
         };
@@ -107,7 +109,14 @@ impl Base {
             not_after: now() + Duration::days(90),
             fullchain: "PEM",
             key: &Secret::new(b"a private key".to_vec()),
-            renew_after: now() + Duration::days(60),
+            plan: &RenewalPlan {
+                renew_at: now() + Duration::days(60),
+                window: None,
+                explanation_url: None,
+                poll_at: None,
+                poll_failures: 0,
+            },
+            known_as: None,
             check_after: now() + Duration::days(1),
         };
         self.engine.issued(domain, &issued, &self.vault, &self.chance, now()).await.map(drop)
@@ -131,6 +140,7 @@ pub(crate) fn tenant(name: &str, chance: &Chance) -> Tenant {
         template: TemplateRef::parse("storefront").unwrap(),
         upstream: UpstreamAddress::parse("127.0.0.1:1").unwrap(),
         key_type: KeyType::EcdsaP256,
+        authorities: None,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::base::{Base, now};
 use certmill_model::{
     DomainId, DomainStatus, Hostname, NextStep, OpenOrderRole, OrderStatus, ProblemCode, next_step,
 };
-use certmill_store::{Blamed, ClaimedDomain, Failure, OrderFailure, StoreError};
+use certmill_store::{Blamed, ClaimedDomain, Failure, OrderFailure, StoreError, Without};
 use time::Duration;
 
 const APEX: &str = "example.com";
@@ -31,6 +31,8 @@ fn failure(order: OrderFailure, blamed: &[Blamed]) -> Failure<'_> {
         next_attempt_at: Some(now() + Duration::days(1)),
         order_after: Some(now() + Duration::days(1)),
         validation_failed: true,
+        deferral: None,
+        without: Without::default(),
         blamed,
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct DomainDocument {
     problems: Vec<ProblemDocument>,
     /// The current certificate.
     certificate: Option<CertificateDocument>,
+    /// The rate limit of the CA that its order waits for, with the date of its turn; null: it waits for none.
+    deferred: Option<DeferralDocument>,
     /// When something is tried next.
     #[serde(with = "time::serde::rfc3339::option")]
     next_action_at: Option<OffsetDateTime>,
@@ -108,6 +110,38 @@ struct CertificateDocument {
     /// When its renewal begins.
     #[serde(with = "time::serde::rfc3339::option")]
     renew_after: Option<OffsetDateTime>,
+    /// The directory of the CA that it was ordered from.
+    authority: String,
+    /// When the CA wants it to be renewed (RFC 9773); null where it did not say.
+    suggested_window: Option<WindowDocument>,
+}
+
+/// When a CA wants a certificate to be renewed.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "SuggestedWindow")]
+struct WindowDocument {
+    /// From when.
+    #[serde(with = "time::serde::rfc3339")]
+    start: OffsetDateTime,
+    /// Until when.
+    #[serde(with = "time::serde::rfc3339")]
+    end: OffsetDateTime,
+    /// A page of the CA that says why then.
+    explanation_url: Option<String>,
+}
+
+/// A rate limit that an order waits for.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "Deferral")]
+struct DeferralDocument {
+    /// Until when.
+    #[serde(with = "time::serde::rfc3339")]
+    until: OffsetDateTime,
+    /// `orders_per_account`, `certificates_per_registered_domain`, `certificates_per_name_set`, `failed_validations` or
+    /// `requests`.
+    limit: &'static str,
+    /// What the limit counts: a registered domain or names; empty for the account.
+    counted: String,
 }
 
 /// An entry of a domain's timeline.
@@ -169,6 +203,17 @@ impl DomainDocument {
             not_before: certificate.not_before,
             not_after: certificate.not_after,
             renew_after,
+            authority: certificate.directory_url,
+            suggested_window: certificate.window.map(|window| WindowDocument {
+                start: window.start(),
+                end: window.end(),
+                explanation_url: certificate.explanation_url,
+            }),
+        });
+        let deferred = domain.deferral.map(|deferral| DeferralDocument {
+            until: deferral.until,
+            limit: deferral.limit.as_str(),
+            counted: deferral.counted,
         });
         Self {
             id: domain.domain_id.to_string(),
@@ -183,6 +228,7 @@ impl DomainDocument {
             health: domain.health.as_str(),
             problems: problems.into_iter().map(ProblemDocument::from).collect(),
             certificate,
+            deferred,
             next_action_at: domain.next_action_at,
             created_at: domain.created_at,
             updated_at: domain.updated_at,

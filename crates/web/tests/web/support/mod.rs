@@ -57,6 +57,7 @@ impl Bench {
             template: TemplateRef::parse("storefront").unwrap(),
             upstream: UpstreamAddress::parse("127.0.0.1:9000").unwrap(),
             key_type: KeyType::EcdsaP256,
+            authorities: None,
         };
         let mut tx = self.api.platform().await.unwrap();
         let id = tx.put_tenant(&tenant, self.now()).await.unwrap();

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use certmill_model::{
     CertificateId, ChallengeKind, ChallengeToken, DomainId, DomainStatus, Hostname, Label, OrderId,
-    OrderStatus, ProblemCode, TargetId,
+    OrderStatus, ProblemCode, RenewalPlan, TargetId,
 };
 use certmill_store::{
     ClaimedDomain, Delivered, Failure, Issued, NewOrder, NewTarget, OrderFailure, PlacedChallenge,
-    ReleaseRecord,
+    ReleaseRecord, Without,
 };
 use certmill_vault::Secret;
 use time::Duration;
@@ -52,6 +52,8 @@ impl Bench {
             names: &names,
             challenges: &[ChallengeKind::Http01],
             joined: None,
+            replaces: None,
+            profile: None,
             key: &key,
             checks: &[],
         };
@@ -82,7 +84,14 @@ impl Bench {
             not_after: self.now() + Duration::days(90),
             fullchain: "-----BEGIN CERTIFICATE-----",
             key: &Secret::new(vec![3; 32]),
-            renew_after: self.now() + Duration::days(60),
+            plan: &RenewalPlan {
+                renew_at: self.now() + Duration::days(60),
+                window: None,
+                explanation_url: None,
+                poll_at: None,
+                poll_failures: 0,
+            },
+            known_as: None,
             check_after: self.now() + Duration::days(1),
         };
         self.engine.issued(&domain, &issued, &self.vault, &self.chance, self.now()).await.unwrap();
@@ -135,6 +144,8 @@ impl Bench {
             next_attempt_at: Some(self.now() + Duration::minutes(10)),
             order_after: None,
             validation_failed: false,
+            deferral: None,
+            without: Without::default(),
             blamed: &[],
         };
         self.engine.fail(&domain.lease, &failure, &self.chance, self.now()).await.unwrap();
