@@ -1,28 +1,9 @@
 //! The parts of the CA's documents that the protocol library does not show.
 
-use std::collections::HashSet;
-
 use certmill_model::ChallengeKind;
 use serde::Deserialize;
 
 use crate::CaProblem;
-
-/// The most identities of a CA that are believed, and the longest of them in bytes; real CAs have one or two.
-const MOST_IDENTITIES: usize = 20;
-const LONGEST_IDENTITY: usize = 253;
-
-/// The directory (RFC 8555 section 7.1.1).
-#[derive(Debug, Default, Deserialize)]
-struct DirectoryDocument {
-    #[serde(default)]
-    meta: DirectoryMeta,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct DirectoryMeta {
-    #[serde(default, rename = "caaIdentities")]
-    caa_identities: Vec<String>,
-}
 
 /// An order (RFC 8555 section 7.1.3).
 #[derive(Debug, Default, Deserialize)]
@@ -61,18 +42,6 @@ impl OrderDocument {
     }
 }
 
-/// The names by which the CA goes in CAA records (RFC 8659 section 4.2), lower case; none where it tells none.
-pub(crate) fn caa_identities(directory: &[u8]) -> Vec<String> {
-    let document: DirectoryDocument = serde_json::from_slice(directory).unwrap_or_default();
-    let is_name = |name: &String| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-        (1..=LONGEST_IDENTITY).contains(&name.len()) && name.bytes().all(allowed)
-    };
-    let names = document.meta.caa_identities.into_iter().filter(is_name).take(MOST_IDENTITIES);
-    let mut seen = HashSet::new();
-    names.map(|name| name.to_ascii_lowercase()).filter(|name| seen.insert(name.clone())).collect()
-}
-
 /// Why the CA did not accept the response to a challenge, and the challenge's kind, out of the authorization that holds
 /// it: Let's Encrypt says so nowhere else. The problem names the identifier, a wildcard with its `*.`.
 pub(crate) fn challenge_problem(authorization: &[u8]) -> Option<(ChallengeKind, CaProblem)> {
@@ -109,18 +78,6 @@ mod tests {
         let (kind, problem) = challenge_problem(body).unwrap();
         assert_eq!(kind, ChallengeKind::Dns01);
         assert_eq!(problem.identifier.as_deref(), Some("*.a.example"));
-    }
-
-    #[test]
-    fn the_names_of_a_ca_in_caa_records_are_read_from_its_directory() {
-        let body = br#"{"newOrder":"x","meta":{"caaIdentities":["CA.example","ca.example","b.example","a b","x;y",""]}}"#;
-        assert_eq!(caa_identities(body), ["ca.example", "b.example"]);
-        let many = vec!["a.example".to_owned(); 9_999];
-        let many = serde_json::json!({"meta": {"caaIdentities": many}}).to_string();
-        assert_eq!(caa_identities(many.as_bytes()), ["a.example"]);
-        for silent in ["{}", r#"{"meta":{}}"#, r#"{"meta":{"caaIdentities":"ca.example"}}"#, "<html>"] {
-            assert!(caa_identities(silent.as_bytes()).is_empty(), "{silent}");
-        }
     }
 
     #[test]

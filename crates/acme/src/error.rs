@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 use certmill_model::ProblemCode;
 use time::Duration;
 
-use crate::CaProblem;
+use crate::{CaProblem, InvalidKey, LimitHit, directory::is_web_url};
 
 /// Why a step did not succeed. The variant says what to do, the [`Failure`] in it what to tell.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,30 @@ pub enum AcmeError {
         #[source]
         failure: Box<Failure>,
     },
+    /// The CA does not take the certificate's key, or the request made with it: forget the key, which is never to be
+    /// offered again, and place a new order with a new one.
+    #[error("the CA does not take the key of the certificate")]
+    NewKey {
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// The CA does not take the order as a replacement of the certificate named in it; somebody may have replaced that
+    /// already. Unless it was an order of ours, place it again without [`crate::PlaceOrder::replaces`].
+    #[error("the CA does not take the order as a replacement")]
+    WithoutReplaces {
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// The CA does not offer the profile, or not any more: place the order without it if that will do, after opening
+    /// the client anew.
+    #[error("the CA does not offer the profile")]
+    WithoutProfile {
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
     /// The CA looked at the name and did not like what it saw. The order is over; its owner must mend something, and a
     /// new order makes sense only by slow back-off.
     #[error("the CA could not validate the name")]
@@ -43,6 +67,16 @@ pub enum AcmeError {
     /// This CA will not certify the name, however often it is asked.
     #[error("the CA does not certify the name")]
     NameRejected {
+        /// What happened.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// The CA takes no more orders for the name from this account, because too many have failed. Stop trying: no time
+    /// ends this, but an operator who opens the page once the cause is mended.
+    #[error("the CA has paused the name for this account")]
+    Paused {
+        /// The page of the CA, an `https://` URL. Whoever has it can end the pause.
+        unpause_url: String,
         /// What happened.
         #[source]
         failure: Box<Failure>,
@@ -87,8 +121,12 @@ impl AcmeError {
             Self::StillProcessing { .. } => None,
             Self::Retry { failure, .. }
             | Self::NewOrder { failure }
+            | Self::NewKey { failure }
+            | Self::WithoutReplaces { failure }
+            | Self::WithoutProfile { failure }
             | Self::Refused { failure }
             | Self::NameRejected { failure }
+            | Self::Paused { failure, .. }
             | Self::NeedsOperator { failure } => Some(failure),
         }
     }
@@ -108,9 +146,46 @@ impl AcmeError {
         self.failure().map_or(ProblemCode::CaUnavailable, |failure| failure.code)
     }
 
+    /// Whether the CA itself is in trouble: it does not answer, or with a 5xx status, or with what is no ACME. That is
+    /// what a circuit breaker counts. Being refused by a limit is no trouble of the CA.
+    pub fn is_ca_side(&self) -> bool {
+        match self {
+            Self::Retry { failure, .. } => failure.code == ProblemCode::CaUnavailable,
+            other => other.problem().is_some_and(|problem| problem.short_kind() == "serverInternal"),
+        }
+    }
+
+    /// The limit of the CA that was reached, where it was one: what counts against it is to be held until the time of
+    /// [`AcmeError::Retry`], and nothing else.
+    pub fn limit_hit(&self) -> Option<LimitHit> {
+        match self {
+            Self::Retry { failure, .. } if failure.code == ProblemCode::CaRateLimited => {
+                failure.problem.as_ref().map(LimitHit::of)
+            }
+            _ => None,
+        }
+    }
+
+    /// The page of the CA where an operator has something to do, an `https://` URL.
+    pub fn operator_url(&self) -> Option<&str> {
+        match self {
+            Self::Paused { unpause_url, .. } => Some(unpause_url),
+            Self::NeedsOperator { failure } => {
+                failure.problem.as_ref()?.instance.as_deref().filter(|url| is_web_url(url))
+            }
+            _ => None,
+        }
+    }
+
     /// One sentence for people: the CA's words where there are any.
     pub fn detail(&self) -> String {
         self.failure().map_or_else(|| self.to_string(), ToString::to_string)
+    }
+}
+
+impl From<InvalidKey> for AcmeError {
+    fn from(invalid: InvalidKey) -> Self {
+        Self::NeedsOperator { failure: Failure::caused_by(ProblemCode::CaAccount, invalid) }
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Note {
     pub(crate) status: Option<StatusCode>,
     pub(crate) retry_after: Option<String>,
     pub(crate) nonce: Option<String>,
+    pub(crate) location: Option<String>,
     pub(crate) problem: Option<CaProblem>,
     pub(crate) body: Bytes,
 }
@@ -46,6 +47,18 @@ pub(crate) fn last_body() -> Bytes {
 /// Whether the last answer within the running operation was a success.
 pub(crate) fn last_was_success() -> bool {
     LAST.try_with(|last| last.borrow().status.is_some_and(|status| status.is_success())).unwrap_or(false)
+}
+
+/// The URL of what the last answer within the running operation says to have made.
+pub(crate) fn last_created() -> Option<String> {
+    let created = |note: &Note| note.location.clone().filter(|_| note.status == Some(StatusCode::CREATED));
+    LAST.try_with(|last| created(&last.borrow())).ok().flatten()
+}
+
+/// The nonce to go on with where the last answer within the running operation refused one.
+pub(crate) fn last_bad_nonce_s_successor() -> Option<String> {
+    let successor = |note: &Note| note.nonce.clone().filter(|_| note.has_bad_nonce());
+    LAST.try_with(|last| successor(&last.borrow())).ok().flatten()
 }
 
 /// Runs an operation (an expression that makes its future), again while the CA refuses its nonces; what fails
@@ -84,7 +97,7 @@ pub(crate) fn judge<T>(
 ) -> Option<Result<(T, Note), AcmeError>> {
     match result {
         Ok(value) => Some(Ok((value, note))),
-        Err(error) if is_bad_nonce(&error) && *round < BAD_NONCE_ROUNDS => {
+        Err(_) if note.has_bad_nonce() && *round < BAD_NONCE_ROUNDS => {
             *round += 1;
             None
         }
@@ -97,11 +110,8 @@ impl Note {
     pub(crate) fn wait(&self, clock: &dyn Clock) -> Option<Duration> {
         parse_retry_after(self.retry_after.as_deref()?, clock.now())
     }
-}
 
-fn is_bad_nonce(error: &instant_acme::Error) -> bool {
-    let instant_acme::Error::Api(problem) = error else {
-        return false;
-    };
-    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:badNonce")
+    fn has_bad_nonce(&self) -> bool {
+        self.problem.as_ref().is_some_and(|problem| problem.short_kind() == "badNonce")
+    }
 }

@@ -144,9 +144,10 @@ impl Order {
         let inner = &mut self.inner;
         match attempt!(Stage::Finalize, clock, inner.finalize_csr(&request)) {
             Ok(((), note)) => self.read(&note),
-            // We saw it ready, so somebody finalized it in between: the order says how it stands.
+            // We saw it ready, so somebody was there in between: the order says how it stands.
             Err(error) if is_order_not_ready(&error) => match self.refresh().await? {
                 OrderStatus::Processing | OrderStatus::Valid => {}
+                OrderStatus::Invalid => return Err(self.reason().await),
                 _ => return Err(error),
             },
             Err(error) => return Err(error),
@@ -202,7 +203,11 @@ impl Order {
         };
         match (refusal_of_names(reasons), self.document.error.take()) {
             (Some(refusal), _) => refusal,
-            (None, Some(problem)) => refusal(Stage::Finalize, problem.cleaned()),
+            (None, Some(problem)) => match refusal(Stage::Finalize, problem.cleaned()) {
+                // Whatever passes by itself, this order does not come back.
+                AcmeError::Retry { failure, .. } => AcmeError::NewOrder { failure },
+                error => error,
+            },
             (None, None) => AcmeError::NewOrder {
                 failure: Failure::found(ProblemCode::Internal, "the CA gave the order up without a reason"),
             },

@@ -30,6 +30,9 @@ pub struct CaProblem {
     /// A page that says more, or where an operator must agree to something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// A page about this kind of problem, which the answer's header linked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
     /// The name that it is about, where the problem is one of an authorization; a wildcard's begins with `*.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identifier: Option<String>,
@@ -78,7 +81,7 @@ impl CaProblem {
     pub(crate) fn cleaned(mut self) -> Self {
         clean(&mut self.kind);
         clean(&mut self.detail);
-        self.instance.iter_mut().chain(&mut self.identifier).for_each(clean);
+        self.instance.iter_mut().chain(&mut self.help).chain(&mut self.identifier).for_each(clean);
         self.subproblems.truncate(100);
         for part in &mut self.subproblems {
             clean(&mut part.kind);

@@ -4,8 +4,8 @@ use certmill_model::{ChallengeKind, ProblemCode};
 use time::OffsetDateTime;
 
 use crate::{
-    AcmeError, CaProblem, CaSubproblem, FailedName, Failure, exchange::Note, retry_after::parse_retry_after,
-    transport::TransportError,
+    AcmeError, CaProblem, CaSubproblem, FailedName, Failure, exchange::Note, limit::unpause_url,
+    retry_after::parse_retry_after, transport::TransportError,
 };
 
 /// What we were about when the CA spoke; the same word means different things at different places.
@@ -14,7 +14,12 @@ pub(crate) enum Stage {
     /// The directory, or our account.
     Account,
     /// Placing an order.
-    NewOrder,
+    NewOrder {
+        /// It names a certificate to replace.
+        replaces: bool,
+        /// It names a profile.
+        profile: bool,
+    },
     /// Fetching an order, or what belongs to it, by a URL that was stored.
     StoredUrl,
     /// Telling that a challenge can be looked at.
@@ -29,9 +34,15 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reaction {
     Retry,
+    /// The order says how it stands, and so what is to be done.
+    LookAtOrder,
     NewOrder,
+    NewKey,
+    WithoutReplaces,
+    WithoutProfile,
     Refused,
     NameRejected,
+    Paused,
     NeedsOperator,
 }
 
@@ -40,25 +51,70 @@ pub(crate) fn react(stage: Stage, problem: &CaProblem) -> (Reaction, ProblemCode
     if let Stage::Validation(kind) = stage {
         return (Reaction::Refused, validation_code(kind, problem));
     }
-    let status = problem.status.unwrap_or_default();
+    let has_named_parts = problem.subproblems.iter().any(|part| part.identifier().is_some());
     match problem.short_kind() {
-        "rateLimited" if is_pause(stage, problem) => (Reaction::NeedsOperator, ProblemCode::CaRateLimited),
-        "rateLimited" => (Reaction::Retry, ProblemCode::CaRateLimited),
         "compound" if !problem.subproblems.is_empty() => react(stage, &part(problem, 0)),
+        // Some CAs sum up what is wrong with single names so, as RFC 8555 does in section 6.7.1.
+        "malformed" if has_named_parts => react(stage, &part(problem, 0)),
         "badNonce" | "serverInternal" => (Reaction::Retry, ProblemCode::CaUnavailable),
-        "orderNotReady" => (Reaction::Retry, ProblemCode::Internal),
         "caa" => (Reaction::Refused, ProblemCode::CaaForbids),
         "rejectedIdentifier" | "unsupportedIdentifier" => {
             (Reaction::NameRejected, ProblemCode::CaRejectedName)
         }
-        "unauthorized"
-        | "accountDoesNotExist"
+        "accountDoesNotExist"
         | "externalAccountRequired"
         | "userActionRequired"
         | "invalidContact"
         | "unsupportedContact"
         | "conflict" => (Reaction::NeedsOperator, ProblemCode::CaAccount),
-        _ => react_to_status(stage, status),
+        kind => match stage {
+            Stage::NewOrder { replaces, profile } => react_to_order(kind, replaces, profile, problem),
+            Stage::Finalize => react_to_finalize(kind),
+            _ => None,
+        }
+        .unwrap_or_else(|| react_anywhere(stage, kind, problem)),
+    }
+}
+
+/// What only the answer to a new order says.
+fn react_to_order(
+    kind: &str,
+    replaces: bool,
+    profile: bool,
+    problem: &CaProblem,
+) -> Option<(Reaction, ProblemCode)> {
+    match kind {
+        "rateLimited" if unpause_url(problem).is_some() => Some((Reaction::Paused, ProblemCode::CaAccount)),
+        // Of another account, or with none of the names, or never issued: the next answer tells whether it was that.
+        "alreadyReplaced" | "unauthorized" | "malformed" if replaces => {
+            Some((Reaction::WithoutReplaces, ProblemCode::Internal))
+        }
+        "invalidProfile" if profile => Some((Reaction::WithoutProfile, ProblemCode::Internal)),
+        "malformed" if problem.identifier.is_some() => {
+            Some((Reaction::NameRejected, ProblemCode::CaRejectedName))
+        }
+        _ => None,
+    }
+}
+
+/// What only the answer to a CSR says. CAs look at CAA records and at DNS once more then.
+fn react_to_finalize(kind: &str) -> Option<(Reaction, ProblemCode)> {
+    match kind {
+        "orderNotReady" => Some((Reaction::LookAtOrder, ProblemCode::Internal)),
+        "badCSR" | "badPublicKey" => Some((Reaction::NewKey, ProblemCode::Internal)),
+        "invalidProfile" => Some((Reaction::WithoutProfile, ProblemCode::Internal)),
+        "dns" => Some((Reaction::Refused, ProblemCode::DnsServfail)),
+        "connection" | "tls" => Some((Reaction::Refused, ProblemCode::HttpUnreachable)),
+        "incorrectResponse" => Some((Reaction::Refused, ProblemCode::HttpWrongResponse)),
+        _ => None,
+    }
+}
+
+fn react_anywhere(stage: Stage, kind: &str, problem: &CaProblem) -> (Reaction, ProblemCode) {
+    match kind {
+        "rateLimited" => (Reaction::Retry, ProblemCode::CaRateLimited),
+        "unauthorized" => (Reaction::NeedsOperator, ProblemCode::CaAccount),
+        _ => react_to_status(stage, problem.status.unwrap_or_default()),
     }
 }
 
@@ -84,9 +140,12 @@ pub(crate) fn reaction_to_failure(
         other => other,
     };
     match (error, note.status) {
-        (error @ (instant_acme::Error::KeyRejected | instant_acme::Error::Crypto), _) => {
-            AcmeError::NeedsOperator { failure: Failure::caused_by(ProblemCode::CaAccount, error) }
-        }
+        (
+            error @ (instant_acme::Error::KeyRejected
+            | instant_acme::Error::Crypto
+            | instant_acme::Error::Unsupported(_)),
+            _,
+        ) => AcmeError::NeedsOperator { failure: Failure::caused_by(ProblemCode::CaAccount, error) },
         (instant_acme::Error::Json(_), Some(status)) => {
             let summary = format!("the CA's answer (HTTP status {}) is no ACME document", status.as_u16());
             AcmeError::Retry { after, failure: Failure::found(ProblemCode::CaUnavailable, summary) }
@@ -102,12 +161,17 @@ pub(crate) fn refusal(stage: Stage, problem: CaProblem) -> AcmeError {
     let (reaction, code) = react(stage, &problem);
     let after = problem.retry_after.map(time::Duration::seconds);
     let names = failed_names(stage, &problem);
+    let unpause_url = unpause_url(&problem).unwrap_or_default();
     let failure = Failure::of_problem(code, problem, names);
     match reaction {
-        Reaction::Retry => AcmeError::Retry { after, failure },
+        Reaction::Retry | Reaction::LookAtOrder => AcmeError::Retry { after, failure },
         Reaction::NewOrder => AcmeError::NewOrder { failure },
+        Reaction::NewKey => AcmeError::NewKey { failure },
+        Reaction::WithoutReplaces => AcmeError::WithoutReplaces { failure },
+        Reaction::WithoutProfile => AcmeError::WithoutProfile { failure },
         Reaction::Refused => AcmeError::Refused { failure },
         Reaction::NameRejected => AcmeError::NameRejected { failure },
+        Reaction::Paused => AcmeError::Paused { unpause_url, failure },
         Reaction::NeedsOperator => AcmeError::NeedsOperator { failure },
     }
 }
@@ -137,17 +201,14 @@ fn failed_names(stage: Stage, problem: &CaProblem) -> Vec<FailedName> {
         .collect()
 }
 
-/// Let's Encrypt pauses names that never succeed: such a refusal has no time, but a link for an operator to follow.
-fn is_pause(stage: Stage, problem: &CaProblem) -> bool {
-    stage == Stage::NewOrder && problem.retry_after.is_none() && problem.detail.contains("https://")
-}
-
 /// A part of a problem as a problem of its own.
 fn part(problem: &CaProblem, index: usize) -> CaProblem {
+    let identifier = problem.subproblems[index].identifier().map(str::to_owned);
     let CaSubproblem { kind, detail, .. } = problem.subproblems[index].clone();
     CaProblem {
         kind,
         detail,
+        identifier,
         status: problem.status,
         retry_after: problem.retry_after,
         ..CaProblem::default()

@@ -1,6 +1,7 @@
 use time::{Duration, macros::datetime};
 
 use super::*;
+use crate::LimitHit;
 
 fn problem(status: u16, kind: &str) -> CaProblem {
     let body = format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}","detail":"what the CA says"}}"#);
@@ -11,67 +12,15 @@ fn with_wait(problem: CaProblem, seconds: i64) -> CaProblem {
     CaProblem { retry_after: Some(seconds), ..problem }
 }
 
+/// An order for names alone.
+const PLACING: Stage = Stage::NewOrder { replaces: false, profile: false };
+
+/// An order that replaces a certificate, with a profile.
+const RENEWING: Stage = Stage::NewOrder { replaces: true, profile: true };
+
 #[track_caller]
 fn assert_reaction(stage: Stage, problem: &CaProblem, reaction: Reaction, code: ProblemCode) {
     assert_eq!(react(stage, problem), (reaction, code), "{stage:?} {problem}");
-}
-
-#[test]
-fn the_same_word_means_different_things_at_different_places() {
-    use Reaction::{NeedsOperator, NewOrder, Refused, Retry};
-    let rows = [
-        (
-            Stage::Validation(ChallengeKind::Http01),
-            403,
-            "unauthorized",
-            Refused,
-            ProblemCode::HttpWrongResponse,
-        ),
-        (Stage::NewOrder, 403, "unauthorized", NeedsOperator, ProblemCode::CaAccount),
-        (Stage::StoredUrl, 404, "malformed", NewOrder, ProblemCode::Internal),
-        (Stage::NewOrder, 404, "malformed", NeedsOperator, ProblemCode::Internal),
-        (Stage::NewOrder, 400, "malformed", NeedsOperator, ProblemCode::Internal),
-        (Stage::Answer, 400, "malformed", Retry, ProblemCode::Internal),
-    ];
-    for (stage, status, kind, reaction, code) in rows {
-        assert_reaction(stage, &problem(status, kind), reaction, code);
-    }
-}
-
-#[test]
-fn a_verdict_on_a_name_is_for_its_owner() {
-    let rows = [
-        ("connection", ProblemCode::HttpUnreachable),
-        ("tls", ProblemCode::HttpUnreachable),
-        ("dns", ProblemCode::DnsServfail),
-        ("unauthorized", ProblemCode::HttpWrongResponse),
-        ("incorrectResponse", ProblemCode::HttpWrongResponse),
-        ("caa", ProblemCode::CaaForbids),
-        ("serverInternal", ProblemCode::CaUnavailable),
-    ];
-    for (kind, code) in rows {
-        // The authorization is spent whatever the reason, so that even the CA's own fault needs a new order.
-        let stage = Stage::Validation(ChallengeKind::Http01);
-        assert_reaction(stage, &problem(400, kind), Reaction::Refused, code);
-    }
-    assert_reaction(Stage::Finalize, &problem(403, "caa"), Reaction::Refused, ProblemCode::CaaForbids);
-}
-
-#[test]
-fn a_verdict_on_a_name_proved_by_dns_is_about_dns() {
-    let rows = [
-        ("dns", ProblemCode::DnsNotPropagated),
-        ("unauthorized", ProblemCode::DnsNotPropagated),
-        ("incorrectResponse", ProblemCode::DnsNotPropagated),
-        ("connection", ProblemCode::DnsServfail),
-        ("caa", ProblemCode::CaaForbids),
-        ("rejectedIdentifier", ProblemCode::CaRejectedName),
-        ("serverInternal", ProblemCode::CaUnavailable),
-    ];
-    for (kind, code) in rows {
-        let stage = Stage::Validation(ChallengeKind::Dns01);
-        assert_reaction(stage, &problem(400, kind), Reaction::Refused, code);
-    }
 }
 
 #[test]
@@ -100,57 +49,15 @@ fn the_names_of_a_refused_order_are_found_in_its_parts() {
         {"type":"urn:ietf:params:acme:error:caa","detail":"never","identifier":{"type":"dns","value":"*.b.example"}},
         {"type":"urn:ietf:params:acme:error:caa","detail":"x","identifier":{"type":"dns","value":"c\u001b.example"}},
         {"type":"urn:ietf:params:acme:error:caa","detail":"about nobody"}]}"#;
-    let error = refusal(Stage::NewOrder, CaProblem::from_body(403, body));
+    let error = refusal(PLACING, CaProblem::from_body(403, body));
     assert!(matches!(error, AcmeError::NameRejected { .. }), "{error:?}");
     let names: Vec<_> = error.failed_names().iter().map(|name| (&*name.identifier, &*name.detail)).collect();
     assert_eq!(names, [("a.example", "rejectedIdentifier: no"), ("*.b.example", "caa: never")]);
 }
 
 #[test]
-fn troubles_that_pass_are_tried_again() {
-    let unavailable = ProblemCode::CaUnavailable;
-    assert_reaction(Stage::NewOrder, &problem(400, "badNonce"), Reaction::Retry, unavailable);
-    assert_reaction(Stage::Finalize, &problem(500, "serverInternal"), Reaction::Retry, unavailable);
-    assert_reaction(Stage::Finalize, &problem(403, "orderNotReady"), Reaction::Retry, ProblemCode::Internal);
-    let html = CaProblem::from_body(503, b"<html>busy</html>");
-    assert_reaction(Stage::Account, &html, Reaction::Retry, unavailable);
-    let html = CaProblem::from_body(429, b"<html>slow down</html>");
-    assert_reaction(Stage::NewOrder, &html, Reaction::Retry, ProblemCode::CaRateLimited);
-}
-
-#[test]
-fn a_name_that_the_ca_will_not_have_is_not_offered_again() {
-    for kind in ["rejectedIdentifier", "unsupportedIdentifier"] {
-        let code = ProblemCode::CaRejectedName;
-        assert_reaction(Stage::NewOrder, &problem(400, kind), Reaction::NameRejected, code);
-    }
-}
-
-#[test]
-fn trouble_with_the_account_or_with_us_is_an_operator_s() {
-    for kind in
-        ["accountDoesNotExist", "externalAccountRequired", "userActionRequired", "invalidContact", "conflict"]
-    {
-        for stage in [Stage::Account, Stage::NewOrder, Stage::StoredUrl, Stage::Finalize] {
-            assert_reaction(stage, &problem(400, kind), Reaction::NeedsOperator, ProblemCode::CaAccount);
-        }
-    }
-    for kind in ["badCSR", "badPublicKey", "badSignatureAlgorithm", "somethingNew"] {
-        assert_reaction(Stage::Finalize, &problem(400, kind), Reaction::NeedsOperator, ProblemCode::Internal);
-    }
-}
-
-#[test]
-fn a_compound_problem_is_as_bad_as_its_first_part() {
-    let body = br#"{"type":"urn:ietf:params:acme:error:compound","detail":"several","subproblems":[
-        {"type":"urn:ietf:params:acme:error:caa","detail":"no","identifier":{"type":"dns","value":"a.example"}}]}"#;
-    let problem = CaProblem::from_body(403, body);
-    assert_reaction(Stage::NewOrder, &problem, Reaction::Refused, ProblemCode::CaaForbids);
-}
-
-#[test]
 fn a_rate_limited_order_waits_as_long_as_the_ca_asks() {
-    let error = refusal(Stage::NewOrder, with_wait(problem(429, "rateLimited"), 3_600));
+    let error = refusal(PLACING, with_wait(problem(429, "rateLimited"), 3_600));
     assert!(matches!(&error, AcmeError::Retry { after, .. } if *after == Some(Duration::hours(1))));
     assert_eq!(error.problem_code(), ProblemCode::CaRateLimited);
     assert_eq!(error.detail(), "rateLimited: what the CA says");
@@ -158,20 +65,8 @@ fn a_rate_limited_order_waits_as_long_as_the_ca_asks() {
 
 #[test]
 fn a_rate_limit_without_a_time_waits_by_our_own_back_off() {
-    let error = refusal(Stage::NewOrder, problem(429, "rateLimited"));
+    let error = refusal(PLACING, problem(429, "rateLimited"));
     assert!(matches!(error, AcmeError::Retry { after: None, .. }));
-}
-
-#[test]
-fn a_paused_name_needs_an_operator_to_follow_the_link() {
-    let paused = CaProblem {
-        detail: "Your account is temporarily prevented; unpause at https://ca.example/unpause?jwt=x"
-            .to_owned(),
-        ..problem(429, "rateLimited")
-    };
-    assert!(matches!(refusal(Stage::NewOrder, paused.clone()), AcmeError::NeedsOperator { .. }));
-    // Ordinary limits have links to their documentation, and a time.
-    assert!(matches!(refusal(Stage::NewOrder, with_wait(paused, 60)), AcmeError::Retry { .. }));
 }
 
 #[test]
@@ -191,12 +86,7 @@ fn the_header_s_time_is_counted_from_now() {
 fn urls_to_elsewhere_are_an_operator_s_and_silence_is_not() {
     let now = datetime!(2026-11-21 12:00:00 UTC);
     let fail = |error: TransportError| {
-        reaction_to_failure(
-            Stage::NewOrder,
-            instant_acme::Error::Other(Box::new(error)),
-            Note::default(),
-            now,
-        )
+        reaction_to_failure(PLACING, instant_acme::Error::Other(Box::new(error)), Note::default(), now)
     };
     let foreign = fail(TransportError::ForeignUrl("http://169.254.169.254/".to_owned()));
     assert!(matches!(foreign, AcmeError::NeedsOperator { .. }));
@@ -204,4 +94,152 @@ fn urls_to_elsewhere_are_an_operator_s_and_silence_is_not() {
     assert!(matches!(silent, AcmeError::Retry { after: None, .. }));
     assert_eq!(silent.detail(), "the CA did not answer within 30 s");
     assert_eq!(silent.problem_code(), ProblemCode::CaUnavailable);
+}
+
+#[test]
+fn a_paused_name_is_left_alone_until_somebody_follows_the_link() {
+    let url = "https://ca.example/sfe/v1/unpause?jwt=x";
+    let detail = format!("Your account is temporarily prevented from that. Please visit: {url}");
+    let error = refusal(PLACING, CaProblem { detail, ..problem(429, "rateLimited") });
+    assert!(matches!(&error, AcmeError::Paused { unpause_url, .. } if unpause_url == url), "{error:?}");
+    assert_eq!(error.operator_url(), Some(url));
+    assert_eq!(error.limit_hit(), None);
+    assert!(!error.is_ca_side());
+}
+
+#[test]
+fn an_operator_is_shown_where_to_agree_to_something() {
+    let asks = |instance: &str| {
+        let instance = Some(instance.to_owned());
+        refusal(PLACING, CaProblem { instance, ..problem(403, "userActionRequired") })
+    };
+    assert_eq!(asks("https://ca.example/agree").operator_url(), Some("https://ca.example/agree"));
+    assert_eq!(asks("javascript:alert(1)").operator_url(), None);
+}
+
+#[test]
+fn a_limit_is_told_from_trouble_of_the_ca() {
+    let detail = "too many, see https://letsencrypt.org/docs/rate-limits/#new-orders-per-account".to_owned();
+    let limited = refusal(PLACING, CaProblem { detail, ..problem(429, "rateLimited") });
+    assert_eq!((limited.limit_hit(), limited.is_ca_side()), (Some(LimitHit::Orders), false));
+    let busy = refusal(Stage::Finalize, problem(503, "rateLimited"));
+    assert_eq!((busy.limit_hit(), busy.is_ca_side()), (Some(LimitHit::Requests), false));
+    let away = refusal(Stage::Account, CaProblem::from_body(503, b"<h1>Down</h1>"));
+    assert_eq!((away.limit_hit(), away.is_ca_side()), (None, true));
+    let failed = refusal(Stage::Validation(ChallengeKind::Http01), problem(500, "serverInternal"));
+    assert!(matches!(failed, AcmeError::Refused { .. }));
+    assert!(failed.is_ca_side());
+}
+
+#[test]
+fn a_summary_of_bad_names_is_told_name_by_name() {
+    let body = br#"{"type":"urn:ietf:params:acme:error:malformed","detail":"some of the identifiers were rejected","subproblems":[
+        {"type":"urn:ietf:params:acme:error:malformed","detail":"bad label","identifier":{"type":"dns","value":"a_.example"}},
+        {"type":"urn:ietf:params:acme:error:caa","detail":"no","identifier":{"type":"dns","value":"b.example"}}]}"#;
+    let error = refusal(PLACING, CaProblem::from_body(400, body));
+    assert!(matches!(error, AcmeError::NameRejected { .. }), "{error:?}");
+    let names: Vec<_> = error.failed_names().iter().map(|name| (&*name.identifier, name.code)).collect();
+    assert_eq!(names, [("a_.example", ProblemCode::CaRejectedName), ("b.example", ProblemCode::CaaForbids)]);
+}
+
+/// A test for each row of the table: a problem, where it is met, what is done, and what the domain shows.
+macro_rules! rows {
+    ($($name:ident: $problem:expr, $stage:expr => $reaction:ident, $code:ident;)*) => {$(
+        #[test]
+        fn $name() {
+            assert_reaction($stage, &$problem, Reaction::$reaction, ProblemCode::$code);
+        }
+    )*};
+}
+
+const HTTP: Stage = Stage::Validation(ChallengeKind::Http01);
+const DNS: Stage = Stage::Validation(ChallengeKind::Dns01);
+
+// Anywhere.
+rows! {
+    a_refused_nonce_is_tried_again: problem(400, "badNonce"), Stage::Answer => Retry, CaUnavailable;
+    an_error_inside_the_ca_is_tried_again: problem(500, "serverInternal"), Stage::Finalize => Retry, CaUnavailable;
+    a_rate_limit_is_waited_for: problem(429, "rateLimited"), PLACING => Retry, CaRateLimited;
+    a_rate_limit_on_new_accounts_is_waited_for: problem(429, "rateLimited"), Stage::Account => Retry, CaRateLimited;
+    a_busy_balancer_is_waited_for: problem(503, "rateLimited"), PLACING => Retry, CaRateLimited;
+    a_page_of_html_with_status_503_is_waited_for: html(503), Stage::StoredUrl => Retry, CaUnavailable;
+    a_page_of_html_with_status_429_is_waited_for: html(429), PLACING => Retry, CaRateLimited;
+    a_missing_account_is_an_operator_s: problem(400, "accountDoesNotExist"), Stage::StoredUrl => NeedsOperator, CaAccount;
+    a_missing_account_is_an_operator_s_at_an_order_too: problem(400, "accountDoesNotExist"), RENEWING => NeedsOperator, CaAccount;
+    something_to_agree_to_is_an_operator_s: problem(403, "userActionRequired"), PLACING => NeedsOperator, CaAccount;
+    a_signature_of_the_wrong_kind_is_an_operator_s: problem(400, "badSignatureAlgorithm"), PLACING => NeedsOperator, Internal;
+    a_malformed_request_is_an_operator_s: problem(400, "malformed"), PLACING => NeedsOperator, Internal;
+    an_unknown_problem_with_status_429_is_waited_for: problem(429, "somethingNew"), PLACING => Retry, CaRateLimited;
+    an_unknown_problem_with_status_500_is_tried_again: problem(500, "somethingNew"), PLACING => Retry, CaUnavailable;
+    an_unknown_problem_with_another_status_is_an_operator_s: problem(418, "somethingNew"), PLACING => NeedsOperator, Internal;
+}
+
+// At the account.
+rows! {
+    an_account_needs_an_external_one: problem(403, "externalAccountRequired"), Stage::Account => NeedsOperator, CaAccount;
+    a_contact_that_makes_no_sense_is_an_operator_s: problem(400, "invalidContact"), Stage::Account => NeedsOperator, CaAccount;
+    a_contact_that_cannot_be_used_is_an_operator_s: problem(400, "unsupportedContact"), Stage::Account => NeedsOperator, CaAccount;
+    a_key_that_is_in_use_is_an_operator_s: problem(409, "conflict"), Stage::Account => NeedsOperator, CaAccount;
+    an_account_key_that_is_refused_is_an_operator_s: problem(400, "badPublicKey"), Stage::Account => NeedsOperator, CaAccount;
+}
+
+// At a new order.
+rows! {
+    an_account_that_is_not_ours_any_more_is_an_operator_s: problem(403, "unauthorized"), PLACING => NeedsOperator, CaAccount;
+    a_rejected_name_is_not_offered_again: problem(400, "rejectedIdentifier"), PLACING => NameRejected, CaRejectedName;
+    an_unsupported_name_is_not_offered_again: problem(400, "unsupportedIdentifier"), PLACING => NameRejected, CaRejectedName;
+    a_certificate_replaced_before_is_not_named_again: problem(409, "alreadyReplaced"), RENEWING => WithoutReplaces, Internal;
+    a_certificate_of_another_account_is_not_named_again: problem(403, "unauthorized"), RENEWING => WithoutReplaces, Internal;
+    a_certificate_that_the_ca_cannot_find_is_not_named_again: problem(404, "malformed"), RENEWING => WithoutReplaces, Internal;
+    a_profile_that_was_withdrawn_is_not_asked_for_again: problem(400, "invalidProfile"), RENEWING => WithoutProfile, Internal;
+    a_profile_that_nobody_asked_for_is_an_operator_s: problem(400, "invalidProfile"), PLACING => NeedsOperator, Internal;
+    a_compound_problem_is_as_bad_as_its_first_part: compound("caa"), PLACING => Refused, CaaForbids;
+    a_caa_record_against_us_is_its_owner_s: problem(403, "caa"), PLACING => Refused, CaaForbids;
+}
+
+// At an order that was stored, or a part of it.
+rows! {
+    an_order_that_the_ca_does_not_know_is_placed_anew: problem(404, "malformed"), Stage::StoredUrl => NewOrder, Internal;
+    a_challenge_that_was_answered_before_is_looked_at: problem(400, "malformed"), Stage::Answer => Retry, Internal;
+}
+
+// At the CSR.
+rows! {
+    an_order_that_is_not_ready_is_looked_at: problem(403, "orderNotReady"), Stage::Finalize => LookAtOrder, Internal;
+    a_refused_request_gets_a_new_key: problem(400, "badCSR"), Stage::Finalize => NewKey, Internal;
+    a_refused_key_is_never_offered_again: problem(400, "badPublicKey"), Stage::Finalize => NewKey, Internal;
+    a_profile_withdrawn_before_the_end_is_not_asked_for_again: problem(400, "invalidProfile"), Stage::Finalize => WithoutProfile, Internal;
+    a_caa_record_seen_late_is_its_owner_s: problem(403, "caa"), Stage::Finalize => Refused, CaaForbids;
+    a_name_server_that_fails_late_is_its_owner_s: problem(400, "dns"), Stage::Finalize => Refused, DnsServfail;
+    a_name_rejected_late_is_not_offered_again: problem(400, "rejectedIdentifier"), Stage::Finalize => NameRejected, CaRejectedName;
+}
+
+// In a challenge: the authorization is spent whatever the reason, so that even the CA's own fault needs a new order.
+rows! {
+    a_web_server_that_cannot_be_reached_is_its_owner_s: problem(400, "connection"), HTTP => Refused, HttpUnreachable;
+    a_web_server_without_tls_is_its_owner_s: problem(400, "tls"), HTTP => Refused, HttpUnreachable;
+    name_servers_that_fail_are_their_owner_s: problem(400, "dns"), HTTP => Refused, DnsServfail;
+    a_wrong_response_is_the_web_server_owner_s: problem(403, "unauthorized"), HTTP => Refused, HttpWrongResponse;
+    an_incorrect_response_is_the_web_server_owner_s: problem(403, "incorrectResponse"), HTTP => Refused, HttpWrongResponse;
+    a_caa_record_in_a_challenge_is_its_owner_s: problem(403, "caa"), HTTP => Refused, CaaForbids;
+    an_error_inside_the_ca_in_a_challenge_needs_a_new_order: problem(500, "serverInternal"), HTTP => Refused, CaUnavailable;
+    a_limit_in_a_challenge_needs_a_new_order: problem(429, "rateLimited"), HTTP => Refused, CaRateLimited;
+    a_missing_txt_record_is_our_own_zone_s: problem(403, "unauthorized"), DNS => Refused, DnsNotPropagated;
+    a_wrong_txt_record_is_our_own_zone_s: problem(403, "incorrectResponse"), DNS => Refused, DnsNotPropagated;
+    a_txt_record_that_is_not_found_is_our_own_zone_s: problem(400, "dns"), DNS => Refused, DnsNotPropagated;
+    a_zone_that_cannot_be_reached_is_a_matter_of_dns: problem(400, "connection"), DNS => Refused, DnsServfail;
+    a_name_rejected_in_a_challenge_is_told_so: problem(400, "rejectedIdentifier"), DNS => Refused, CaRejectedName;
+    a_compound_problem_in_a_challenge_is_as_bad_as_its_first_part: compound("caa"), DNS => Refused, CaaForbids;
+}
+
+fn html(status: u16) -> CaProblem {
+    CaProblem::from_body(status, b"<html>busy</html>")
+}
+
+fn compound(part: &str) -> CaProblem {
+    let body = format!(
+        r#"{{"type":"urn:ietf:params:acme:error:compound","detail":"several","subproblems":[
+        {{"type":"urn:ietf:params:acme:error:{part}","detail":"no","identifier":{{"type":"dns","value":"a.example"}}}}]}}"#
+    );
+    CaProblem::from_body(403, body.as_bytes())
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::Uri;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
+use crate::{ExternalAccount, Pace};
+
 /// How to reach a CA. Made by [`CaSettings::new`] with the usual values; change what differs.
 #[derive(Clone, Debug)]
 pub struct CaSettings {
@@ -13,6 +15,10 @@ pub struct CaSettings {
     pub trust: Option<TrustedRoots>,
     /// Contact URLs of the account (`mailto:ops@platform.example`), where the CA may write to.
     pub contacts: Vec<String>,
+    /// The account at the CA that a new ACME account is bound to, where the CA wants that.
+    pub external_account: Option<ExternalAccount>,
+    /// What has a say in when each request is sent; `None` sends each at once.
+    pub pace: Option<Pace>,
     /// What the CA sees as our name; it contacts operators by it.
     pub user_agent: String,
     /// The longest wait for a TCP connection.
@@ -55,6 +61,8 @@ impl CaSettings {
             directory_url,
             trust: None,
             contacts: Vec::new(),
+            external_account: None,
+            pace: None,
             user_agent: concat!("certmill/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),

@@ -1,9 +1,13 @@
 //! HTTPS to one CA, and to nothing else, within limits of time and size.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -14,7 +18,8 @@ use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use crate::{
-    CaProblem, CaSettings, InvalidCaSettings, TrustedRoots,
+    CaProblem, CaSettings, Endpoint, InvalidCaSettings, Pace, TrustedRoots,
+    directory::{Directory, is_web_url},
     exchange::{self, Note},
     nonces::Nonces,
 };
@@ -52,7 +57,9 @@ struct Inner {
     directory: Uri,
     user_agent: HeaderValue,
     timeout: Duration,
+    pace: Option<Pace>,
     nonces: Nonces,
+    known: OnceLock<Directory>,
 }
 
 impl Transport {
@@ -83,13 +90,24 @@ impl Transport {
             directory: settings.directory_url().clone(),
             user_agent,
             timeout: settings.request_timeout,
+            pace: settings.pace.clone(),
             nonces: Nonces::default(),
+            known: OnceLock::new(),
         })))
     }
 
     /// Keeps a nonce that nobody will use, for the next order.
     pub(crate) fn keep_nonce(&self, nonce: String) {
         self.0.nonces.put(nonce);
+    }
+
+    pub(crate) fn directory_url(&self) -> String {
+        self.0.directory.to_string()
+    }
+
+    /// The CA's directory, once it was fetched.
+    pub(crate) fn directory(&self) -> Option<&Directory> {
+        self.0.known.get()
     }
 
     async fn exchange(
@@ -107,11 +125,28 @@ impl Transport {
         {
             return Ok(nonce_answer(&nonce));
         }
+        let endpoint = self.endpoint(uri);
+        if let Some(pace) = &self.0.pace {
+            pace.hold(endpoint).await;
+        }
         let user_agent = self.0.user_agent.clone();
         request.headers_mut().insert(header::USER_AGENT, user_agent);
         let answer = tokio::time::timeout(self.0.timeout, self.fetch(request)).await;
         let (parts, body) = answer.map_err(|_| TransportError::TimedOut(self.0.timeout))??;
+        if endpoint == Endpoint::Directory
+            && parts.status.is_success()
+            && let Some(directory) = Directory::parse(&body)
+        {
+            let _ = self.0.known.set(directory);
+        }
         note_answer(parts, body)
+    }
+
+    fn endpoint(&self, uri: &Uri) -> Endpoint {
+        if *uri == self.0.directory {
+            return Endpoint::Directory;
+        }
+        self.directory().map_or(Endpoint::Other, |directory| directory.endpoint(&uri.to_string()))
     }
 
     async fn fetch(
@@ -178,7 +213,10 @@ fn note_answer(parts: http::response::Parts, body: Bytes) -> Result<BytesRespons
     if parts.status.is_redirection() {
         return Err(TransportError::Redirected(parts.status.as_u16()));
     }
-    let problem = (!parts.status.is_success()).then(|| CaProblem::from_body(parts.status.as_u16(), &body));
+    let problem = (!parts.status.is_success()).then(|| {
+        let problem = CaProblem::from_body(parts.status.as_u16(), &body);
+        CaProblem { help: help_link(&parts.headers), ..problem }
+    });
     let header = |name: &str| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
     let body = match &problem {
         Some(problem) => serde_json::to_vec(problem).expect("a problem is plain JSON").into(),
@@ -188,15 +226,43 @@ fn note_answer(parts: http::response::Parts, body: Bytes) -> Result<BytesRespons
         status: Some(parts.status),
         retry_after: header("retry-after"),
         nonce: header(REPLAY_NONCE),
+        location: header("location"),
         problem,
         body: body.clone(),
     });
     Ok(BytesResponse { parts, body: Box::new(body) })
 }
 
+/// The page that explains a problem (RFC 8555 section 6.7, RFC 8288).
+fn help_link(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(header::LINK).into_iter().filter_map(|value| value.to_str().ok());
+    let mut links = values.flat_map(|value| value.split(',')).filter_map(|link| link.split_once('>'));
+    let (target, _) = links.find(|(_, relation)| relation.replace(['"', ' '], "").contains("rel=help"))?;
+    let url = target.trim().strip_prefix('<')?;
+    is_web_url(url).then(|| url.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_that_explains_a_problem_is_found() {
+        let find = |value: &'static str| {
+            help_link(&HeaderMap::from_iter([(header::LINK, HeaderValue::from_static(value))]))
+        };
+        let url = Some("https://ca.example/a".to_owned());
+        for link in [
+            "<https://ca.example/a>;rel=\"help\"",
+            "<https://ca.example/dir>;rel=\"index\", <https://ca.example/a>; rel=help",
+        ] {
+            assert_eq!(find(link), url, "{link}");
+        }
+        for other in ["<https://ca.example/dir>;rel=\"index\"", "<x>;rel=help", "help", "<http://a>;rel=help"]
+        {
+            assert_eq!(find(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn only_the_directory_s_own_server_is_gone_to() {

@@ -17,13 +17,16 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use certmill_acme::{AccountKey, AcmeError, CaSettings, Client, Order, TrustedRoots, register};
-use certmill_model::{Hostname, ManualClock};
+use certmill_model::{ChallengeKind, Clock, Hostname, ManualClock};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{ServerConfig, crypto::aws_lc_rs};
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use time::macros::datetime;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// What the CA is asked for.
@@ -33,6 +36,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     /// How often the path was asked for before.
     pub(crate) before: usize,
+    /// What was sent: the payload of the signed request, `null` without one.
+    pub(crate) payload: &'a Value,
+    /// The header of the signed request, `null` without one.
+    pub(crate) protected: &'a Value,
 }
 
 /// What the script says to a request; `None` leaves it to the CA.
@@ -77,14 +84,14 @@ impl ScriptedCa {
     }
 
     pub(crate) async fn client(&self) -> Result<Client, AcmeError> {
-        let clock = Arc::new(ManualClock::new(datetime!(2026-11-21 12:00:00 UTC)));
+        let clock = clock();
         let registration = register(&self.settings, &AccountKey::generate(), clock.clone()).await?;
         Client::open(&self.settings, &registration.credentials, clock).await
     }
 
     /// A new order for the one name that this CA knows.
     pub(crate) async fn place(&self) -> Result<Order, AcmeError> {
-        self.client().await?.place(&[Hostname::parse("shop.example.com").unwrap()]).await
+        self.client().await?.place(&names()).await
     }
 
     /// The URL of the one order.
@@ -96,6 +103,16 @@ impl ScriptedCa {
     pub(crate) fn asked(&self, path: &str) -> usize {
         self.ca.state.lock().unwrap().count(path)
     }
+}
+
+/// The clock of the tests, which stands still.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(ManualClock::new(datetime!(2026-11-21 12:00:00 UTC)))
+}
+
+/// The one name that the CA knows.
+pub(crate) fn names() -> Vec<Hostname> {
+    vec![Hostname::parse("shop.example.com").unwrap()]
 }
 
 impl Book {
@@ -118,7 +135,11 @@ impl Ca {
         match path {
             "/directory" => (
                 StatusCode::OK,
-                json!({"newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/new-order")}),
+                json!({
+                    "newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/new-order"),
+                    "keyChange": url("/key-change"), "renewalInfo": url("/renewal-info"),
+                    "meta": {"profiles": {"classic": "as ever"}},
+                }),
             ),
             "/account" => (StatusCode::CREATED, json!({"status": "valid"})),
             "/new-order" => (StatusCode::CREATED, order(&self.base, status)),
@@ -177,8 +198,10 @@ async fn answer(State(ca): State<Arc<Ca>>, request: Request) -> Response {
         book.asked.push(path.clone());
         before
     };
-    let refused = parts.method == Method::POST && !has_good_nonce(&ca, &path, &body);
-    let mut response = match (ca.script)(&Asked { base: &ca.base, path: &path, before }) {
+    let (protected, payload) = read(&body);
+    let refused = parts.method == Method::POST && !has_good_nonce(&ca, &path, &protected);
+    let asked = Asked { base: &ca.base, path: &path, before, payload: &payload, protected: &protected };
+    let mut response = match (ca.script)(&asked) {
         _ if refused => json_answer(400, &problem("badNonce", "used, or never given out")),
         Some(scripted) => scripted,
         None if path == "/nonce" => Response::new(Body::empty()),
@@ -204,13 +227,41 @@ async fn answer(State(ca): State<Arc<Ca>>, request: Request) -> Response {
     response
 }
 
+/// The header and the payload of a signed request (RFC 7515); its signature is no matter here.
+pub(crate) fn read(jose: &[u8]) -> (Value, Value) {
+    let jose: Value = serde_json::from_slice(jose).unwrap_or_default();
+    let part = |name: &str| {
+        let bytes = URL_SAFE_NO_PAD.decode(jose[name].as_str().unwrap_or_default()).unwrap();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    };
+    (part("protected"), part("payload"))
+}
+
 /// The nonce is one of ours and new, and the signed URL is the one asked for (RFC 8555 sections 6.4 and 6.5).
-fn has_good_nonce(ca: &Ca, path: &str, body: &[u8]) -> bool {
-    let jose: Value = serde_json::from_slice(body).unwrap();
-    let header = URL_SAFE_NO_PAD.decode(jose["protected"].as_str().unwrap()).unwrap();
-    let header: Value = serde_json::from_slice(&header).unwrap();
+fn has_good_nonce(ca: &Ca, path: &str, header: &Value) -> bool {
     assert_eq!(header["url"], format!("{}{path}", ca.base));
     ca.state.lock().unwrap().nonces.remove(header["nonce"].as_str().unwrap())
+}
+
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+pub(crate) fn http_01(_: &str, _: bool) -> ChallengeKind {
+    ChallengeKind::Http01
+}
+
+pub(crate) fn with_header(mut response: Response, value: &'static str) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, value.parse().unwrap());
+    response
+}
+
+/// Answers this path, always.
+pub(crate) fn always(
+    path: &'static str,
+    answer: impl Fn(&str) -> Response + Send + Sync + 'static,
+) -> impl Fn(&Asked<'_>) -> Option<Response> + Send + Sync + 'static {
+    move |asked| (asked.path == path).then(|| answer(asked.base))
 }
 
 fn tls() -> (String, TlsAcceptor) {

@@ -1,46 +1,23 @@
-//! CAs that are busy, odd or hostile, as no real CA is on demand.
-
-#[path = "support/scripted_ca.rs"]
-mod scripted_ca;
+//! Orders at CAs that are busy, odd or hostile.
 
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use certmill_acme::{AcmeError, Challenge, PrivateKey};
-use certmill_model::{ChallengeKind, KeyType, OrderStatus, ProblemCode};
+use certmill_model::{KeyType, OrderStatus, ProblemCode};
 use futures_util::{StreamExt, stream};
-use scripted_ca::{Asked, ScriptedCa, authorization, json_answer, order, problem};
 use serde_json::json;
 use tokio::{net::TcpListener, time::Instant};
+
+use crate::ca::{ScriptedCa, always, authorization, http_01, json_answer, order, problem, soon, with_header};
 
 /// Where nothing may be sent to.
 const FOREIGN: [&str; 4] =
     ["http://169.254.169.254/latest", "https://localhost/x", "http://127.0.0.1/x", "https://127.0.0.1:1/x"];
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
-}
-
-fn http_01(_: &str, _: bool) -> ChallengeKind {
-    ChallengeKind::Http01
-}
-
-fn with_header(mut response: Response, value: &'static str) -> Response {
-    response.headers_mut().insert(header::RETRY_AFTER, value.parse().unwrap());
-    response
-}
-
-/// Answers this path, always.
-fn always(
-    path: &'static str,
-    answer: impl Fn(&str) -> Response + Send + Sync + 'static,
-) -> impl Fn(&Asked<'_>) -> Option<Response> + Send + Sync + 'static {
-    move |asked| (asked.path == path).then(|| answer(asked.base))
-}
 
 #[tokio::test]
 async fn where_the_script_is_silent_orders_go_through() {
@@ -299,22 +276,6 @@ async fn every_name_that_failed_is_told() {
 }
 
 #[tokio::test]
-async fn a_ca_says_by_which_names_it_goes_in_caa_records() {
-    let silent = ScriptedCa::start(|_| None).await;
-    assert!(silent.client().await.unwrap().identities().is_empty());
-    let ca = ScriptedCa::start(always("/directory", |base| {
-        let url = |path: &str| format!("{base}{path}");
-        let meta = json!({"caaIdentities": ["CA.example"], "website": "https://ca.example"});
-        json_answer(
-            200,
-            &json!({"newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/new-order"), "meta": meta}),
-        )
-    }))
-    .await;
-    assert_eq!(ca.client().await.unwrap().identities(), ["ca.example"]);
-}
-
-#[tokio::test]
 async fn an_order_that_was_given_up_without_a_reason_is_placed_anew() {
     let invalid = |base: &str| json_answer(200, &order(base, "invalid"));
     let ca = ScriptedCa::start(always("/order/1", invalid)).await;
@@ -388,4 +349,50 @@ async fn an_order_that_somebody_finalized_in_between_goes_on() {
     order.await_ready(soon()).await.unwrap();
     order.finalize(&PrivateKey::generate(KeyType::EcdsaP256).await).await.unwrap();
     assert_eq!(order.status(), OrderStatus::Valid);
+}
+
+#[tokio::test]
+async fn an_order_that_was_given_up_in_between_tells_why() {
+    let ca = ScriptedCa::start(|asked| match (asked.path, asked.before) {
+        ("/finalize/1", _) => Some(json_answer(403, &problem("orderNotReady", "it is invalid"))),
+        ("/new-order", _) => Some(json_answer(201, &order(asked.base, "ready"))),
+        ("/order/1", _) => {
+            let mut order = order(asked.base, "invalid");
+            order["error"] = problem("caa", "CAA record for shop.example.com prevents issuance");
+            Some(json_answer(200, &order))
+        }
+        _ => None,
+    })
+    .await;
+    let mut order = ca.place().await.unwrap();
+    let error = order.finalize(&PrivateKey::generate(KeyType::EcdsaP256).await).await.unwrap_err();
+    assert!(matches!(error, AcmeError::Refused { .. }), "{error:?}");
+    assert_eq!(error.problem_code(), ProblemCode::CaaForbids);
+}
+
+#[tokio::test]
+async fn an_order_that_broke_inside_the_ca_is_placed_anew() {
+    let ca = ScriptedCa::start(always("/order/1", |base| {
+        let mut order = order(base, "invalid");
+        order["error"] = problem("serverInternal", "Error finalizing order");
+        json_answer(200, &order)
+    }))
+    .await;
+    let mut order = ca.client().await.unwrap().resume(&ca.order_url()).await.unwrap();
+    let error = order.await_certificate(soon()).await.unwrap_err();
+    assert!(matches!(error, AcmeError::NewOrder { .. }), "{error:?}");
+    assert!(error.is_ca_side());
+}
+
+#[tokio::test]
+async fn a_key_that_the_ca_does_not_take_is_told_so() {
+    let ca = ScriptedCa::start(|asked| match asked.path {
+        "/new-order" => Some(json_answer(201, &order(asked.base, "ready"))),
+        "/finalize/1" => Some(json_answer(400, &problem("badPublicKey", "this key was compromised"))),
+        _ => None,
+    })
+    .await;
+    let mut order = ca.place().await.unwrap();
+    let error = order.finalize(&PrivateKey::generate(KeyType::EcdsaP256).await).await.unwrap_err();
+    assert!(matches!(error, AcmeError::NewKey { .. }), "{error:?}");
 }
