@@ -86,7 +86,8 @@ async fn record_issued(
         r#"WITH held AS (
                SELECT domain_id FROM domains WHERE domain_id = $1 AND lease_token = $2 FOR NO KEY UPDATE
            ), members AS (
-               UPDATE domains d SET certificate_id = $3, renew_after = $17, consecutive_failures = 0,
+               UPDATE domains d SET certificate_id = $3, renew_after = $17, expires_at = $10,
+                   consecutive_failures = 0, lost_claims = 0,
                    order_id = NULL, order_after = NULL, validation_failed_at = NULL, check_after = $21,
                    without_replaces = false, without_profile = false,
                    lease_until = NULL, updated_at = $13,

@@ -3,5 +3,6 @@
 mod base;
 mod joint_orders;
 mod leases;
+mod ledger;
 mod row_level_security;
 mod txt_records;
