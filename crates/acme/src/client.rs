@@ -24,7 +24,7 @@ pub struct Client {
     pub(crate) polling: Polling,
 }
 
-/// What to order. Made from the names alone by `From`, and said more of as needed.
+/// What to order.
 #[derive(Clone, Copy, Debug)]
 pub struct PlaceOrder<'a> {
     /// The names of the certificate.
@@ -36,9 +36,10 @@ pub struct PlaceOrder<'a> {
     pub profile: Option<&'a str>,
 }
 
-impl<'a, N: AsRef<[Hostname]> + ?Sized> From<&'a N> for PlaceOrder<'a> {
-    fn from(names: &'a N) -> Self {
-        Self { names: names.as_ref(), replaces: None, profile: None }
+impl<'a> PlaceOrder<'a> {
+    /// An order for names alone.
+    pub fn of(names: &'a [Hostname]) -> Self {
+        Self { names, replaces: None, profile: None }
     }
 }
 
@@ -89,8 +90,8 @@ impl Client {
     /// Places an order, and does nothing further: store [`Order::url`] next. A CA may answer with an order for the same
     /// names that it knows already. A profile that the CA does not offer is [`AcmeError::WithoutProfile`] before
     /// anything is sent.
-    pub async fn place<'a>(&self, order: impl Into<PlaceOrder<'a>>) -> Result<Order, AcmeError> {
-        let PlaceOrder { names, replaces, profile } = order.into();
+    pub async fn place(&self, order: &PlaceOrder<'_>) -> Result<Order, AcmeError> {
+        let PlaceOrder { names, replaces, profile } = *order;
         self.check_profile(profile)?;
         let identifiers: Vec<_> = names.iter().map(|name| Identifier::Dns(name.to_string())).collect();
         let mut new_order = NewOrder::new(&identifiers);

@@ -204,8 +204,10 @@ impl Order {
         match (refusal_of_names(reasons), self.document.error.take()) {
             (Some(refusal), _) => refusal,
             (None, Some(problem)) => match refusal(Stage::Finalize, problem.cleaned()) {
-                // Whatever passes by itself, this order does not come back.
-                AcmeError::Retry { failure, .. } => AcmeError::NewOrder { failure },
+                // Whatever passes by itself or is mended, this order does not come back.
+                AcmeError::Retry { failure, .. } | AcmeError::NeedsOperator { failure } => {
+                    AcmeError::NewOrder { failure }
+                }
                 error => error,
             },
             (None, None) => AcmeError::NewOrder {

@@ -1,12 +1,13 @@
 use certmill_model::Hostname;
 
 use super::*;
+use crate::PlaceOrder;
 
 #[test]
 fn the_steps_of_an_order_can_be_spawned() {
     fn is_send<T: Send>(_: impl FnOnce(Client, Vec<Hostname>, PrivateKey) -> T) {}
     is_send(|client, names, key| async move {
-        let mut order = client.place(&names).await?;
+        let mut order = client.place(&PlaceOrder::of(&names)).await?;
         order = client.resume(order.url()).await?;
         let _ = order.challenges(|_, _| ChallengeKind::Http01).await;
         let _ = order.answer().await;

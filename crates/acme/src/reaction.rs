@@ -84,7 +84,7 @@ fn react_to_order(
     problem: &CaProblem,
 ) -> Option<(Reaction, ProblemCode)> {
     match kind {
-        "rateLimited" if unpause_url(problem).is_some() => Some((Reaction::Paused, ProblemCode::CaAccount)),
+        "rateLimited" if unpause_url(problem).is_some() => Some((Reaction::Paused, ProblemCode::CaPaused)),
         // Of another account, or with none of the names, or never issued: the next answer tells whether it was that.
         "alreadyReplaced" | "unauthorized" | "malformed" if replaces => {
             Some((Reaction::WithoutReplaces, ProblemCode::Internal))

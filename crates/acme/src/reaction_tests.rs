@@ -103,6 +103,7 @@ fn a_paused_name_is_left_alone_until_somebody_follows_the_link() {
     let error = refusal(PLACING, CaProblem { detail, ..problem(429, "rateLimited") });
     assert!(matches!(&error, AcmeError::Paused { unpause_url, .. } if unpause_url == url), "{error:?}");
     assert_eq!(error.operator_url(), Some(url));
+    assert_eq!(error.problem_code(), ProblemCode::CaPaused);
     assert_eq!(error.limit_hit(), None);
     assert!(!error.is_ca_side());
 }

@@ -17,12 +17,15 @@ pub(crate) struct Ca {
     pub(crate) lab: Lab,
     pub(crate) responder: Responder,
     pub(crate) settings: CaSettings,
-    key: AccountKey,
+    pub(crate) key: AccountKey,
 }
 
 impl Ca {
     pub(crate) async fn up(nonce_reject: u8) -> Self {
-        let pebble = PebbleOptions { nonce_reject, ..PebbleOptions::default() };
+        Self::up_with(PebbleOptions { nonce_reject, ..PebbleOptions::default() }).await
+    }
+
+    pub(crate) async fn up_with(pebble: PebbleOptions) -> Self {
         let lab = Lab::up(Options { load_balancers: 1, pebble }).await.unwrap();
         let description = lab.description();
         let load_balancer = &description.load_balancers[0];

@@ -1,6 +1,6 @@
 //! Names that are proved by DNS, or each in its own way.
 
-use certmill_acme::{AcmeError, Challenge, PrivateKey};
+use certmill_acme::{AcmeError, Challenge, PlaceOrder, PrivateKey};
 use certmill_model::{ChallengeKind, Hostname, KeyType, ProblemCode};
 
 use crate::ca::{Ca, soon};
@@ -18,7 +18,7 @@ async fn issue_by_dns(ca: &Ca, names: &[&str]) -> Vec<Challenge> {
     let client = ca.client().await;
     let names = hostnames(names);
     let key = PrivateKey::generate(KeyType::EcdsaP256).await;
-    let mut order = client.place(&names).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     let challenges = order.challenges(dns_01).await.unwrap();
     ca.publish(&challenges).await;
     let chain = ca.finish_published(&mut order, &key).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_name_is_proved_by_http_while_its_wildcard_is_by_dns() {
     let mut names = ca.names(&["both.owners.test"]).await;
     names.extend(hostnames(&["*.both.owners.test"]));
     let key = PrivateKey::generate(KeyType::EcdsaP256).await;
-    let mut order = client.place(&names).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     let by_form = |_: &str, wildcard| if wildcard { ChallengeKind::Dns01 } else { ChallengeKind::Http01 };
     let challenges = order.challenges(by_form).await.unwrap();
     assert_eq!(challenges.iter().filter(|it| matches!(it, Challenge::Dns01(_))).count(), 1);
@@ -72,7 +72,7 @@ async fn two_names_of_one_order_are_proved_each_in_its_own_way() {
     let mut names = ca.names(&["http.owners.test"]).await;
     names.extend(hostnames(&["dns.owners.test"]));
     let key = PrivateKey::generate(KeyType::EcdsaP256).await;
-    let mut order = client.place(&names).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     let challenges = order.challenges(by_name).await.unwrap();
     for challenge in &challenges {
         let (identifier, expected) = match challenge {
@@ -96,7 +96,7 @@ async fn only_the_chosen_challenges_are_answered() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
     let names = ca.names(&["chosen.owners.test"]).await;
-    let mut order = client.place(&names).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     order.challenges(dns_01).await.unwrap();
     let by_http = order.challenges(|_, _| ChallengeKind::Http01).await.unwrap();
     ca.publish(&by_http).await;
@@ -111,7 +111,7 @@ async fn the_name_that_failed_is_told_and_the_other_is_not() {
     let client = ca.client().await;
     let mut names = ca.names(&["good.owners.test"]).await;
     names.extend(hostnames(&["*.bad.owners.test"]));
-    let mut order = client.place(&names).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     let by_form = |_: &str, wildcard| if wildcard { ChallengeKind::Dns01 } else { ChallengeKind::Http01 };
     let challenges = order.challenges(by_form).await.unwrap();
     ca.responder.publish(&challenges);

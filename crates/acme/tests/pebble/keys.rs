@@ -1,6 +1,6 @@
 //! Certificates for keys of every type.
 
-use certmill_acme::PrivateKey;
+use certmill_acme::{PlaceOrder, PrivateKey};
 use certmill_model::KeyType;
 use x509_parser::{public_key::PublicKey, x509::SubjectPublicKeyInfo};
 
@@ -16,7 +16,7 @@ async fn a_certificate_has_the_key_of_the_type_that_was_asked_for() {
         let key = PrivateKey::generate(key_type).await;
         // As it comes back from where it was stored.
         let key = PrivateKey::from_pkcs8(key.pkcs8()).unwrap();
-        let mut order = client.place(&names).await.unwrap();
+        let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
         let chain = ca.finish(&mut order, &key).await.unwrap();
         let issued = ca.verify(&chain, &key, &names).await;
         let (_, leaf) = x509_parser::parse_x509_certificate(&issued.leaf_der).unwrap();

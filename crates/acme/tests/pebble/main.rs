@@ -1,5 +1,6 @@
 //! The whole way of an order at a real CA, as a load balancer's address and a name server answer the challenges.
 
+mod accounts;
 mod ca;
 mod challenges;
 mod keys;

@@ -1,6 +1,6 @@
 //! Orders as they go, and as they do not.
 
-use certmill_acme::{AccountCredentials, AcmeError, Client, PrivateKey};
+use certmill_acme::{AccountCredentials, AcmeError, Client, PlaceOrder, PrivateKey};
 use certmill_lab::{Part, PebbleOptions};
 use certmill_model::{Clock, Hostname, KeyType, OrderStatus, ProblemCode, SystemClock};
 
@@ -13,7 +13,7 @@ async fn an_order_is_issued_step_by_step() {
     let names = ca.names(&["shop.owners.test", "www.shop.owners.test"]).await;
     let key = PrivateKey::generate(KeyType::EcdsaP256).await;
 
-    let mut order = client.place(&names).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     assert_eq!(order.status(), OrderStatus::Pending);
     let challenges = order.challenges(http_01).await.unwrap();
     assert_eq!(challenges.len(), 2);
@@ -35,7 +35,7 @@ async fn an_order_goes_on_from_its_url_after_each_step() {
     let key = PrivateKey::generate(KeyType::EcdsaP256).await;
     for stop_after in 0..5 {
         let names = ca.names(&[&format!("stop{stop_after}.owners.test")]).await;
-        let mut order = client.place(&names).await.unwrap();
+        let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
         let url = order.url().to_owned();
         if stop_after >= 1 {
             ca.publish(&order.challenges(http_01).await.unwrap()).await;
@@ -67,7 +67,7 @@ async fn each_step_may_be_repeated_on_one_order() {
     let client = ca.client().await;
     let names = ca.names(&["twice.owners.test"]).await;
     let key = PrivateKey::generate(KeyType::EcdsaP256).await;
-    let mut order = client.place(&names).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     let first = ca.finish(&mut order, &key).await.unwrap();
     let second = ca.finish(&mut order, &key).await.unwrap();
     assert_eq!(first, second);
@@ -83,7 +83,7 @@ async fn refused_nonces_lose_no_order() {
         for number in 0..30 {
             let names = ca.names(&[&format!("nonce{number}.owners.test")]).await;
             let key = PrivateKey::generate(KeyType::EcdsaP256).await;
-            let mut order = client.place(&names).await.unwrap();
+            let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
             let chain = ca.finish(&mut order, &key).await.unwrap();
             ca.verify(&chain, &key, &names).await;
         }
@@ -96,7 +96,7 @@ async fn a_wrong_answer_to_the_challenge_is_told_with_the_ca_s_words() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
     let names = ca.names(&["parked.owners.test"]).await;
-    let mut order = client.place(&names).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     let challenges = order.challenges(http_01).await.unwrap();
     ca.responder.publish_wrong(&challenges);
     order.answer().await.unwrap();
@@ -126,7 +126,8 @@ async fn a_name_that_leads_nowhere_is_unreachable() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
     ca.lab.set_addresses("closed.owners.test", &["127.0.0.99".parse().unwrap()]).await.unwrap();
-    let mut order = client.place(&[Hostname::parse("closed.owners.test").unwrap()]).await.unwrap();
+    let mut order =
+        client.place(&PlaceOrder::of(&[Hostname::parse("closed.owners.test").unwrap()])).await.unwrap();
     order.challenges(http_01).await.unwrap();
     order.answer().await.unwrap();
     let error = order.await_ready(soon()).await.unwrap_err();
@@ -154,7 +155,7 @@ async fn a_ca_that_forgot_our_account_gets_no_second_one() {
     let client = ca.client().await;
     let names = ca.names(&["forgotten.owners.test"]).await;
     ca.lab.restart(Part::Pebble).await.unwrap();
-    let error = client.place(&names).await.err().unwrap();
+    let error = client.place(&PlaceOrder::of(&names)).await.err().unwrap();
     assert!(matches!(error, AcmeError::NeedsOperator { .. }), "{error:?}");
     assert_eq!(error.problem_code(), ProblemCode::CaAccount);
     assert_eq!(error.problem().unwrap().short_kind(), "accountDoesNotExist");
@@ -166,7 +167,7 @@ async fn an_order_that_the_ca_does_not_know_is_placed_anew() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
     let names = ca.names(&["known.owners.test"]).await;
-    let order = client.place(&names).await.unwrap();
+    let order = client.place(&PlaceOrder::of(&names)).await.unwrap();
     let unknown = format!("{}x", order.url());
     let error = client.resume(&unknown).await.err().unwrap();
     assert!(matches!(error, AcmeError::NewOrder { .. }), "{error:?}");
@@ -178,7 +179,8 @@ async fn a_ca_that_is_away_is_waited_for() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
     ca.lab.stop(Part::Pebble).await.unwrap();
-    let error = client.place(&[Hostname::parse("shop.owners.test").unwrap()]).await.err().unwrap();
+    let error =
+        client.place(&PlaceOrder::of(&[Hostname::parse("shop.owners.test").unwrap()])).await.err().unwrap();
     assert!(matches!(error, AcmeError::Retry { after: None, .. }), "{error:?}");
     assert_eq!(error.problem_code(), ProblemCode::CaUnavailable);
     ca.lab.down().await.unwrap();
@@ -188,7 +190,7 @@ async fn a_ca_that_is_away_is_waited_for() {
 async fn a_name_that_the_ca_rejects_is_not_offered_again() {
     let ca = Ca::up(0).await;
     let client = ca.client().await;
-    let error = client.place(&[Hostname::parse("*.shop.owners.test").unwrap()]).await;
+    let error = client.place(&PlaceOrder::of(&[Hostname::parse("*.shop.owners.test").unwrap()])).await;
     // Pebble takes the wildcard, but has no http-01 challenge for it.
     let error = error.unwrap().challenges(http_01).await.err().unwrap();
     assert!(matches!(error, AcmeError::NameRejected { .. }), "{error:?}");

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use certmill_acme::{
-    AccountCredentials, AccountKey, AcmeError, Client, ExternalAccount, find_account, register, roll_over,
+    AccountCredentials, AccountKey, AcmeError, Client, ExternalAccount, PlaceOrder, find_account, register,
+    roll_over,
 };
 use certmill_model::ProblemCode;
 use serde_json::json;
@@ -129,7 +130,7 @@ async fn an_account_is_opened_from_its_url_and_its_key() {
     let credentials = AccountCredentials::of(&ca.settings, &url, &key);
     let client = Client::open(&ca.settings, &credentials, clock()).await.unwrap();
     assert_eq!(client.account_url(), url);
-    let mut order = client.place(&names()).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names())).await.unwrap();
     assert!(order.await_ready(soon() - std::time::Duration::from_secs(5)).await.is_err());
 }
 

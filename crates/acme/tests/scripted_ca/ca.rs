@@ -16,7 +16,7 @@ use axum::{
     serve::Listener,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use certmill_acme::{AccountKey, AcmeError, CaSettings, Client, Order, TrustedRoots, register};
+use certmill_acme::{AccountKey, AcmeError, CaSettings, Client, Order, PlaceOrder, TrustedRoots, register};
 use certmill_model::{ChallengeKind, Clock, Hostname, ManualClock};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{ServerConfig, crypto::aws_lc_rs};
@@ -91,7 +91,7 @@ impl ScriptedCa {
 
     /// A new order for the one name that this CA knows.
     pub(crate) async fn place(&self) -> Result<Order, AcmeError> {
-        self.client().await?.place(&names()).await
+        self.client().await?.place(&PlaceOrder::of(&names())).await
     }
 
     /// The URL of the one order.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use certmill_acme::{
     Endpoint::{self, Directory, NewAccount, NewNonce, NewOrder, Other},
-    Pace,
+    Pace, PlaceOrder,
 };
 use serde_json::json;
 
@@ -59,7 +59,7 @@ async fn each_request_is_held_until_it_may_go() {
         }
     }));
     let client = ca.client().await.unwrap();
-    let mut order = client.place(&names()).await.unwrap();
+    let mut order = client.place(&PlaceOrder::of(&names())).await.unwrap();
     order.refresh().await.unwrap();
     let seen = seen.lock().unwrap();
     assert_eq!(*seen, [Directory, NewNonce, NewAccount, Directory, NewNonce, NewOrder, Other]);

@@ -9,12 +9,12 @@ const CERTIFICATE: &str = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE";
 
 async fn replace(client: &Client) -> Result<Order, AcmeError> {
     let names = names();
-    client.place(PlaceOrder { replaces: Some(CERTIFICATE), ..PlaceOrder::from(&names) }).await
+    client.place(&PlaceOrder { replaces: Some(CERTIFICATE), ..PlaceOrder::of(&names) }).await
 }
 
 async fn with_profile(client: &Client, profile: &str) -> Result<Order, AcmeError> {
     let names = names();
-    client.place(PlaceOrder { profile: Some(profile), ..PlaceOrder::from(&names) }).await
+    client.place(&PlaceOrder { profile: Some(profile), ..PlaceOrder::of(&names) }).await
 }
 
 fn echo(asked: &Asked<'_>) -> Value {
@@ -83,8 +83,8 @@ async fn what_is_no_name_of_a_certificate_is_left_out() {
     })
     .await;
     let names = names();
-    let order = PlaceOrder { replaces: Some("nonsense"), ..PlaceOrder::from(&names) };
-    ca.client().await.unwrap().place(order).await.unwrap();
+    let order = PlaceOrder { replaces: Some("nonsense"), ..PlaceOrder::of(&names) };
+    ca.client().await.unwrap().place(&order).await.unwrap();
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_certificate_that_was_replaced_before_is_ordered_without_naming_it() {
         let client = ca.client().await.unwrap();
         let error = replace(&client).await.err().unwrap();
         assert!(matches!(error, AcmeError::WithoutReplaces { .. }), "{error:?}");
-        client.place(&names()).await.unwrap();
+        client.place(&PlaceOrder::of(&names())).await.unwrap();
     }
 }
 
