@@ -4,30 +4,47 @@ use std::net::IpAddr;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
-/// A server certificate and the CA behind it, all PEM.
+/// The CA of the lab's own servers: whoever trusts it trusts the ACME server and what stands in front of it.
+pub(crate) struct ServerAuthority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+/// A server's certificate and its key, in PEM.
 pub(crate) struct ServerCertificate {
-    pub(crate) ca: String,
     pub(crate) certificate: String,
     pub(crate) key: String,
 }
 
-/// A certificate for `address` by a CA that signs nothing else: its key is dropped.
-pub(crate) fn issue_for(address: IpAddr) -> Result<ServerCertificate, rcgen::Error> {
-    let mut ca = CertificateParams::default();
-    ca.distinguished_name.push(DnType::CommonName, "certmill lab");
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let ca_key = KeyPair::generate()?;
-    let ca_certificate = ca.self_signed(&ca_key)?;
+impl ServerAuthority {
+    pub(crate) fn new() -> Result<Self, rcgen::Error> {
+        let params = authority("certmill lab");
+        let key = KeyPair::generate()?;
+        let pem = params.self_signed(&key)?.pem();
+        Ok(Self { issuer: Issuer::new(params, key), pem })
+    }
 
-    let key = KeyPair::generate()?;
-    let mut server = CertificateParams::new([address.to_string(), "localhost".to_owned()])?;
-    server.distinguished_name.push(DnType::CommonName, "certmill lab ACME server");
-    server.use_authority_key_identifier_extension = true;
-    let certificate = server.signed_by(&key, &Issuer::new(ca, &ca_key))?;
-    Ok(ServerCertificate {
-        ca: ca_certificate.pem(),
-        certificate: certificate.pem(),
-        key: key.serialize_pem(),
-    })
+    /// Its own certificate, in PEM.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// A certificate for the server at `address`.
+    pub(crate) fn issue_for(&self, address: IpAddr) -> Result<ServerCertificate, rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let mut server = CertificateParams::new([address.to_string(), "localhost".to_owned()])?;
+        server.distinguished_name.push(DnType::CommonName, "certmill lab ACME server");
+        server.use_authority_key_identifier_extension = true;
+        let certificate = server.signed_by(&key, &self.issuer)?;
+        Ok(ServerCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+}
+
+/// What the certificate of a CA says.
+pub(crate) fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
 }

@@ -17,6 +17,13 @@ pub enum LabError {
         package: &'static str,
     },
 
+    /// Fetch it.
+    #[error("the pebble of Debian sid is not at {}: run scripts/fetch-pebble", looked_for.display())]
+    PebbleNotFetched {
+        /// Where it belongs.
+        looked_for: PathBuf,
+    },
+
     /// Build it.
     #[error("the guard {} is not built; run cargo build -p certmill-lab", looked_for.display())]
     GuardMissing {

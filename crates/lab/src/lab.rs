@@ -12,8 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use certmill_postgres::Cluster;
 use tokio::task::spawn_blocking;
 
+use crate::certificates::ServerAuthority;
 use crate::description::Description;
 use crate::error::LabError;
+use crate::fault_ca::FaultCa;
 use crate::guard::Guard;
 use crate::names::{self, Record};
 use crate::network::Network;
@@ -51,6 +53,7 @@ pub struct Lab {
     pebble: Mutex<PebbleOptions>,
     guard: Guard,
     network: Network,
+    authority: ServerAuthority,
 }
 
 impl Lab {
@@ -85,6 +88,12 @@ impl Lab {
         command.arg(&self.description.acme_ca_file);
         command.arg(format!("{}/roots/0", self.description.acme_management_url));
         spawn_blocking(move || run("curl", &mut command)).await.expect("running a program does not panic")
+    }
+
+    /// A CA that does as it is told, in front of the ACME server. What it does by chance follows from `seed`. Any number
+    /// can stand there.
+    pub async fn fault_ca(&self, seed: u64) -> Result<FaultCa, LabError> {
+        FaultCa::start(self.network.fault_ca(), self.network.pebble(), &self.authority, seed).await
     }
 
     /// Makes `addresses` the only ones of `name`, which is in the zone `test`.

@@ -12,6 +12,7 @@
 mod certificates;
 mod description;
 mod error;
+pub mod fault_ca;
 pub mod guard;
 mod lab;
 mod names;
@@ -27,8 +28,9 @@ mod sweep;
 
 pub use crate::description::{AcmeZone, Description, LoadBalancer, TsigKey};
 pub use crate::error::LabError;
+pub use crate::fault_ca::FaultCa;
 pub use crate::lab::{Lab, Options};
 pub use crate::names::Record;
 pub use crate::part::Part;
-pub use crate::parts::pebble::PebbleOptions;
+pub use crate::parts::pebble::{PebbleOptions, PebbleRelease};
 pub use crate::processor_time::processor_time;

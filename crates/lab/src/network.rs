@@ -67,6 +67,11 @@ impl Network {
         self.at(3, 15_000)
     }
 
+    /// Where CAs listen that stand in front of the ACME server, each on a port that was free.
+    pub(crate) fn fault_ca(&self) -> IpAddr {
+        IpAddr::V4(address(self.number, 6))
+    }
+
     pub(crate) fn shop(&self) -> SocketAddr {
         self.at(4, 8080)
     }

@@ -58,6 +58,16 @@ pub(crate) fn find_beside(program: &str) -> Result<PathBuf, PathBuf> {
     found.ok_or_else(|| candidates().last().unwrap_or_else(|| PathBuf::from(program)))
 }
 
+/// The newer pebble, in the target folder that the running program is of.
+pub(crate) fn fetched_pebble() -> Result<PathBuf, LabError> {
+    let own = env::current_exe().unwrap_or_default();
+    let candidates =
+        || own.ancestors().skip(1).take(4).map(|directory| directory.join("parts/pebble/pebble"));
+    candidates().find(|candidate| candidate.is_file()).ok_or_else(|| LabError::PebbleNotFetched {
+        looked_for: candidates().nth(1).unwrap_or_else(|| PathBuf::from("parts/pebble/pebble")),
+    })
+}
+
 fn find(program: &'static str, package: &'static str) -> Result<PathBuf, LabError> {
     let path = env::var_os("PATH").unwrap_or_default();
     SYSTEM

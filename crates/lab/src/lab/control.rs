@@ -46,7 +46,7 @@ impl Lab {
         if self.children().get_mut(&part).is_some_and(|child| matches!(child.try_wait(), Ok(None))) {
             return Ok(());
         }
-        self.wait_for(part, self.launch(part).spawn()?).await
+        self.wait_for(part, self.launch(part)?.spawn()?).await
     }
 
     /// Stops and starts a part.
@@ -88,7 +88,7 @@ impl Lab {
     pub(super) async fn start_children(&self) -> Result<(), LabError> {
         let parts = Part::children(self.description.load_balancers.len() as u8);
         let starting: Result<Vec<(Part, Starting)>, LabError> =
-            parts.into_iter().map(|part| Ok((part, self.launch(part).spawn()?))).collect();
+            parts.into_iter().map(|part| Ok((part, self.launch(part)?.spawn()?))).collect();
         for (part, starting) in starting? {
             self.wait_for(part, starting).await?;
         }
@@ -101,15 +101,15 @@ impl Lab {
         Ok(())
     }
 
-    fn launch(&self, part: Part) -> Launch {
+    fn launch(&self, part: Part) -> Result<Launch, LabError> {
         let (description, programs) = (&self.description, &self.programs);
         let load_balancer =
             |number| description.load_balancer(number).expect("the number of a part was checked");
-        match part {
+        Ok(match part {
             Part::Postgres => unreachable!("the database is started by its own crate"),
             Part::Pebble => {
                 let options = *self.pebble.lock().unwrap_or_else(PoisonError::into_inner);
-                pebble::launch(description, programs, &self.network, options)
+                pebble::launch(description, programs, &self.network, options)?
             }
             Part::Bind => bind::launch(description, programs),
             Part::Secondary => secondary::launch(description, programs),
@@ -119,7 +119,7 @@ impl Lab {
             Part::Sshd(number) => sshd::launch(part, load_balancer(number), description, programs),
             Part::Shop => nginx::launch(part, &description.directory.join("shop"), description, programs),
             Part::Mail => mail::launch(description),
-        }
+        })
     }
 
     fn check(&self, part: Part) -> Result<(), LabError> {

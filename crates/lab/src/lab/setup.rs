@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use super::{DIRECTORY_PREFIX, Lab, Options};
+use crate::certificates::ServerAuthority;
 use crate::description::Description;
 use crate::error::{LabError, doing};
 use crate::guard::Guard;
@@ -23,9 +24,10 @@ impl Lab {
         let guard = Guard::spawn(&directory).inspect_err(|_| drop(fs::remove_dir(&directory)))?;
         let user = run("id", Command::new("id").arg("-un"))?;
         let description = Description::plan(&directory, &network, options.load_balancers, user.trim());
+        let authority = ServerAuthority::new()?;
         let pebble = Mutex::new(options.pebble);
         let (children, cluster) = (Mutex::default(), tokio::sync::Mutex::default());
-        let mut lab = Self { description, programs, children, cluster, pebble, guard, network };
+        let mut lab = Self { description, programs, children, cluster, pebble, guard, network, authority };
         lab.write_configurations()?;
         Ok(lab)
     }
@@ -35,7 +37,7 @@ impl Lab {
         make_directory(&description.directory.join("logs"))?;
         bind::prepare(description, programs)?;
         secondary::prepare(description)?;
-        pebble::prepare(description, &self.network)?;
+        pebble::prepare(description, &self.network, &self.authority)?;
         nginx::prepare_shop(description)?;
         sshd::make_client_key(description, programs)?;
         for load_balancer in &mut description.load_balancers {

@@ -63,7 +63,7 @@ async fn each_part_stops_and_starts_alone() {
 async fn a_restarted_pebble_has_other_options_and_another_root() {
     let lab = Lab::up(one_load_balancer()).await.unwrap();
     let before = lab.issuing_roots_pem().await.unwrap();
-    lab.restart_pebble(PebbleOptions { nonce_reject: 0, authorization_reuse: 0 }).await.unwrap();
+    lab.restart_pebble(PebbleOptions { nonce_reject: 0, ..PebbleOptions::default() }).await.unwrap();
     assert_ne!(lab.issuing_roots_pem().await.unwrap(), before);
     let log = fs::read_to_string(lab.description().log(Part::Pebble)).unwrap();
     assert!(log.contains("reject 5%") && log.contains("reject 0%"), "{log}");

@@ -10,7 +10,7 @@ mod usage;
 use std::time::Duration;
 
 use certmill_lab::service::{Role, Service};
-use certmill_lab::{Lab, Options, PebbleOptions};
+use certmill_lab::{Lab, Options, PebbleOptions, PebbleRelease};
 
 use self::error::BenchError;
 use crate::interruption::Interruption;
@@ -23,7 +23,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How often a pair is begun.
 const ATTEMPTS: usize = 4;
 /// An ACME server that refuses nothing.
-const PEBBLE: PebbleOptions = PebbleOptions { nonce_reject: 0, authorization_reuse: 0 };
+const PEBBLE: PebbleOptions = PebbleOptions {
+    nonce_reject: 0,
+    authorization_reuse: 0,
+    release: PebbleRelease::Installed,
+    lifetime: None,
+    profiles: &[],
+};
 
 /// Measures until it is done or told to stop.
 async fn run(measuring: impl Future<Output = Result<(), BenchError>>) -> Result<(), BenchError> {
