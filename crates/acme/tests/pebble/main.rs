@@ -5,4 +5,5 @@ mod ca;
 mod challenges;
 mod keys;
 mod orders;
+mod renewals;
 mod responder;
