@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// DNS zones that challenges are written to.
     #[command(subcommand)]
     Zone(ZoneCommand),
+    /// Certificate authorities.
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
     /// Domains.
     #[command(subcommand)]
     Domain(DomainCommand),
@@ -93,9 +96,29 @@ pub(crate) enum TenantCommand {
         /// `rsa_3072` or `rsa_4096`.
         #[arg(long, default_value = "ecdsa_p256")]
         key_type: KeyType,
+        /// A CA that is asked for its domains, by its name in the configuration; several times: the preferred one first.
+        /// Without one, the platform's list.
+        #[arg(long = "authority")]
+        authorities: Vec<String>,
     },
     /// List the tenants.
     List,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuthorityCommand {
+    /// List the certificate authorities of the configuration, in order of preference, with our accounts and their limits.
+    List,
+    /// Ask an authority for its directory and for our account.
+    Test {
+        /// Its name.
+        name: String,
+    },
+    /// Give our account at an authority a new key. May be repeated after any failure.
+    RollOver {
+        /// Its name.
+        name: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -307,6 +330,11 @@ pub(crate) enum DomainCommand {
     },
     /// Let the next attempt at the certificate authority begin now, whatever it waits for.
     Retry {
+        /// The name.
+        name: String,
+    },
+    /// Renew a domain's certificate now, whatever is planned.
+    Renew {
         /// The name.
         name: String,
     },

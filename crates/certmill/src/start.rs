@@ -1,8 +1,7 @@
 //! Wiring: from the configuration to running parts.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use certmill_acme::{CaSettings, TrustedRoots};
 use certmill_delivery::Connector;
 use certmill_dns::Resolver;
 use certmill_model::{Chance, NamePolicy, SystemClock, UpstreamAddress};
@@ -11,7 +10,11 @@ use certmill_vault::{MasterKey, Vault};
 use certmill_web::{PublicUrl, WebSettings, WebState};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{config::Config, database::Database, trouble::Trouble};
+use crate::{
+    config::{Config, authorities},
+    database::Database,
+    trouble::Trouble,
+};
 
 /// Connections of the workers: steps hold one only while they record.
 const ENGINE_CONNECTIONS: u32 = 10;
@@ -156,11 +159,9 @@ async fn engine(
         clock: Arc::new(SystemClock),
         chance: Arc::new(Chance::from_system()),
         resolver: resolver(config)?,
-        ca: ca(config)?,
-        caa_identities: config.acme.caa_identities.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        authorities: authorities(config)?,
         http_01_port: config.acme.http_01_port,
         propagation: std::time::Duration::from_secs(config.dns.propagation_seconds.max(1).into()),
-        issuing_roots: roots(&config.acme.issuing_roots_file, "acme.issuing_roots_file")?,
         templates,
         responders: responders(config)?,
         connector: connector(config)?,
@@ -203,32 +204,6 @@ async fn listen(config: &Config) -> Result<TcpListener, Trouble> {
             "Stop what else listens there, or choose another address.",
         )
     })
-}
-
-fn ca(config: &Config) -> Result<CaSettings, Trouble> {
-    let mut ca = CaSettings::new(&config.acme.directory_url).map_err(|error| {
-        Trouble::new(
-            "acme.directory_url makes no sense",
-            &error,
-            "Set it to the https:// address of the CA's directory.",
-        )
-    })?;
-    ca.trust = roots(&config.acme.trust_file, "acme.trust_file")?;
-    ca.contacts.clone_from(&config.acme.contacts);
-    ca.poll_initial_delay = std::time::Duration::from_millis(config.acme.poll_initial_delay_ms);
-    Ok(ca)
-}
-
-fn roots(path: &Path, key: &str) -> Result<Option<TrustedRoots>, Trouble> {
-    if path.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let fix = "Set it to a PEM file with at least one certificate, or leave it out.";
-    let pem = std::fs::read_to_string(path)
-        .map_err(|error| Trouble::new(format!("{key} {} cannot be read", path.display()), &error, fix))?;
-    TrustedRoots::from_pem(&pem)
-        .map(Some)
-        .map_err(|error| Trouble::new(format!("{key} makes no sense"), &error, fix))
 }
 
 /// Who is asked about names.

@@ -4,7 +4,7 @@ use std::{error::Error, process::ExitCode};
 
 /// Something that ends a command.
 pub(crate) struct Trouble {
-    what: String,
+    pub(crate) what: String,
     why: Option<String>,
     fix: String,
     code: u8,

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use certmill_acme::{CaSettings, TrustedRoots};
 use certmill_delivery::Connector;
 use certmill_dns::Resolver;
 use certmill_model::{Chance, Clock, UpstreamAddress};
@@ -15,7 +14,12 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{authority::Authority, reach::Answered, zones::Zones};
+use crate::{
+    authorities::{Authority, AuthoritySettings},
+    reach::Answered,
+    renewals::Planned,
+    zones::Zones,
+};
 
 /// How long what the targets' addresses are is believed.
 const ADDRESSES_LAST: Duration = Duration::from_secs(1);
@@ -32,16 +36,12 @@ pub struct Parts {
     pub chance: Arc<Chance>,
     /// Looks names up.
     pub resolver: Resolver,
-    /// The CA.
-    pub ca: CaSettings,
-    /// What the CA calls itself in CAA records, where it does not say so itself.
-    pub caa_identities: Vec<String>,
+    /// The CAs, the preferred one first; at least one.
+    pub authorities: Vec<AuthoritySettings>,
     /// The port at which the CA asks for http-01 challenges.
     pub http_01_port: u16,
     /// How long the name servers of a zone of ours may take to show what was written there.
     pub propagation: Duration,
-    /// The roots that certificates must lead to; `None` where the CA's are public and its chains are believed.
-    pub issuing_roots: Option<TrustedRoots>,
     /// The nginx templates.
     pub templates: Templates,
     /// Where load balancers reach the responder for challenges.
@@ -55,7 +55,8 @@ pub struct Parts {
 /// The engine of one process.
 pub struct Engine {
     pub(crate) parts: Parts,
-    pub(crate) authority: Authority,
+    pub(crate) authorities: Vec<Arc<Authority>>,
+    pub(crate) planned: Planned,
     /// Woken when a worker has finished something, so that the planner tops the lanes up.
     pub(crate) finished: Notify,
     /// Woken when an order is over that may have left TXT records.
@@ -104,15 +105,19 @@ impl LoadBalancers {
 
 impl Engine {
     /// An engine of `parts`.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
+        let authorities = std::mem::take(&mut parts.authorities);
+        assert!(!authorities.is_empty(), "an engine without a CA has nothing to do");
+        let authority = |settings| Arc::new(Authority::new(settings, &parts));
         Self {
-            parts,
-            authority: Authority::default(),
+            authorities: authorities.into_iter().map(authority).collect(),
+            planned: Planned::default(),
             finished: Notify::new(),
             records_left: Notify::new(),
             zones: Zones::default(),
             answered: Answered::default(),
             addresses: Mutex::new(None),
+            parts,
         }
     }
 

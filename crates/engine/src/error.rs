@@ -19,7 +19,7 @@ pub enum EngineError {
 
 /// Why the CA cannot be worked with now.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AuthorityError {
+pub enum AuthorityError {
     /// The database.
     #[error("the account could not be read or stored")]
     Store(#[from] StoreError),

@@ -4,16 +4,19 @@
 //! domains and targets that are due and pushes a nudge for each; a worker takes a nudge, claims the row, does the next
 //! step and records it. What is due, and why, is in the tables: a nudge that is lost or doubled changes nothing.
 
-mod authority;
+mod authorities;
 pub mod checkpoint;
 mod cleaner;
 mod context;
 mod domain;
 mod error;
 mod heartbeat;
+mod housekeeping;
+mod limits;
 mod nudge;
 mod planner;
 mod reach;
+mod renewals;
 mod target;
 mod zones;
 
@@ -21,9 +24,11 @@ use std::sync::Arc;
 
 use tokio::{sync::watch, task::JoinSet};
 
+pub use authorities::{AuthoritySettings, open_authority, roll_over_account};
 pub use context::{Engine, Parts};
-pub use error::EngineError;
+pub use error::{AuthorityError, EngineError};
 pub use nudge::set_up as set_up_queue;
+pub use planner::Planner;
 pub use target::TargetSettings;
 
 /// Runs the engine until `stop` turns true; steps under way are finished first. Ends early only by a fault: then the
@@ -39,7 +44,10 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     let mut parts = JoinSet::new();
     parts.spawn(planner::run(engine.clone(), stop.clone()));
     parts.spawn(cleaner::run(engine.clone(), stop.clone()));
+    parts.spawn(housekeeping::run(engine.clone(), stop.clone()));
+    parts.spawn(renewals::run(engine.clone(), stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), nudge::Lane::Domains, stop.clone()));
+    parts.spawn(nudge::run_lane(engine.clone(), nudge::Lane::Troubled, stop.clone()));
     parts.spawn(nudge::run_lane(engine, nudge::Lane::Targets, stop.clone()));
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {

@@ -35,6 +35,11 @@ impl<K> Id<K> {
         Self::from_uuid(chance.uuid(now))
     }
 
+    /// The id of nobody.
+    pub fn nil() -> Self {
+        Self::from_uuid(Uuid::nil())
+    }
+
     /// The id whose database form is `uuid`.
     pub fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid, PhantomData)

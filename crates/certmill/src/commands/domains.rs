@@ -35,6 +35,7 @@ pub(super) async fn run(store: &Api, config: &Config, command: DomainCommand) ->
         DomainCommand::Show { name, wait: true } => follow(store, &parse(config, &name)?).await,
         DomainCommand::Show { name, wait: false } => show(store, &parse(config, &name)?).await,
         DomainCommand::Retry { name } => retry(store, &parse(config, &name)?).await,
+        DomainCommand::Renew { name } => renew(store, &parse(config, &name)?).await,
         DomainCommand::Override { name, checks } => {
             override_checks(store, &parse(config, &name)?, checks == ChecksMode::Ignore).await
         }
@@ -143,6 +144,19 @@ async fn retry(store: &Api, name: &Hostname) -> Result<(), Trouble> {
     tx.retry_now(domain.domain_id, SystemClock.now()).await?;
     tx.commit().await?;
     say(format!("{name} is tried again now"));
+    Ok(())
+}
+
+/// Renews a certificate before its time.
+async fn renew(store: &Api, name: &Hostname) -> Result<(), Trouble> {
+    let domain = find(store, name).await?;
+    let mut tx = store.platform().await?;
+    if !tx.renew_now(domain.domain_id, SystemClock.now()).await? {
+        let what = format!("{name} has no certificate to renew yet");
+        return Err(Trouble::needs_action(what, "`certmill domain show` says what it waits for."));
+    }
+    tx.commit().await?;
+    say(format!("{name} is renewed now"));
     Ok(())
 }
 

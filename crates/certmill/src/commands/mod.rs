@@ -1,6 +1,7 @@
 //! The commands of operators.
 
 mod access;
+mod authorities;
 mod domains;
 mod settings;
 mod targets;
@@ -48,6 +49,7 @@ async fn with_database(command: Command, config: &Config, database: &Database) -
         Command::Tenant(command) => tenants::run(&store, config, command).await,
         Command::Target(command) => targets::run(&store, config, command).await,
         Command::Zone(command) => zones::run(&store, database, config, command).await,
+        Command::Authority(command) => authorities::run(database, config, command).await,
         Command::Domain(command) => domains::run(&store, config, command).await,
         Command::All
         | Command::Serve

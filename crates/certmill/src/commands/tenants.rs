@@ -4,12 +4,18 @@ use certmill_model::{Chance, Clock, KeyType, Label, SystemClock, TemplateRef, Te
 use certmill_store::{Api, Tenant};
 
 use super::say;
-use crate::{cli::TenantCommand, config::Config, start, trouble::Trouble};
+use crate::{
+    cli::TenantCommand,
+    config::{Config, authority_names},
+    start,
+    trouble::Trouble,
+};
 
 pub(super) async fn run(store: &Api, config: &Config, command: TenantCommand) -> Result<(), Trouble> {
     match command {
-        TenantCommand::Add { name, upstream, template, key_type } => {
-            add(store, config, &name, &upstream, &template, key_type).await
+        TenantCommand::Add { name, upstream, template, key_type, authorities } => {
+            let wanted = Wanted { name, upstream, template, key_type, authorities };
+            add(store, config, wanted).await
         }
         TenantCommand::List => list(store).await,
     }
@@ -35,31 +41,45 @@ pub(super) fn parse_template(config: &Config, text: &str) -> Result<TemplateRef,
     Ok(template)
 }
 
-async fn add(
-    store: &Api,
-    config: &Config,
-    name: &str,
-    upstream: &str,
-    template: &str,
+struct Wanted {
+    name: String,
+    upstream: String,
+    template: String,
     key_type: KeyType,
-) -> Result<(), Trouble> {
+    authorities: Vec<String>,
+}
+
+async fn add(store: &Api, config: &Config, wanted: Wanted) -> Result<(), Trouble> {
     let now = SystemClock.now();
     let tenant = Tenant {
         tenant_id: TenantId::new(&Chance::from_system(), now),
-        name: Label::parse(name).map_err(|error| {
+        name: Label::parse(&wanted.name).map_err(|error| {
             Trouble::new("the tenant's name cannot be used", &error, "Give it another name.")
         })?,
-        template: parse_template(config, template)?,
-        upstream: UpstreamAddress::parse(upstream).map_err(|error| {
-            Trouble::new(format!("{upstream:?} is no upstream"), &error, "Give it as host:port.")
+        template: parse_template(config, &wanted.template)?,
+        upstream: UpstreamAddress::parse(&wanted.upstream).map_err(|error| {
+            Trouble::new(format!("{:?} is no upstream", wanted.upstream), &error, "Give it as host:port.")
         })?,
-        key_type,
+        key_type: wanted.key_type,
+        authorities: known_authorities(config, wanted.authorities)?,
     };
     let mut tx = store.platform().await?;
     let id = tx.put_tenant(&tenant, now).await?;
     tx.commit().await?;
     say(format!("{id} {}", tenant.name));
     Ok(())
+}
+
+/// CAs that are configured; `None` for the platform's list.
+fn known_authorities(config: &Config, wanted: Vec<String>) -> Result<Option<Vec<String>>, Trouble> {
+    let known = authority_names(config);
+    match wanted.iter().find(|name| !known.contains(name)) {
+        Some(name) => Err(Trouble::plain(
+            format!("there is no certificate authority {name:?}"),
+            format!("The configuration names {}.", known.join(", ")),
+        )),
+        None => Ok((!wanted.is_empty()).then_some(wanted)),
+    }
 }
 
 async fn list(store: &Api) -> Result<(), Trouble> {

@@ -1,5 +1,6 @@
 //! The configuration: defaults, then the file, then the environment. Unknown keys are refused.
 
+mod authorities;
 mod sources;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
 
 use serde::Deserialize;
 
+pub(crate) use authorities::{authorities, authority_names};
 pub(crate) use sources::Setting;
 
 use crate::trouble::Trouble;
@@ -50,6 +52,8 @@ pub(crate) struct Web {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Acme {
+    /// What the CA is called here, by tenants that choose; empty: `default`.
+    pub(crate) name: String,
     /// The CA's directory; Let's Encrypt's staging environment unless set.
     pub(crate) directory_url: String,
     /// Where the CA may write to, as in `mailto:ops@platform.example`.
@@ -60,6 +64,16 @@ pub(crate) struct Acme {
     pub(crate) issuing_roots_file: PathBuf,
     /// What the CA calls itself in CAA records, as in `letsencrypt.org`; empty: what its directory says.
     pub(crate) caa_identities: Vec<String>,
+    /// The profile that orders ask for; empty: the CA's choice.
+    pub(crate) profile: String,
+    /// What the CA takes of us in which time: a built-in profile, or a table; empty: the CA's own, where it is built in.
+    pub(crate) limits: toml::Value,
+    /// The key id of an external account, where the CA wants one.
+    pub(crate) external_account_key_id: String,
+    /// The file with its HMAC key.
+    pub(crate) external_account_key_file: PathBuf,
+    /// CAs that are asked when those before them are away, the preferred one first: blocks with the same keys.
+    pub(crate) authorities: Vec<toml::Value>,
     /// The port at which the CA asks for http-01 challenges: 80, but for a CA of one's own.
     pub(crate) http_01_port: u16,
     /// Orders in flight at a time in this process.
@@ -114,11 +128,17 @@ public_url = "http://127.0.0.1:8402"
 responders = []
 
 [acme]
+name = ""
 directory_url = "https://acme-staging-v02.api.letsencrypt.org/directory"
 contacts = []
 trust_file = ""
 issuing_roots_file = ""
 caa_identities = []
+profile = ""
+limits = ""
+external_account_key_id = ""
+external_account_key_file = ""
+authorities = []
 http_01_port = 80
 orders_in_flight = 64
 poll_initial_delay_ms = 250

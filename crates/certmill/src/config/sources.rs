@@ -25,9 +25,10 @@ pub(crate) struct Setting {
 /// The defaults, overlaid by the file and then by the environment.
 pub(crate) fn merged(defaults: &str, file: Option<&Path>) -> Result<(Table, Vec<Setting>), Trouble> {
     let defaults: Table = defaults.parse().expect("the defaults are TOML");
-    let mut settings = flatten(&defaults, "default");
+    let mut settings = flatten(&defaults, "default", &[]);
     if let Some((path, table)) = read_file(file)? {
-        overlay(&mut settings, flatten(&table, &path.display().to_string()))?;
+        let own = flatten(&table, &path.display().to_string(), &settings);
+        overlay(&mut settings, own)?;
     }
     overlay(&mut settings, environment(std::env::vars()))?;
     Ok((unflatten(&settings), settings))
@@ -64,7 +65,7 @@ fn environment(variables: impl Iterator<Item = (String, String)>) -> Vec<Setting
 fn as_value(text: &str) -> Value {
     let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
     match parsed {
-        Some(value @ (Value::Array(_) | Value::Integer(_) | Value::String(_))) => value,
+        Some(value @ (Value::Array(_) | Value::Integer(_) | Value::String(_) | Value::Table(_))) => value,
         _ => Value::String(text.to_owned()),
     }
 }
@@ -82,21 +83,23 @@ fn overlay(settings: &mut [Setting], over: Vec<Setting>) -> Result<(), Trouble> 
     Ok(())
 }
 
-fn flatten(table: &Table, source: &str) -> Vec<Setting> {
+/// The keys of a table, with those of its sections. A table in the place of a `known` key is that key's value.
+fn flatten(table: &Table, source: &str, known: &[Setting]) -> Vec<Setting> {
     let mut settings = Vec::new();
+    collect(table, "", source, known, &mut settings);
+    settings
+}
+
+fn collect(table: &Table, prefix: &str, source: &str, known: &[Setting], settings: &mut Vec<Setting>) {
     for (name, value) in table {
+        let key = format!("{prefix}{name}");
         match value {
-            Value::Table(section) => settings.extend(
-                flatten(section, source)
-                    .into_iter()
-                    .map(|setting| Setting { key: format!("{name}.{}", setting.key), ..setting }),
-            ),
-            value => {
-                settings.push(Setting { key: name.clone(), value: value.clone(), source: source.to_owned() });
+            Value::Table(section) if !known.iter().any(|setting| setting.key == key) => {
+                collect(section, &format!("{key}."), source, known, settings);
             }
+            value => settings.push(Setting { key, value: value.clone(), source: source.to_owned() }),
         }
     }
-    settings
 }
 
 fn unflatten(settings: &[Setting]) -> Table {
@@ -142,9 +145,16 @@ mod tests {
 
     #[test]
     fn a_key_that_does_not_exist_is_refused() {
-        let mut settings = flatten(&"[web]\nlisten = \"x\"".parse().unwrap(), "default");
+        let mut settings = flatten(&"[web]\nlisten = \"x\"".parse().unwrap(), "default", &[]);
         assert!(overlay(&mut settings, variable("CERTMILL_WEB__LISTEM", "x")).is_err());
         assert!(overlay(&mut settings, variable("CERTMILL_WEB__LISTEN", "y")).is_ok());
         assert_eq!(unflatten(&settings)["web"]["listen"].as_str(), Some("y"));
+    }
+
+    #[test]
+    fn a_table_in_the_place_of_a_key_is_its_value() {
+        let defaults = flatten(&"[acme]\nlimits = \"\"".parse().unwrap(), "default", &[]);
+        let own = flatten(&"[acme.limits]\nbase = \"none\"".parse().unwrap(), "file", &defaults);
+        assert_eq!((own[0].key.as_str(), own.len()), ("acme.limits", 1));
     }
 }

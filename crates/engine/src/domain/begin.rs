@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use certmill_acme::{Client, PrivateKey};
-use certmill_model::{AccountId, ChallengeKind, Checks, DomainId, Health, Hostname, OrderId, ProblemCode};
-use certmill_store::{ClaimedDomain, Counterpart, NewOrder, StoreError};
+use certmill_acme::PrivateKey;
+use certmill_model::{
+    AccountId, ChallengeKind, Checks, DomainId, Exemption, Health, Hostname, OrderId, ProblemCode,
+    asks_to_replace, exemption,
+};
+use certmill_store::{ClaimedDomain, Counterpart, HeldCertificate, NewOrder, StoreError};
 use certmill_vault::Secret;
 use time::OffsetDateTime;
 
@@ -13,57 +16,140 @@ use super::{
     look::{Subject, Verdict, look},
     order::{self, Work},
 };
-use crate::{Engine, EngineError, checkpoint::reached};
+use crate::{
+    Engine, EngineError,
+    authorities::{Authority, Chosen, OpenAuthority},
+    checkpoint::reached,
+    limits,
+};
 
 /// How long until load balancers without a first configuration are looked at again.
 const UNTIL_READY: time::Duration = time::Duration::seconds(3);
+
+/// Over how long renewals spread that no CA was there for, so that they do not all ask at once when one is back.
+const WITHOUT_A_CA: time::Duration = time::Duration::minutes(5);
 
 /// An order this young is waited for, this long at a time.
 const JUST_BEGUN: time::Duration = time::Duration::seconds(30);
 const UNTIL_ISSUED: time::Duration = time::Duration::SECOND;
 
-/// Looks whether the name can be proved; if so, stores a key and an order, and carries the order out.
+/// Looks whether the name can be proved, and to which CA; if so, stores a key and an order, and carries the order out.
 pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result<(), EngineError> {
     if let Some(soon) = after_counterpart(engine, &domain) {
         return Ok(engine.parts.store.rest(&domain.lease, Some(soon)).await?);
     }
-    let Some(((account_id, client), kind, checks)) = provable(engine, &domain).await? else {
+    let Some(provable) = provable(engine, &domain).await? else {
         return Ok(());
     };
     if let Some(later) = domain.order_after.filter(|later| *later > engine.now()) {
-        return check::right_but_early(engine, &domain, &checks, later).await;
+        return check::right_but_early(engine, &domain, &provable.checks, later).await;
     }
+    let Provable { authority, open, kind, checks } = provable;
     let (name, id) = (domain.name.clone(), domain.lease.domain_id);
     let mut members = vec![Member { name, kind, domain: id, checks }];
-    members.extend(counterpart(engine, &domain, client).await?);
-    let Some((key, work)) = store_new(engine, &domain, *account_id, &members).await? else {
+    members.extend(counterpart(engine, &domain, authority).await?);
+    let names: Vec<_> = members.iter().map(|member| member.name.clone()).collect();
+    let wish = Wish::of(&domain, authority, &open, &names, engine.now());
+    let needs = match limits::take(engine, authority, &open, &domain, (&names, wish.exemption)).await? {
+        Ok(needs) => needs,
+        Err(deferral) => return failure::deferred(engine, &domain, authority, &deferral).await,
+    };
+    let Some((key, work)) = store_new(engine, &domain, open.account_id, &members, wish).await? else {
         return Ok(());
     };
+    let work = Work { needs, ..work };
     reached("key_stored");
-    order::carry_out(engine, &domain, client, key, work).await
+    order::carry_out(engine, &domain, authority, &open, key, work).await
+}
+
+/// What an order asks for beside its names.
+pub(super) struct Wish {
+    pub(super) replaces: Option<String>,
+    pub(super) profile: Option<String>,
+    pub(super) exemption: Exemption,
+}
+
+impl Wish {
+    /// A renewal says so only to the CA that issued what it renews (RFC 9773 section 5).
+    fn of(
+        domain: &ClaimedDomain,
+        authority: &Authority,
+        open: &OpenAuthority,
+        names: &[Hostname],
+        now: OffsetDateTime,
+    ) -> Self {
+        let held = domain.held.as_ref();
+        let same_account = held.filter(|held| asks_to_replace(held.account_id, open.account_id));
+        let replaces = same_account
+            .filter(|held| shares_a_name(held, names))
+            .and_then(|held| held.identifier.clone())
+            .filter(|_| open.client.has_renewal_info());
+        let same_names = same_account.filter(|held| same_names(held, names));
+        let exemption = exemption(
+            replaces.is_some(),
+            same_account.and_then(|held| held.window),
+            same_names.map(|held| held.validity.not_before),
+            now,
+        );
+        let profile = authority.settings.profile.clone().filter(|_| !domain.without_profile);
+        Self { replaces, profile, exemption }
+    }
+}
+
+fn shares_a_name(held: &HeldCertificate, names: &[Hostname]) -> bool {
+    names.iter().any(|name| held.names.contains(name))
+}
+
+fn same_names(held: &HeldCertificate, names: &[Hostname]) -> bool {
+    held.names.len() == names.len() && names.iter().all(|name| held.names.contains(name))
+}
+
+/// How a name can be proved, and to whom.
+struct Provable<'a> {
+    authority: &'a Arc<Authority>,
+    open: Arc<OpenAuthority>,
+    kind: ChallengeKind,
+    checks: Checks,
 }
 
 /// How the name can be proved, to whom, and what was seen. `None`: it cannot be now, which is on record.
 async fn provable<'a>(
     engine: &'a Engine,
     domain: &ClaimedDomain,
-) -> Result<Option<(&'a (AccountId, Client), ChallengeKind, Checks)>, EngineError> {
+) -> Result<Option<Provable<'a>>, EngineError> {
     let subject = Subject::of(domain);
+    if let Some(later) = nobody_to_ask(engine, domain) {
+        engine.parts.store.rest(&domain.lease, Some(later)).await?;
+        return Ok(None);
+    }
     let mut seen = look(engine, subject).await?;
     // Without any way to prove it the CA does not matter, not even whether it can be reached.
-    let authority = if seen.is_possible() { Some(engine.authority().await).transpose() } else { Ok(None) };
-    let authority = match authority {
-        Ok(authority) => authority,
-        Err(error) => {
-            failure::authority(engine, domain, error).await?;
-            return Ok(None);
+    let (authority, open) = if seen.is_possible() {
+        match engine.choose_authority(domain, |ca| seen.lets_issue(subject, &ca.identity())) {
+            Chosen::Wait(until) => {
+                failure::nobody_answers(engine, domain, until).await?;
+                return Ok(None);
+            }
+            Chosen::Use(authority) => match engine.open(authority).await {
+                Ok(open) => (authority, Some(open)),
+                Err(error) => {
+                    failure::authority(engine, domain, authority, error).await?;
+                    return Ok(None);
+                }
+            },
+            Chosen::Forbidden(authority) => (authority, None),
         }
+    } else {
+        (engine.preferred_authority(domain), None)
     };
-    let verdict = seen.verdict(engine, subject, authority.map(|(_, client)| client)).await;
+    let verdict = seen.verdict(engine, subject, &authority.identity()).await;
     let is_elsewhere = seen.is_elsewhere;
     let checks = seen.checks(engine);
-    match (verdict, authority) {
-        (Verdict::By(kind), Some(authority)) => return Ok(Some((authority, kind, checks))),
+    match (verdict, open) {
+        (Verdict::By(kind), Some(open)) => match authority.admit(engine.now()) {
+            Ok(()) => return Ok(Some(Provable { authority, open, kind, checks })),
+            Err(later) => engine.parts.store.rest(&domain.lease, Some(later)).await?,
+        },
         (Verdict::Not(finding), _) => {
             check::not_provable(engine, domain, &checks, &finding, is_elsewhere).await?;
         }
@@ -73,6 +159,15 @@ async fn provable<'a>(
         }
     }
     Ok(None)
+}
+
+/// When a renewal is looked at again that no CA is there for: looks would cost, and help nobody.
+fn nobody_to_ask(engine: &Engine, domain: &ClaimedDomain) -> Option<OffsetDateTime> {
+    domain.certificate_id?;
+    match engine.choose_authority(domain, |_| true) {
+        Chosen::Wait(until) => Some(until + WITHOUT_A_CA * engine.fraction()),
+        _ => None,
+    }
 }
 
 /// A name that an order is for.
@@ -95,7 +190,7 @@ fn after_counterpart(engine: &Engine, domain: &ClaimedDomain) -> Option<OffsetDa
 async fn counterpart(
     engine: &Engine,
     domain: &ClaimedDomain,
-    client: &Client,
+    authority: &Authority,
 ) -> Result<Option<Member>, EngineError> {
     let Some(other) = joinable(domain).filter(|other| other.ordering_since.is_none()) else {
         return Ok(None);
@@ -103,7 +198,9 @@ async fn counterpart(
     let delegation = domain.counterpart_delegation.as_ref();
     let subject = Subject { name: &other.name, delegation, overridden: false, closely: false };
     let mut seen = look(engine, subject).await?;
-    let Verdict::By(kind) = seen.verdict(engine, subject, Some(client)).await else { return Ok(None) };
+    let Verdict::By(kind) = seen.verdict(engine, subject, &authority.identity()).await else {
+        return Ok(None);
+    };
     let checks = seen.checks(engine);
     Ok(Some(Member { name: other.name.clone(), kind, domain: other.domain_id, checks }))
 }
@@ -119,6 +216,7 @@ async fn store_new(
     domain: &ClaimedDomain,
     account_id: AccountId,
     members: &[Member],
+    wish: Wish,
 ) -> Result<Option<(PrivateKey, Work)>, EngineError> {
     let parts = &engine.parts;
     if domain.health != Health::Ok {
@@ -138,11 +236,26 @@ async fn store_new(
         names: &names,
         challenges: &challenges,
         joined: members.get(1).map(|member| member.domain),
+        replaces: wish.replaces.as_deref(),
+        profile: wish.profile.as_deref(),
         key: &secret,
         checks: &checks,
     };
     match parts.store.start_order(&domain.lease, &order, &parts.vault, &parts.chance, now).await {
-        Ok(()) => Ok(Some((key, Work { order_id, names, challenges, url: None, since: now }))),
+        Ok(()) => {
+            let Wish { replaces, profile, .. } = wish;
+            let work = Work {
+                order_id,
+                names,
+                challenges,
+                url: None,
+                replaces,
+                profile,
+                since: now,
+                needs: Vec::new(),
+            };
+            Ok(Some((key, work)))
+        }
         // Something else is wanted by now of this domain, or an order for the other has begun: if the lease is still ours,
         // it is looked at again.
         Err(StoreError::LeaseLost) => {

@@ -2,12 +2,18 @@
 
 use certmill_acme::AcmeError;
 use certmill_model::{
-    DomainStatus, Hostname, OrderId, OrderStatus, ProblemCode, after_validation_failure, backoff,
+    DomainStatus, Hostname, OrderId, OrderStatus, ProblemCode, after_validation_failure, backoff, ca_retry,
 };
-use certmill_store::{Blamed, ClaimedDomain, Failure, OrderFailure};
+use certmill_store::{Blamed, ClaimedDomain, Deferral, Failure, OrderFailure, Without};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Engine, EngineError, error::AuthorityError, zones::ZoneTrouble};
+use crate::{
+    Engine, EngineError,
+    authorities::{Authority, OpenAuthority},
+    error::AuthorityError,
+    limits::{self, Ordered},
+    zones::ZoneTrouble,
+};
 
 /// Records a problem that is nobody's failure: it counts for no back-off, and is looked at again after `wait`.
 pub(super) async fn defer(
@@ -26,6 +32,8 @@ pub(super) async fn defer(
         next_attempt_at: Some(engine.now() + wait),
         order_after: None,
         validation_failed: false,
+        deferral: None,
+        without: Without::default(),
         blamed: &[],
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
@@ -75,11 +83,13 @@ pub(super) async fn no_zone(
 pub(super) async fn authority(
     engine: &Engine,
     domain: &ClaimedDomain,
+    authority: &Authority,
     error: AuthorityError,
 ) -> Result<(), EngineError> {
     match error {
         AuthorityError::Store(error) => Err(error.into()),
-        AuthorityError::Ca(error) => ca(engine, domain, None, &error).await,
+        // The breaker knows already.
+        AuthorityError::Ca(error) => record(engine, domain, authority, None, &error).await,
         AuthorityError::Key(error) => {
             let failure =
                 plain(engine, domain, ProblemCode::Internal, "The stored account key cannot be read.");
@@ -92,46 +102,110 @@ pub(super) async fn authority(
     }
 }
 
+/// Records that every CA that could be asked fails on its side. It is nobody's failure here.
+pub(super) async fn nobody_answers(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    until: OffsetDateTime,
+) -> Result<(), EngineError> {
+    let detail = "The certificate authority does not answer, or with errors of its own.";
+    let wait = until - engine.now() + AFTER_A_CA * engine.fraction();
+    defer(engine, domain, ProblemCode::CaUnavailable, detail, wait).await
+}
+
+/// Records that the order waits for its turn at a rate limit of the CA.
+pub(super) async fn deferred(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    authority: &Authority,
+    deferral: &Deferral,
+) -> Result<(), EngineError> {
+    let detail = limits::told(authority, deferral, engine.now());
+    let failure = Failure {
+        consecutive_failures: domain.consecutive_failures,
+        next_attempt_at: Some(deferral.until),
+        order_after: None,
+        deferral: Some(deferral),
+        status: if domain.certificate_id.is_none() { DomainStatus::PendingIssuance } else { domain.status },
+        ..plain(engine, domain, ProblemCode::CaRateLimited, &detail)
+    };
+    Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
+}
+
 /// An order that did not succeed.
 pub(super) struct FailedOrder<'a> {
     pub(super) order_id: OrderId,
-    /// Where it was.
-    pub(super) status: OrderStatus,
-    pub(super) names: &'a [Hostname],
+    pub(super) ordered: Ordered<'a>,
 }
 
 /// Records what the CA said, by what happens next.
 pub(super) async fn ca(
     engine: &Engine,
     domain: &ClaimedDomain,
+    authority: &Authority,
+    open: &OpenAuthority,
+    order: FailedOrder<'_>,
+    error: &AcmeError,
+) -> Result<(), EngineError> {
+    authority.note(engine, error);
+    if matches!(error, AcmeError::NeedsOperator { .. } | AcmeError::WithoutProfile { .. }) {
+        // The account's key may be another by now, the directory may list other profiles.
+        authority.forget_account().await;
+    }
+    limits::learn(engine, authority, open, domain, order.ordered, error).await?;
+    record(engine, domain, authority, Some(order), error).await
+}
+
+async fn record(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    authority: &Authority,
     order: Option<FailedOrder<'_>>,
     error: &AcmeError,
 ) -> Result<(), EngineError> {
-    let status = order.as_ref().map_or(OrderStatus::Queued, |order| order.status);
-    let next = Next::of(engine, domain, error, status);
-    let names = order.as_ref().map(|order| order.names).unwrap_or_default();
+    let status = order.as_ref().map_or(OrderStatus::Queued, |order| order.ordered.status);
+    let next = Next::of(engine, domain, authority, error, status);
+    let names = order.as_ref().map(|order| order.ordered.names).unwrap_or_default();
     let blamed = blamed(error, names);
     // Nobody knows which of the names it was: each is tried by itself, at once.
     let is_verdict = matches!(error, AcmeError::Refused { .. } | AcmeError::NameRejected { .. });
     let parts_ways = is_verdict && names.len() > 1 && blamed.is_empty();
     tracing::info!(domain.name = %domain.name, code = %error.problem_code(), detail = error.detail(), "the order did not succeed");
     let document = error.problem().and_then(|problem| serde_json::to_value(problem).ok());
+    let deferral = error.limit_hit().zip(next.at).map(|(hit, until)| limits::deferral(hit, names, until));
     let failure = Failure {
-        code: error.problem_code(),
-        detail: &error.detail(),
+        code: code(error),
+        detail: &detail(error),
         order: order.map(|order| OrderFailure {
             order_id: order.order_id,
             status: next.order,
             problem: document.unwrap_or_default(),
         }),
         status: if parts_ways { DomainStatus::PendingIssuance } else { next.domain },
-        consecutive_failures: domain.consecutive_failures + u32::from(!parts_ways),
+        consecutive_failures: domain.consecutive_failures + u32::from(next.counts && !parts_ways),
         next_attempt_at: if parts_ways { Some(engine.now()) } else { next.at },
         order_after: if parts_ways { None } else { next.not_before },
         validation_failed: is_verdict,
+        deferral: deferral.as_ref(),
+        without: Without {
+            replaces: matches!(error, AcmeError::WithoutReplaces { .. }),
+            profile: matches!(error, AcmeError::WithoutProfile { .. }),
+        },
         blamed: &blamed,
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
+}
+
+fn code(error: &AcmeError) -> ProblemCode {
+    if matches!(error, AcmeError::Paused { .. }) { ProblemCode::CaPaused } else { error.problem_code() }
+}
+
+/// The CA's words, and the page where an operator has something to do.
+fn detail(error: &AcmeError) -> String {
+    match error.operator_url().filter(|url| !error.detail().contains(url)) {
+        Some(url) => format!("{} An operator finds what to do at {url}", error.detail()),
+        None => error.detail(),
+    }
 }
 
 /// The names of the order that the CA holds responsible, if it said so.
@@ -149,18 +223,19 @@ fn blamed(error: &AcmeError, names: &[Hostname]) -> Vec<Blamed> {
         .collect()
 }
 
-/// Records that an order was placed with another account or CA than today's: it is over, and a new one begins at once.
-pub(super) async fn other_account(
+/// Records that an order is over through no fault of the name, as `detail` says, and that a new one begins at once.
+pub(super) async fn anew(
     engine: &Engine,
     domain: &ClaimedDomain,
     order_id: OrderId,
+    detail: &str,
 ) -> Result<(), EngineError> {
-    let detail = "The order was placed with another account; a new one begins.";
     let failure = Failure {
         order: Some(OrderFailure { order_id, status: OrderStatus::Cancelled, problem: detail.into() }),
+        consecutive_failures: domain.consecutive_failures,
         next_attempt_at: Some(engine.now()),
         order_after: None,
-        ..plain(engine, domain, ProblemCode::CaAccount, detail)
+        ..plain(engine, domain, ProblemCode::CaUnavailable, detail)
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
@@ -194,9 +269,20 @@ fn plain<'a>(engine: &Engine, domain: &ClaimedDomain, code: ProblemCode, detail:
         next_attempt_at: next,
         order_after: next,
         validation_failed: false,
+        deferral: None,
+        without: Without::default(),
         blamed: &[],
     }
 }
+
+/// How long the CA is not asked for a name that it has paused: an operator ends it sooner, by `certmill domain retry`.
+const WHILE_PAUSED: Duration = Duration::days(30);
+
+/// How long to wait where a limit is reached and the CA does not say until when.
+const UNTIL_FREE: Duration = Duration::minutes(10);
+
+/// Over how long those spread that wait for a CA which is away.
+const AFTER_A_CA: Duration = Duration::seconds(10);
 
 /// What follows from an error of the CA.
 struct Next {
@@ -205,24 +291,49 @@ struct Next {
     at: Option<OffsetDateTime>,
     /// The CA is not asked before, whoever wants it.
     not_before: Option<OffsetDateTime>,
+    /// Whether it counts as a failure of this domain.
+    counts: bool,
 }
 
 impl Next {
-    fn of(engine: &Engine, domain: &ClaimedDomain, error: &AcmeError, status: OrderStatus) -> Self {
-        let wait = backoff(domain.consecutive_failures + 1, engine.fraction());
+    fn of(
+        engine: &Engine,
+        domain: &ClaimedDomain,
+        authority: &Authority,
+        error: &AcmeError,
+        status: OrderStatus,
+    ) -> Self {
+        let failures = domain.consecutive_failures + 1;
+        let wait = backoff(failures, engine.fraction());
+        let now = engine.now();
         let pending = DomainStatus::PendingIssuance;
         let after = |order, wait| {
-            let at = Some(engine.now() + wait);
-            Self { order, domain: pending, at, not_before: at }
+            let at = Some(now + wait);
+            Self { order, domain: pending, at, not_before: at, counts: true }
         };
+        let not_counted = |next: Self| Self { counts: false, ..next };
         match error {
+            AcmeError::Retry { after: asked, .. } if error.limit_hit().is_some() => {
+                not_counted(after(status, asked.unwrap_or(UNTIL_FREE).max(Duration::SECOND)))
+            }
+            AcmeError::Retry { after: asked, .. } if error.is_ca_side() => {
+                let wait = asked.unwrap_or_default().max(ca_retry(failures, engine.fraction()));
+                match authority.available(now) {
+                    Ok(()) => after(status, wait),
+                    // It fails for everybody.
+                    Err(until) => not_counted(after(status, until - now + AFTER_A_CA * engine.fraction())),
+                }
+            }
             AcmeError::Retry { after: asked, .. } => {
                 after(status, asked.map_or(wait, |asked| asked.max(Duration::SECOND)))
             }
             AcmeError::StillProcessing { retry_after } => {
                 after(status, retry_after.unwrap_or(Duration::seconds(5)))
             }
-            AcmeError::NewOrder { .. } => after(OrderStatus::Invalid, wait),
+            AcmeError::WithoutReplaces { .. } | AcmeError::WithoutProfile { .. } => {
+                Self { not_before: None, ..not_counted(after(OrderStatus::Cancelled, Duration::ZERO)) }
+            }
+            AcmeError::NewOrder { .. } | AcmeError::NewKey { .. } => after(OrderStatus::Invalid, wait),
             AcmeError::Refused { .. } => {
                 after(OrderStatus::Invalid, after_validation_failure(engine.fraction()))
             }
@@ -232,6 +343,7 @@ impl Next {
                 let at = daily.at.filter(|_| domain.certificate_id.is_some());
                 Self { domain: DomainStatus::Failed, at, ..daily }
             }
+            AcmeError::Paused { .. } => after(OrderStatus::Invalid, WHILE_PAUSED),
             AcmeError::NeedsOperator { .. } => after(status, wait),
         }
     }

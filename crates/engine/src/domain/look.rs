@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use certmill_acme::Client;
 use certmill_dns::{CaaRecords, LookupError};
 use certmill_model::{
     ChallengeKind, Check, CheckKind, CheckResult, Checks, Finding, Hostname, ProblemCode, possible_challenges,
@@ -10,7 +9,7 @@ use certmill_model::{
 use certmill_store::{Delegation, StoreError};
 
 use super::observed;
-use crate::{Engine, context::LoadBalancers};
+use crate::{Engine, authorities::CaIdentity, context::LoadBalancers};
 
 /// What is looked at.
 #[derive(Clone, Copy)]
@@ -82,13 +81,20 @@ impl Look {
         !self.possible.is_empty()
     }
 
-    /// Which challenge is met, as far as CAA records and the way of http-01 allow; `ca` is the CA that would be asked, as
-    /// far as it is known.
+    /// Whether CAA records let a CA issue for the name at all.
+    pub(super) fn lets_issue(&self, subject: Subject<'_>, ca: &CaIdentity) -> bool {
+        let may = |kind: &ChallengeKind| {
+            observed::caa(&self.caa, subject.name, *kind, ca).problem.is_none() || subject.overridden
+        };
+        self.possible.iter().any(may) || may(&ChallengeKind::Dns01)
+    }
+
+    /// Which challenge is met, as far as CAA records and the way of http-01 allow; `ca` is the CA that would be asked.
     pub(super) async fn verdict(
         &mut self,
         engine: &Engine,
         subject: Subject<'_>,
-        ca: Option<&Client>,
+        ca: &CaIdentity,
     ) -> Verdict {
         let mut first = self.not_possible(subject);
         for kind in self.possible.clone() {
@@ -141,10 +147,10 @@ impl Look {
         &mut self,
         engine: &Engine,
         subject: Subject<'_>,
-        ca: Option<&Client>,
+        ca: &CaIdentity,
         kind: ChallengeKind,
     ) -> Option<Finding> {
-        let caa = observed::caa(&self.caa, subject.name, kind, &engine.parts.caa_identities, ca);
+        let caa = observed::caa(&self.caa, subject.name, kind, ca);
         self.put(caa.clone());
         if caa.problem.is_some() || kind != ChallengeKind::Http01 {
             return caa.problem;

@@ -5,14 +5,13 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use certmill_acme::Client;
 use certmill_dns::{
     Addresses, CaaPermission, CaaQuestion, CaaRecords, Delegation, DelegationFault, LookupError,
     NotDelegated, compare,
 };
 use certmill_model::{ChallengeKind, Check, CheckKind, Finding, Hostname, ProblemCode};
 
-use crate::context::LoadBalancers;
+use crate::{authorities::CaIdentity, context::LoadBalancers};
 
 /// The addresses of a name.
 pub(super) struct FoundAddresses {
@@ -94,8 +93,7 @@ pub(super) fn caa(
     seen: &Result<CaaRecords, LookupError>,
     name: &Hostname,
     method: ChallengeKind,
-    configured: &[String],
-    ca: Option<&Client>,
+    ca: &CaIdentity,
 ) -> Check {
     let kind = CheckKind::Caa;
     let records = match seen {
@@ -107,10 +105,12 @@ pub(super) fn caa(
     let owner = records.found_at.as_ref().map(|place| place.owner.clone()).unwrap_or_default();
     let lines = records.records.iter().map(|record| format!("{owner} {record}")).collect();
     let server = Some(records.seen_from.to_string());
-    let identities =
-        if configured.is_empty() { ca.map(Client::identities).unwrap_or_default() } else { configured };
-    let account_url = ca.map(Client::account_url).unwrap_or_default();
-    let question = CaaQuestion { identities, is_wildcard: name.is_wildcard(), method, account_url };
+    let question = CaaQuestion {
+        identities: &ca.identities,
+        is_wildcard: name.is_wildcard(),
+        method,
+        account_url: &ca.account_url,
+    };
     match records.permits(&question) {
         Ok(CaaPermission::UnknownCa) => Check { seen: lines, ..Check::unknown(kind, server, None) },
         Ok(_) => Check::pass(kind, lines, server),

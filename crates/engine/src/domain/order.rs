@@ -3,9 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use certmill_acme::{AcmeError, Challenge, Client, Order, PrivateKey, verify_issued};
+use certmill_acme::{
+    AcmeError, Challenge, Client, Order, PlaceOrder, PrivateKey, certificate_id, verify_issued,
+};
 use certmill_model::{
-    CertificateId, ChallengeKind, Hostname, OrderId, OrderStatus, ProblemCode, look_at_active, renew_after,
+    CertificateId, ChallengeKind, Hostname, Need, OrderId, OrderStatus, ProblemCode, Validity, look_at_active,
 };
 use certmill_store::{ClaimedDomain, Delegation, Issued, PlacedChallenge, PlacedRecord};
 use certmill_vault::Secret;
@@ -13,13 +15,16 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::{check, failure, records};
-use crate::{Engine, EngineError, checkpoint::reached, zones::ZoneTrouble};
+use crate::{
+    Engine, EngineError,
+    authorities::{Authority, Chosen, OpenAuthority},
+    checkpoint::reached,
+    limits::Ordered,
+    zones::ZoneTrouble,
+};
 
 /// How long a worker waits for the CA within one step. What takes longer is parked.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The least time between a certificate and its renewal.
-const SOONEST_RENEWAL: time::Duration = time::Duration::HOUR;
 
 /// How long until name servers are asked again for what they do not show yet.
 const UNTIL_SEEN: time::Duration = time::Duration::seconds(3);
@@ -33,12 +38,25 @@ pub(super) async fn resume(engine: &Arc<Engine>, mut domain: ClaimedDomain) -> R
         return Ok(engine.parts.store.rest(&domain.lease, Some(later)).await?);
     }
     let Some(order) = domain.order.take() else { return Ok(()) };
-    let (account_id, client) = match engine.authority().await {
-        Ok(authority) => authority,
-        Err(error) => return failure::authority(engine, &domain, error).await,
+    let Some(authority) = engine.authority_at(&order.directory_url) else {
+        let detail = "The order was placed with a certificate authority that is not configured any more.";
+        return failure::anew(engine, &domain, order.order_id, detail).await;
     };
-    if order.account_id != *account_id {
-        return failure::other_account(engine, &domain, order.order_id).await;
+    match asked_now(engine, &domain, authority) {
+        Asked::Now => {}
+        Asked::Later(until) => return Ok(engine.parts.store.rest(&domain.lease, Some(until)).await?),
+        Asked::NotAtAll => {
+            let detail = "The certificate authority is away; another one is asked.";
+            return failure::anew(engine, &domain, order.order_id, detail).await;
+        }
+    }
+    let open = match engine.open(authority).await {
+        Ok(open) => open,
+        Err(error) => return failure::authority(engine, &domain, authority, error).await,
+    };
+    if order.account_id != open.account_id {
+        let detail = "The order was placed with another account; a new one begins.";
+        return failure::anew(engine, &domain, order.order_id, detail).await;
     }
     let secret = order.private_key(&engine.parts.vault)?;
     let Ok(key) = PrivateKey::from_pkcs8(secret.expose()) else {
@@ -50,9 +68,28 @@ pub(super) async fn resume(engine: &Arc<Engine>, mut domain: ClaimedDomain) -> R
         names: order.names,
         challenges: order.challenges,
         url: order.url,
+        replaces: order.replaces,
+        profile: order.profile,
         since: order.created_at,
+        needs: Vec::new(),
     };
-    carry_out(engine, &domain, client, key, work).await
+    carry_out(engine, &domain, authority, &open, key, work).await
+}
+
+/// Whether the CA of an order under way is asked to go on with it.
+enum Asked {
+    Now,
+    Later(OffsetDateTime),
+    /// It fails for long: another one takes its place.
+    NotAtAll,
+}
+
+fn asked_now(engine: &Engine, domain: &ClaimedDomain, authority: &Arc<Authority>) -> Asked {
+    let Err(until) = authority.admit(engine.now()) else { return Asked::Now };
+    match engine.choose_authority(domain, |_| true) {
+        Chosen::Use(other) if !Arc::ptr_eq(other, authority) => Asked::NotAtAll,
+        _ => Asked::Later(until),
+    }
 }
 
 /// An order as it is on record.
@@ -61,23 +98,31 @@ pub(super) struct Work {
     pub(super) names: Vec<Hostname>,
     pub(super) challenges: Vec<ChallengeKind>,
     pub(super) url: Option<String>,
+    /// The certificate that it renews, as the CA knows it.
+    pub(super) replaces: Option<String>,
+    /// The profile that is asked for.
+    pub(super) profile: Option<String>,
     /// When it was begun.
     pub(super) since: OffsetDateTime,
+    /// What was taken for it of the CA's limits in this step.
+    pub(super) needs: Vec<Need>,
 }
 
 /// Carries an order out that is on record, from wherever it stands.
 pub(super) async fn carry_out(
     engine: &Arc<Engine>,
     domain: &ClaimedDomain,
-    client: &Client,
+    authority: &Authority,
+    open: &OpenAuthority,
     key: PrivateKey,
     work: Work,
 ) -> Result<(), EngineError> {
     let mut status = if work.url.is_some() { OrderStatus::Pending } else { OrderStatus::Queued };
-    let done = match obtain(engine, domain, client, &key, &work, &mut status).await {
+    let done = match obtain(engine, domain, &open.client, &key, &work, &mut status).await {
         Ok(chain) => {
+            authority.answered(engine.now());
             reached("certificate_downloaded");
-            store_certificate(engine, domain, &key, &work, &chain).await
+            store_certificate(engine, domain, authority, open, &key, &work, &chain).await
         }
         Err(Stopped::Unrecorded(error)) => Err(error),
         Err(Stopped::Busy) => {
@@ -95,8 +140,9 @@ pub(super) async fn carry_out(
             Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + UNTIL_SEEN)).await?)
         }
         Err(Stopped::Ca(error)) => {
-            let order = failure::FailedOrder { order_id: work.order_id, status, names: &work.names };
-            failure::ca(engine, domain, Some(order), &error).await
+            let ordered = Ordered { names: &work.names, needs: &work.needs, status };
+            let order = failure::FailedOrder { order_id: work.order_id, ordered };
+            failure::ca(engine, domain, authority, open, order, &error).await
         }
     };
     if work.challenges.contains(&ChallengeKind::Dns01) {
@@ -134,9 +180,11 @@ async fn obtain(
     work: &Work,
     status: &mut OrderStatus,
 ) -> Result<String, Stopped> {
-    let mut order = match &work.url {
-        Some(url) => client.resume(url).await?,
-        None => client.place(&work.names).await?,
+    let mut order = if let Some(url) = &work.url {
+        client.resume(url).await?
+    } else {
+        let (replaces, profile) = (work.replaces.as_deref(), work.profile.as_deref());
+        client.place(&PlaceOrder { names: &work.names, replaces, profile }).await?
     };
     reached("order_created");
     let records = store_placed(engine, domain, work, &mut order).await?;
@@ -207,19 +255,25 @@ fn delegation_of<'a>(domain: &'a ClaimedDomain, base: &str) -> Option<&'a Delega
 async fn store_certificate(
     engine: &Engine,
     domain: &ClaimedDomain,
+    authority: &Authority,
+    open: &OpenAuthority,
     key: &PrivateKey,
     work: &Work,
     chain: &str,
 ) -> Result<(), EngineError> {
     let parts = &engine.parts;
     let now = engine.now();
-    let issued = match verify_issued(chain, key, &work.names, now, parts.issuing_roots.as_ref()) {
+    let roots = authority.settings.issuing_roots.as_ref();
+    let issued = match verify_issued(chain, key, &work.names, now, roots) {
         Ok(issued) => issued,
         Err(wrong) => {
             return failure::wrong_certificate(engine, domain, work.order_id, &wrong.to_string()).await;
         }
     };
     let secret = Secret::new(key.pkcs8().to_vec());
+    let validity = Validity { not_before: issued.not_before, not_after: issued.not_after };
+    let identifier = certificate_id(&issued.fullchain_pem).filter(|_| open.client.has_renewal_info());
+    let plan = engine.plan_renewal(domain, validity, identifier.is_some()).await?;
     let record = Issued {
         certificate_id: CertificateId::new(&parts.chance, now),
         order_id: work.order_id,
@@ -231,9 +285,8 @@ async fn store_certificate(
         not_after: issued.not_after,
         fullchain: &issued.fullchain_pem,
         key: &secret,
-        // A CA whose certificates are due at once must not be asked in a circle.
-        renew_after: renew_after(issued.not_before, issued.not_after, engine.fraction())
-            .max(now + SOONEST_RENEWAL),
+        plan: &plan,
+        known_as: identifier.as_deref().map(|identifier| (identifier, open.account_id)),
         check_after: now + look_at_active(engine.fraction()),
     };
     let unhealthy = parts.store.issued(domain, &record, &parts.vault, &parts.chance, now).await?;
@@ -246,12 +299,13 @@ async fn store_certificate(
 }
 
 /// Solved by a certificate.
-const CA_PROBLEMS: [ProblemCode; 10] = [
+const CA_PROBLEMS: [ProblemCode; 11] = [
     ProblemCode::HttpUnreachable,
     ProblemCode::HttpWrongResponse,
     ProblemCode::CaaForbids,
     ProblemCode::DnsNotPropagated,
     ProblemCode::CaRateLimited,
+    ProblemCode::CaPaused,
     ProblemCode::CaRejectedName,
     ProblemCode::CaUnavailable,
     ProblemCode::CaAccount,

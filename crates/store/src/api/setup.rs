@@ -80,8 +80,8 @@ impl PlatformTx {
     /// Lets the next attempt at the CA begin now, whatever it waits for.
     pub async fn retry_now(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE domains SET order_after = NULL, validation_failed_at = NULL, consecutive_failures = 0,
-                 next_action_at = $2, nudged_until = NULL
+            "UPDATE domains SET order_after = NULL, validation_failed_at = NULL, consecutive_failures = 0, lost_claims = 0,
+                 without_replaces = false, without_profile = false, next_action_at = $2, nudged_until = NULL
              WHERE domain_id = $1 AND status NOT IN ('pending_deletion', 'deleted')",
             domain.uuid(),
             now,
@@ -90,6 +90,20 @@ impl PlatformTx {
         .await?;
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(())
+    }
+
+    /// Has a certificate renewed now, whatever is planned. `false`: the domain has none yet.
+    pub async fn renew_now(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE domains SET renew_after = $2, next_action_at = $2, nudged_until = NULL
+             WHERE domain_id = $1 AND renew_after IS NOT NULL AND status NOT IN ('pending_deletion', 'deleted')",
+            domain.uuid(),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
+        Ok(done.rows_affected() > 0)
     }
 }
 

@@ -28,6 +28,8 @@ pub struct KnownAccount {
     pub account_id: AccountId,
     /// The CA's directory.
     pub directory_url: String,
+    /// By what the CA knows it; `None` until it is registered.
+    pub url: Option<String>,
 }
 
 impl Engine {
@@ -121,13 +123,14 @@ impl Engine {
 
     /// All accounts there are.
     pub async fn accounts(&self) -> Result<Vec<KnownAccount>, StoreError> {
-        let rows =
-            sqlx::query!("SELECT account_id, directory_url FROM accounts").fetch_all(&self.pool).await?;
-        let known = |account_id, directory_url| KnownAccount { account_id, directory_url };
-        Ok(rows
-            .into_iter()
-            .map(|row| known(AccountId::from_uuid(row.account_id), row.directory_url))
-            .collect())
+        let rows = sqlx::query!("SELECT account_id, directory_url, url FROM accounts");
+        let rows = rows.fetch_all(&self.pool).await?;
+        let known = rows.into_iter().map(|row| KnownAccount {
+            account_id: AccountId::from_uuid(row.account_id),
+            directory_url: row.directory_url,
+            url: row.url,
+        });
+        Ok(known.collect())
     }
 
     /// Opens one stored secret, if there is any: with the wrong key file it is better to say so before any work.

@@ -3,8 +3,8 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use certmill_model::{
-    CertificateId, ChallengeKind, ChallengeToken, Chance, Clock, DomainId, Hostname, KeyType, Label, OrderId,
-    RenewalPlan, SystemClock, TemplateRef, TenantId, UpstreamAddress,
+    AccountId, CertificateId, ChallengeKind, ChallengeToken, Chance, Clock, DomainId, Hostname, KeyType,
+    Label, OrderId, RenewalPlan, SystemClock, TemplateRef, TenantId, UpstreamAddress,
 };
 use certmill_postgres::Cluster;
 use certmill_store::{Api, ClaimedDomain, DomainWish, Engine, Issued, NewOrder, Put, StoreError, Tenant};
@@ -98,6 +98,25 @@ impl Base {
         order_id: OrderId,
         names: &[Hostname],
     ) -> Result<(), StoreError> {
+        let plan = RenewalPlan {
+            renew_at: now() + Duration::days(60),
+            window: None,
+            explanation_url: None,
+            poll_at: None,
+            poll_failures: 0,
+        };
+        self.issued_as(domain, order_id, names, &plan, None).await
+    }
+
+    /// A certificate whose renewal is planned so, by a CA that tells when to renew if an account is given.
+    pub(crate) async fn issued_as(
+        &self,
+        domain: &ClaimedDomain,
+        order_id: OrderId,
+        names: &[Hostname],
+        plan: &RenewalPlan,
+        known_to: Option<AccountId>,
+    ) -> Result<(), StoreError> {
         let issued = Issued {
             certificate_id: CertificateId::new(&self.chance, now()),
             order_id,
@@ -109,14 +128,8 @@ impl Base {
             not_after: now() + Duration::days(90),
             fullchain: "PEM",
             key: &Secret::new(b"a private key".to_vec()),
-            plan: &RenewalPlan {
-                renew_at: now() + Duration::days(60),
-                window: None,
-                explanation_url: None,
-                poll_at: None,
-                poll_failures: 0,
-            },
-            known_as: None,
+            plan,
+            known_as: known_to.map(|account| ("aki.serial", account)),
             check_after: now() + Duration::days(1),
         };
         self.engine.issued(domain, &issued, &self.vault, &self.chance, now()).await.map(drop)

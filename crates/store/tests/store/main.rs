@@ -4,5 +4,6 @@ mod base;
 mod joint_orders;
 mod leases;
 mod ledger;
+mod renewals;
 mod row_level_security;
 mod txt_records;

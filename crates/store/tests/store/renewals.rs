@@ -1,0 +1,107 @@
+//! When certificates are renewed, and what CAs say of it.
+
+use certmill_model::{AccountId, DomainId, Hostname, RenewalPlan, SuggestedWindow};
+use certmill_store::{AnsweredRenewal, DueRenewalInfo};
+use time::{Duration, OffsetDateTime};
+
+use crate::base::{Base, now};
+
+const NAME: &str = "shop.example.com";
+
+/// A domain with a certificate whose CA tells when to renew.
+async fn issued(base: &Base, name: &str) -> DomainId {
+    let id = base.put(name).await;
+    let domain = base.claim(id).await.unwrap();
+    let order = base.start_order(&domain).await.unwrap();
+    let names = [Hostname::parse(name).unwrap()];
+    let account = base.engine.accounts().await.unwrap()[0].account_id;
+    let plan = plan(now() + Duration::days(60), now());
+    base.issued_as(&domain, order, &names, &plan, Some(account)).await.unwrap();
+    id
+}
+
+fn plan(renew_at: OffsetDateTime, poll_at: OffsetDateTime) -> RenewalPlan {
+    RenewalPlan { renew_at, window: None, explanation_url: None, poll_at: Some(poll_at), poll_failures: 0 }
+}
+
+async fn due(base: &Base) -> Vec<DueRenewalInfo> {
+    base.engine.take_due_renewal_infos(10, now() + Duration::SECOND).await.unwrap()
+}
+
+async fn renew_after(base: &Base, name: &str) -> OffsetDateTime {
+    let mut tx = base.api.read_tenant(base.tenant).await.unwrap();
+    let domain = tx.find_domain(&Hostname::parse(name).unwrap()).await.unwrap().unwrap();
+    domain.renew_after.unwrap()
+}
+
+#[tokio::test]
+async fn a_ca_is_asked_by_one_worker_at_a_time_and_its_window_moves_the_renewal() {
+    let base = Base::new().await;
+    issued(&base, NAME).await;
+    let asked = due(&base).await;
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].directory_url, "https://ca.test/dir");
+    assert!(due(&base).await.is_empty(), "somebody asks already");
+
+    let earlier = now() + Duration::days(3);
+    let window = SuggestedWindow::new(earlier, earlier + Duration::DAY).unwrap();
+    let answered = RenewalPlan { window: Some(window), ..plan(earlier, now() + Duration::hours(6)) };
+    let answer = AnsweredRenewal { certificate_id: asked[0].certificate_id, plan: answered };
+    base.engine.renewal_infos_answered(&[answer]).await.unwrap();
+    assert_eq!(renew_after(&base, NAME).await, earlier);
+    assert!(due(&base).await.is_empty());
+    let later = now() + Duration::hours(7);
+    let again = base.engine.take_due_renewal_infos(10, later).await.unwrap();
+    assert_eq!(again[0].plan.window, Some(window));
+    assert_eq!(again[0].plan.renew_at, earlier);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_a_certificate_that_was_replaced() {
+    let base = Base::new().await;
+    let id = issued(&base, NAME).await;
+    let before = due(&base).await;
+    base.sql("WITH due AS (UPDATE domains SET next_action_at = now() RETURNING 1) SELECT count(*) FROM due")
+        .await;
+    let domain = base.claim(id).await.unwrap();
+    let order = base.start_order(&domain).await.unwrap();
+    base.issued(&domain, order).await.unwrap();
+    let planned = renew_after(&base, NAME).await;
+
+    // What the CA said meanwhile is about the one before.
+    let answer = AnsweredRenewal { certificate_id: before[0].certificate_id, plan: plan(now(), now()) };
+    base.engine.renewal_infos_answered(&[answer]).await.unwrap();
+    assert_eq!(renew_after(&base, NAME).await, planned);
+    assert!(due(&base).await.is_empty());
+    assert_eq!(base.sql("SELECT count(*) FROM renewal_info").await, 0, "what is not used is forgotten");
+}
+
+#[tokio::test]
+async fn planned_renewals_are_counted_by_the_hour() {
+    let base = Base::new().await;
+    for name in ["one.example.com", "two.example.com", "three.example.com"] {
+        issued(&base, name).await;
+    }
+    let planned = base.engine.planned_renewals().await.unwrap();
+    assert_eq!(planned.iter().map(|(_, renewals)| renewals).sum::<u32>(), 3);
+}
+
+#[tokio::test]
+async fn of_two_that_change_an_accounts_key_both_use_the_one_that_was_first_on_record() {
+    let base = Base::new().await;
+    issued(&base, NAME).await;
+    let account: AccountId = base.engine.accounts().await.unwrap()[0].account_id;
+    let next = |byte| {
+        base.engine.next_account_key(account, move || certmill_vault::Secret::new(vec![byte]), &base.vault)
+    };
+    let (one, other) = (next(7).await.unwrap(), next(8).await.unwrap());
+    assert_eq!((one.expose(), other.expose()), (&[7][..], &[7][..]));
+    base.engine.account_key_changed(account, &one, &one, &base.vault).await.unwrap();
+    let changed = base
+        .engine
+        .account("https://ca.test/dir", || unreachable!("there is one"), &base.vault, &base.chance, now())
+        .await
+        .unwrap();
+    assert_eq!(changed.key.expose(), &[7]);
+    assert!(changed.next_key.is_none());
+}
