@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use certmill_model::{Clock, Hostname, ProblemCode};
-use instant_acme::{Account, CertificateIdentifier, Identifier, NewOrder};
+use instant_acme::{Account, CertificateIdentifier, Identifier, NewOrder, RevocationRequest};
+use rustls_pki_types::CertificateDer;
 
 use crate::{
     AccountCredentials, AcmeError, CaSettings, DirectoryMeta, Failure, Order,
@@ -113,6 +114,17 @@ impl Client {
         Ok(Order::new(self.clone(), order, &note))
     }
 
+    /// Revokes a certificate of this account (RFC 8555 section 7.6), for no particular reason. One that was revoked
+    /// before is a success.
+    pub async fn revoke(&self, leaf_der: &[u8]) -> Result<(), AcmeError> {
+        let certificate = &CertificateDer::from(leaf_der);
+        let request = RevocationRequest { certificate, reason: None };
+        match attempt!(Stage::Revocation, self.clock, self.account.revoke(&request)) {
+            Err(error) if !is_revoked(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The library gives an order up that the CA has made when it does not like the CA's answer, such as one that does
     /// not repeat `replaces`. But an order that was made counts against limits: it is looked at, and used.
     async fn create(&self, new_order: &NewOrder<'_>) -> Result<instant_acme::Order, instant_acme::Error> {
@@ -138,6 +150,10 @@ impl Client {
     pub(crate) fn directory(&self) -> &Directory {
         self.transport.directory().expect("an account is opened with the directory")
     }
+}
+
+fn is_revoked(error: &AcmeError) -> bool {
+    error.problem().is_some_and(|problem| problem.short_kind() == "alreadyRevoked")
 }
 
 /// A certificate's name in the form that the library takes; `None` for what is no such name.

@@ -8,9 +8,7 @@ use http::StatusCode;
 use time::Duration;
 
 use crate::{
-    AcmeError, CaProblem,
-    reaction::{Stage, reaction_to_failure},
-    retry_after::parse_retry_after,
+    AcmeError, CaProblem, reaction::Stage, refusal::reaction_to_failure, retry_after::parse_retry_after,
 };
 
 /// The library tries a request three times when its nonce is refused; with this many rounds of it even a CA that

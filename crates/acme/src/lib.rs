@@ -4,8 +4,12 @@
 //! [`register`] once, then [`Client::place`] (store [`Order::url`]), [`Order::challenges`] (publish them),
 //! [`Order::answer`], [`Order::await_ready`], [`Order::finalize`], [`Order::await_certificate`], [`verify_issued`].
 //! Every step of an [`Order`] may be repeated from any state; [`Client::resume`] brings an order back from its URL.
+//!
+//! Between orders, [`Client::renewal_info`] tells when a certificate should be renewed (RFC 9773), and [`roll_over()`] gives
+//! the account a new key. [`AcmeError`] says what to do about each refusal.
 
 mod account;
+mod answer;
 mod authorization;
 mod chain;
 mod client;
@@ -23,6 +27,7 @@ mod order;
 mod pace;
 mod problem;
 mod reaction;
+mod refusal;
 mod renewal_info;
 mod retry_after;
 mod roll_over;

@@ -11,7 +11,8 @@ use crate::{
     authorization::{Found, answer_challenges, find_challenges, find_reasons},
     document::OrderDocument,
     exchange::{Note, attempt},
-    reaction::{Stage, refusal, refusal_of_names},
+    reaction::Stage,
+    refusal::{refusal, refusal_of_names},
 };
 
 /// An order at the CA. Each step may be repeated, also after a crash, from whatever state the order is in.

@@ -4,6 +4,7 @@ use http::{Method, Request, header};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 
 use crate::{
+    answer::REPLAY_NONCE,
     directory::Directory,
     exchange::{last_bad_nonce_s_successor, last_was_success},
     jws::{Signer, sign},
@@ -51,7 +52,7 @@ impl Transport {
     async fn fetch_nonce(&self) -> Result<String, Error> {
         let new_nonce = self.fetch_directory().await?.new_nonce.clone();
         let answer = self.send(Method::HEAD, &new_nonce, None).await?;
-        let nonce = answer.parts.headers.get("replay-nonce").and_then(|nonce| nonce.to_str().ok());
+        let nonce = answer.parts.headers.get(REPLAY_NONCE).and_then(|nonce| nonce.to_str().ok());
         nonce.map(str::to_owned).ok_or(Error::Str("the CA gave no nonce"))
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -18,16 +18,15 @@ use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use crate::{
-    CaProblem, CaSettings, Endpoint, InvalidCaSettings, Pace, TrustedRoots,
-    directory::{Directory, is_web_url},
+    CaSettings, Endpoint, InvalidCaSettings, Pace, TrustedRoots,
+    answer::{nonce_answer, note_answer},
+    directory::Directory,
     exchange::{self, Note},
     nonces::Nonces,
 };
 
 /// No answer of a CA is longer; the longest, a chain of certificates, has some 10 kB.
 const LONGEST_BODY: usize = 1 << 20;
-
-const REPLAY_NONCE: &str = "replay-nonce";
 
 type Connection = HyperClient<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>;
 
@@ -203,66 +202,9 @@ fn same_origin(uri: &Uri, directory: &Uri) -> bool {
         && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
 }
 
-fn nonce_answer(nonce: &str) -> BytesResponse {
-    let response = Response::builder().header(REPLAY_NONCE, nonce).body(BodyWrapper::<Bytes>::default());
-    BytesResponse::from(response.expect("a nonce that was a header value is one again"))
-}
-
-/// Keeps what the library would drop, and gives it a problem document where the CA sent something else.
-fn note_answer(parts: http::response::Parts, body: Bytes) -> Result<BytesResponse, TransportError> {
-    if parts.status.is_redirection() {
-        return Err(TransportError::Redirected(parts.status.as_u16()));
-    }
-    let problem = (!parts.status.is_success()).then(|| {
-        let problem = CaProblem::from_body(parts.status.as_u16(), &body);
-        CaProblem { help: help_link(&parts.headers), ..problem }
-    });
-    let header = |name: &str| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
-    let body = match &problem {
-        Some(problem) => serde_json::to_vec(problem).expect("a problem is plain JSON").into(),
-        None => body,
-    };
-    exchange::record(Note {
-        status: Some(parts.status),
-        retry_after: header("retry-after"),
-        nonce: header(REPLAY_NONCE),
-        location: header("location"),
-        problem,
-        body: body.clone(),
-    });
-    Ok(BytesResponse { parts, body: Box::new(body) })
-}
-
-/// The page that explains a problem (RFC 8555 section 6.7, RFC 8288).
-fn help_link(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(header::LINK).into_iter().filter_map(|value| value.to_str().ok());
-    let mut links = values.flat_map(|value| value.split(',')).filter_map(|link| link.split_once('>'));
-    let (target, _) = links.find(|(_, relation)| relation.replace(['"', ' '], "").contains("rel=help"))?;
-    let url = target.trim().strip_prefix('<')?;
-    is_web_url(url).then(|| url.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_page_that_explains_a_problem_is_found() {
-        let find = |value: &'static str| {
-            help_link(&HeaderMap::from_iter([(header::LINK, HeaderValue::from_static(value))]))
-        };
-        let url = Some("https://ca.example/a".to_owned());
-        for link in [
-            "<https://ca.example/a>;rel=\"help\"",
-            "<https://ca.example/dir>;rel=\"index\", <https://ca.example/a>; rel=help",
-        ] {
-            assert_eq!(find(link), url, "{link}");
-        }
-        for other in ["<https://ca.example/dir>;rel=\"index\"", "<x>;rel=help", "help", "<http://a>;rel=help"]
-        {
-            assert_eq!(find(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn only_the_directory_s_own_server_is_gone_to() {

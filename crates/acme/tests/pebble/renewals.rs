@@ -62,6 +62,21 @@ async fn a_certificate_is_replaced_once() {
 }
 
 #[tokio::test]
+async fn a_revoked_certificate_is_to_be_renewed_at_once() {
+    let ca = Ca::up_with(PebbleOptions::with_renewal_info(45)).await;
+    let client = ca.client().await;
+    let names = ca.names(&["revoked.owners.test"]).await;
+    let issued = issue(&ca, &client, &PlaceOrder::of(&names)).await;
+    for _ in 0..2 {
+        client.revoke(&issued.leaf_der).await.unwrap();
+    }
+    let answer = client.renewal_info(&certificate_id(&issued.leaf_der).unwrap()).await;
+    let RenewalAnswer::Window { window, .. } = answer else { panic!("no window: {answer:?}") };
+    assert!(window.is_past(SystemClock.now()), "{window:?}");
+    ca.lab.down().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_profile_decides_how_long_a_certificate_is_valid() {
     let options =
         PebbleOptions { release: PebbleRelease::Fetched, profiles: PROFILES, ..PebbleOptions::default() };

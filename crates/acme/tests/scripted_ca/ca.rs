@@ -137,7 +137,7 @@ impl Ca {
                 StatusCode::OK,
                 json!({
                     "newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/new-order"),
-                    "keyChange": url("/key-change"), "renewalInfo": url("/renewal-info"),
+                    "keyChange": url("/key-change"), "renewalInfo": url("/renewal-info"), "revokeCert": url("/revoke"),
                     "meta": {"profiles": {"classic": "as ever"}},
                 }),
             ),

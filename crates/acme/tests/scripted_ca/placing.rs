@@ -1,4 +1,4 @@
-//! Orders that replace a certificate, or ask for a profile.
+//! Orders that replace a certificate, or ask for a profile, and certificates that are revoked.
 
 use certmill_acme::{AcmeError, Client, LimitHit, Order, PlaceOrder};
 use serde_json::{Value, json};
@@ -160,4 +160,22 @@ async fn the_limit_is_told_by_the_link_in_the_answer_s_header() {
     let error = ca.place().await.err().unwrap();
     assert_eq!(error.limit_hit(), Some(LimitHit::RegisteredDomain));
     assert!(!error.is_ca_side());
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_revoked_before_is_revoked() {
+    for (status, kind) in [(200, ""), (400, "alreadyRevoked"), (400, "badRevocationReason")] {
+        let ca = ScriptedCa::start(move |asked| {
+            let answer = if kind.is_empty() { json!({}) } else { problem(kind, "no") };
+            (asked.path == "/revoke").then(|| json_answer(status, &answer))
+        })
+        .await;
+        match ca.client().await.unwrap().revoke(b"certificate").await {
+            Ok(()) => assert_ne!(kind, "badRevocationReason"),
+            Err(error) => {
+                assert!(matches!(error, AcmeError::NeedsOperator { .. }), "{error:?}");
+                assert_eq!(kind, "badRevocationReason");
+            }
+        }
+    }
 }
