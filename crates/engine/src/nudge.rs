@@ -20,6 +20,9 @@ use crate::{Engine, EngineError, domain, target};
 pub(crate) enum Lane {
     /// A domain's next step.
     Domains,
+    /// The next step of a domain that failed lately, or does not point at us. Its lookups may hang: they do so in a lane of
+    /// their own.
+    Troubled,
     /// A delivery to a target.
     Targets,
 }
@@ -27,11 +30,16 @@ pub(crate) enum Lane {
 /// How many nudges wait for a worker. Those in the hands of a worker do not count: it may be gone.
 pub(crate) struct Waiting {
     pub(crate) domains: i64,
+    pub(crate) troubled: i64,
     pub(crate) targets: i64,
 }
 
 /// Deliveries at a time in one process.
 const DELIVERIES: usize = 8;
+
+/// Of the workers for orders, this part is added for troubled domains, and at least so many.
+const TROUBLED_PART: usize = 4;
+const TROUBLED_LEAST: usize = 4;
 
 /// Nudges fetched at a time. One that waits behind its batch for a free worker may be given to another process, which a
 /// lease makes harmless.
@@ -53,21 +61,23 @@ impl Lane {
     fn queue(self) -> &'static str {
         match self {
             Self::Domains => "domain-step-1",
+            Self::Troubled => "troubled-step-1",
             Self::Targets => "target-delivery-1",
         }
     }
 
-    fn concurrency(self, engine: &Engine) -> usize {
+    pub(crate) fn concurrency(self, orders_in_flight: usize) -> usize {
         match self {
-            Self::Domains => engine.parts.orders_in_flight,
+            Self::Domains => orders_in_flight,
+            Self::Troubled => (orders_in_flight / TROUBLED_PART).max(TROUBLED_LEAST),
             Self::Targets => DELIVERIES,
         }
     }
 
     /// Nudges that may wait at most: enough that no worker waits for the planner, and few, because the queue's fetch
     /// slows with its table.
-    pub(crate) fn window(self, engine: &Engine) -> i64 {
-        2 * self.concurrency(engine) as i64
+    pub(crate) fn window(self, orders_in_flight: usize) -> i64 {
+        2 * self.concurrency(orders_in_flight) as i64
     }
 }
 
@@ -164,15 +174,17 @@ async fn push_all(
 
 /// How many nudges wait in each lane.
 pub(crate) async fn waiting(connection: &mut PgConnection) -> Result<Waiting, EngineError> {
-    let (domains, targets) = sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE job_type = $1), count(*) FILTER (WHERE job_type = $2) FROM apalis.jobs
+    let (domains, troubled, targets) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE job_type = $1), count(*) FILTER (WHERE job_type = $2),
+                count(*) FILTER (WHERE job_type = $3) FROM apalis.jobs
          WHERE status = 'Pending'",
     )
     .bind(Lane::Domains.queue())
+    .bind(Lane::Troubled.queue())
     .bind(Lane::Targets.queue())
     .fetch_one(connection)
     .await?;
-    Ok(Waiting { domains, targets })
+    Ok(Waiting { domains, troubled, targets })
 }
 
 /// Deletes nudges that are done, nudges in the hands of workers that are gone, and those workers: the queue does not.
@@ -230,7 +242,7 @@ async fn run_worker(
     let worker = WorkerBuilder::new(name)
         .backend(backend)
         .data((engine.clone(), lane))
-        .concurrency(lane.concurrency(engine))
+        .concurrency(lane.concurrency(engine.parts.orders_in_flight))
         .build(handle);
     let stopped = async move {
         // An error means that the sender is gone: the process is ending.
@@ -250,7 +262,7 @@ async fn handle(payload: serde_json::Value, data: Data<(Arc<Engine>, Lane)>) -> 
         let id = id.clone();
         async move {
             match (lane, id.parse(), id.parse()) {
-                (Lane::Domains, Ok(id), _) => domain::step(&engine, id).await,
+                (Lane::Domains | Lane::Troubled, Ok(id), _) => domain::step(&engine, id).await,
                 (Lane::Targets, _, Ok(id)) => target::deliver(&engine, id).await,
                 _ => {
                     tracing::error!(payload = id, "a nudge that names no row; dropped");

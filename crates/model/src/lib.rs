@@ -28,7 +28,7 @@ mod work;
 
 pub use address::{InvalidUpstream, UpstreamAddress};
 pub use authority::{CaCandidate, CaChoice, RemainingLife, choose_authority};
-pub use backoff::{backoff, target_retry};
+pub use backoff::{backoff, ca_retry, target_retry};
 pub use breaker::Breaker;
 pub use challenge::{ChallengeKind, possible_challenges};
 pub use chance::Chance;
@@ -59,4 +59,4 @@ pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
 pub use text::{InvalidText, Label};
 pub use token::{ChallengeToken, InvalidChallengeToken};
-pub use work::{DueDomain, is_poison, line_up};
+pub use work::{DueDomain, LOST_CLAIMS, is_poison, line_up};

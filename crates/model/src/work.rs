@@ -24,7 +24,7 @@ pub struct DueDomain {
 const PLACES_PER_NEW_NAME: usize = 4;
 
 /// Claims in a row that came to no record, after which a domain's step is not run any more: it takes its worker with it.
-const LOST_CLAIMS: u32 = 5;
+pub const LOST_CLAIMS: u32 = 5;
 
 /// Chooses up to `room` of `due`, in the order in which they are to be worked on: those with the least life left first, by
 /// the day, with new names in between. Within a day, and within the new names, tenants take turns.

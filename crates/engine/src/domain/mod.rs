@@ -10,8 +10,8 @@ mod records;
 
 use std::sync::Arc;
 
-use certmill_model::{DomainId, NextStep, ProblemCode, next_step};
-use certmill_store::ClaimedDomain;
+use certmill_model::{DomainId, Health, LOST_CLAIMS, NextStep, ProblemCode, is_poison, next_step};
+use certmill_store::{ClaimedDomain, StoreError};
 use time::Duration;
 
 use crate::{Engine, EngineError, heartbeat::while_held};
@@ -22,12 +22,46 @@ const AWAIT_DELIVERY: Duration = Duration::minutes(1);
 /// How long a domain waits for another's order that includes it, in case nobody woke it.
 const AWAIT_ORDER: Duration = Duration::minutes(10);
 
+/// How long a domain is laid aside whose step takes its worker with it.
+const PARKED: Duration = Duration::DAY;
+
 /// Does what is next for a domain, if it is due and nobody else has it.
 pub(crate) async fn step(engine: &Arc<Engine>, id: DomainId) -> Result<(), EngineError> {
+    let domain = match engine.parts.store.claim_domain(id, engine.now()).await {
+        Ok(None) => return Ok(()),
+        Ok(Some(domain)) if is_poison(domain.lost_claims) => return park(engine, id).await,
+        Ok(Some(domain)) => domain,
+        Err(error) => {
+            // A row that this version cannot read, perhaps; the next one may.
+            if matches!(error, StoreError::Inconsistent { .. }) {
+                park(engine, id).await?;
+            }
+            return Err(error.into());
+        }
+    };
+    let was_lost = domain.lost_claims > 0 || is_poison(domain.lost_before);
+    let is_told = was_lost && domain.health != Health::Ok;
+    take(engine, domain).await?;
+    if is_told {
+        let parts = &engine.parts;
+        parts.store.resolve(&[id], &[ProblemCode::Internal], &parts.chance, engine.now()).await?;
+    }
+    Ok(())
+}
+
+/// Lays a domain aside if too many claims of it came to nothing.
+async fn park(engine: &Engine, id: DomainId) -> Result<(), EngineError> {
+    let (parts, now) = (&engine.parts, engine.now());
+    if parts.store.park(id, LOST_CLAIMS, now + PARKED, &parts.chance, now).await? {
+        tracing::error!(%id, "the domain is laid aside: its step takes its worker with it, or its row cannot be read");
+    }
+    Ok(())
+}
+
+async fn take(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result<(), EngineError> {
     let store = &engine.parts.store;
-    let now = engine.now();
-    let Some(domain) = store.claim_domain(id, now).await? else { return Ok(()) };
-    let lease = domain.lease;
+    let (lease, now) = (domain.lease, engine.now());
+    let id = lease.domain_id;
     match next_step(&domain.situation, now) {
         NextStep::Rest(next) => store.rest(&lease, next).await?,
         NextStep::AwaitDelivery(due) => await_delivery(engine, &domain, due).await?,

@@ -26,11 +26,14 @@ impl Engine {
         let row = sqlx::query_as!(
             Claimed,
             r#"WITH claimed AS (
-                   UPDATE domains SET lease_until = now() + $3, lease_token = lease_token + 1, nudged_until = NULL
+                   UPDATE domains SET lease_until = now() + $3, lease_token = lease_token + 1, nudged_until = NULL,
+                       -- A lease that stands was never ended: whoever held it recorded nothing.
+                       lost_claims = CASE WHEN lease_until IS NULL THEN 0 ELSE lost_claims + 1 END
                    WHERE domain_id = $1 AND next_action_at <= $2 AND (lease_until IS NULL OR lease_until < now())
                    RETURNING domain_id, tenant_id, name, status, status_since, health, revision, lease_token,
                              consecutive_failures, certificate_id, renew_after, order_id, order_after, check_after,
-                             validation_failed_at, checks_overridden, key_type, without_replaces, without_profile,
+                             validation_failed_at, checks_overridden, key_type, without_replaces, without_profile, deferred_until,
+                             lost_claims,
                              CASE WHEN starts_with(name, 'www.') THEN substr(name, 5)
                                   WHEN NOT starts_with(name, '*.') THEN 'www.' || name END AS counterpart_name
                )
@@ -41,7 +44,8 @@ impl Engine {
                       held.not_before AS "not_before?", held.not_after AS "not_after?", held.names AS "held_names?",
                       held_order.account_id AS "held_account_id?",
                       CASE WHEN NOT c.without_replaces THEN known.identifier END AS identifier,
-                      known.window_start AS "window_start?", known.window_end AS "window_end?", c.without_profile,
+                      known.window_start AS "window_start?", known.window_end AS "window_end?", c.without_profile, c.deferred_until,
+                      c.lost_claims, (SELECT b.lost_claims FROM domains b WHERE b.domain_id = c.domain_id) AS "lost_before!",
                       z.zone_id AS "zone_id?", z.record_prefix || g.label || '.' || z.name AS record_name,
                       g.label IS NOT NULL AS "is_delegated!", other.domain_id AS "counterpart_id?", other.name AS "counterpart_name?",
                       other.validation_failed_at IS NULL AND NOT other.checks_overridden
@@ -101,6 +105,8 @@ struct Claimed {
     revision: i64,
     lease_token: i64,
     consecutive_failures: i32,
+    lost_claims: i32,
+    lost_before: i32,
     certificate_id: Option<Uuid>,
     renew_after: Option<OffsetDateTime>,
     included_in: Option<Uuid>,
@@ -118,6 +124,7 @@ struct Claimed {
     window_start: Option<OffsetDateTime>,
     window_end: Option<OffsetDateTime>,
     without_profile: bool,
+    deferred_until: Option<OffsetDateTime>,
     zone_id: Option<Uuid>,
     record_name: Option<String>,
     is_delegated: bool,
@@ -191,6 +198,8 @@ impl Claimed {
             status_since: self.status_since,
             health: parsed("domains", &self.health)?,
             consecutive_failures: self.consecutive_failures.unsigned_abs(),
+            lost_claims: self.lost_claims.unsigned_abs(),
+            lost_before: self.lost_before.unsigned_abs(),
             order_after: self.order_after,
             validation_failed_at: self.validation_failed_at,
             checks_overridden: self.checks_overridden,
@@ -202,6 +211,7 @@ impl Claimed {
             held,
             authorities: self.authorities,
             without_profile: self.without_profile,
+            was_deferred: self.deferred_until.is_some(),
             situation: DomainSituation {
                 status,
                 order: role,

@@ -5,10 +5,9 @@ use certmill_model::{
     KeyType, OrderId, OrderStatus, SuggestedWindow, TenantId, Validity, ZoneId,
 };
 use certmill_vault::{Secret, Vault};
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Engine, LEASE, NUDGE, interval, orders::key_place};
+use super::{Engine, LEASE, interval, orders::key_place};
 use crate::StoreError;
 
 /// The right to record for a domain, until it expires or another claims.
@@ -38,6 +37,10 @@ pub struct ClaimedDomain {
     pub health: Health,
     /// Failures in a row.
     pub consecutive_failures: u32,
+    /// Claims in a row before this one whose worker recorded nothing.
+    pub lost_claims: u32,
+    /// The same as it stood at the claim before this one.
+    pub lost_before: u32,
     /// The CA is not asked before this instant.
     pub order_after: Option<OffsetDateTime>,
     /// The CA looked at the name and did not like it; `None` since the last success.
@@ -58,6 +61,8 @@ pub struct ClaimedDomain {
     pub held: Option<HeldCertificate>,
     /// The CAs that its tenant wants to be asked, the preferred one first; `None`: the platform's list.
     pub authorities: Option<Vec<String>>,
+    /// Its order has waited for a limit of the CA before.
+    pub was_deferred: bool,
     /// The CA did not take the profile that it was asked for last.
     pub without_profile: bool,
     /// What the next step is decided from.
@@ -142,33 +147,6 @@ impl OpenOrder {
 }
 
 impl Engine {
-    /// Takes up to `limit` domains that are due at `now`, the longest due first, and that nobody holds or was told of.
-    /// They count as told for a while. Beside each stands its fencing token, which grows only with a claim.
-    pub async fn take_due_domains(
-        &self,
-        connection: &mut PgConnection,
-        limit: i64,
-        now: OffsetDateTime,
-    ) -> Result<Vec<(DomainId, i64)>, StoreError> {
-        let rows = sqlx::query!(
-            "UPDATE domains SET nudged_until = now() + $3
-             WHERE domain_id = ANY (ARRAY (
-                 SELECT domain_id FROM domains
-                 WHERE next_action_at <= $1
-                   AND (lease_until IS NULL OR lease_until < now())
-                   AND (nudged_until IS NULL OR nudged_until < now())
-                 ORDER BY next_action_at LIMIT $2
-                 FOR UPDATE SKIP LOCKED))
-             RETURNING domain_id, lease_token",
-            now,
-            limit,
-            interval(NUDGE),
-        )
-        .fetch_all(connection)
-        .await?;
-        Ok(rows.into_iter().map(|row| (DomainId::from_uuid(row.domain_id), row.lease_token)).collect())
-    }
-
     /// Lets a domain go until `next`; `None` until somebody wants something else of it.
     pub async fn rest(&self, lease: &DomainLease, next: Option<OffsetDateTime>) -> Result<(), StoreError> {
         let done = sqlx::query!(

@@ -43,7 +43,11 @@ impl Base {
     }
 
     pub(crate) async fn put(&self, name: &str) -> DomainId {
-        let mut tx = self.api.tenant(self.tenant).await.unwrap();
+        self.put_for(self.tenant, name).await
+    }
+
+    pub(crate) async fn put_for(&self, tenant: TenantId, name: &str) -> DomainId {
+        let mut tx = self.api.tenant(tenant).await.unwrap();
         let name = Hostname::parse(name).unwrap();
         let wish = DomainWish { name, external_id: None, template: None, key_type: None };
         let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) =

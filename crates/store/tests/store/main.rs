@@ -5,5 +5,7 @@ mod joint_orders;
 mod leases;
 mod ledger;
 mod renewals;
+mod retention;
 mod row_level_security;
 mod txt_records;
+mod work;

@@ -1,0 +1,205 @@
+//! The end of what is no longer needed: finished orders, old events, certificates that ended long ago, full buckets.
+//!
+//! Each call looks at a bounded number of rows, found by an index, so that it never stands in the way of work.
+
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::Engine;
+use crate::StoreError;
+
+/// Rows that are looked at in one transaction.
+const BATCH: i64 = 1_000;
+
+/// How long what has ended is kept: orders and certificates, events, and what was seen of deleted domains.
+const ENDED: Duration = Duration::days(90);
+const EVENTS: Duration = Duration::days(400);
+const DELETED: Duration = Duration::days(7);
+
+/// What is deleted after a while.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Expendable {
+    /// Orders that came to nothing, 90 days after their end.
+    Orders,
+    /// Certificates that were replaced or ran out, with their orders, 90 days after their last instant.
+    Certificates,
+    /// Events, after 400 days.
+    Events,
+    /// What was last seen of domains that are deleted.
+    Checks,
+    /// Limits that nobody has used lately.
+    Buckets,
+}
+
+/// Up to where rows have been looked at.
+#[derive(Clone, Copy, Debug)]
+struct Reached(OffsetDateTime, Uuid);
+
+impl Expendable {
+    /// All of it.
+    pub const ALL: [Self; 5] = [Self::Orders, Self::Certificates, Self::Events, Self::Checks, Self::Buckets];
+}
+
+impl Engine {
+    /// Deletes what is no longer needed of one kind, a batch at a time; `rest` is awaited between two batches. Returns how
+    /// many rows there were.
+    pub async fn delete_expendable(
+        &self,
+        kind: Expendable,
+        now: OffsetDateTime,
+        rest: impl AsyncFn(),
+    ) -> Result<u64, StoreError> {
+        let mut reached = Reached(OffsetDateTime::UNIX_EPOCH, Uuid::nil());
+        let mut deleted = 0;
+        loop {
+            let mut tx = self.pool.begin().await?;
+            let batch = match kind {
+                Expendable::Orders => orders(&mut tx, reached, now - ENDED).await?,
+                Expendable::Certificates => certificates(&mut tx, reached, now - ENDED).await?,
+                Expendable::Events => events(&mut tx, now - EVENTS).await?,
+                Expendable::Checks => checks(&mut tx, reached, now - DELETED).await?,
+                Expendable::Buckets => buckets(&mut tx, now).await?,
+            };
+            tx.commit().await?;
+            deleted += batch.deleted;
+            match batch.reached {
+                Some(further) => reached = further,
+                None => return Ok(deleted),
+            }
+            rest().await;
+        }
+    }
+}
+
+/// What came of a batch.
+struct Batch {
+    deleted: u64,
+    /// Where the next one begins; `None`: there is none.
+    reached: Option<Reached>,
+}
+
+impl Batch {
+    fn new(deleted: u64, seen: usize, last: Option<Reached>) -> Self {
+        Self { deleted, reached: last.filter(|_| seen as i64 == BATCH) }
+    }
+}
+
+async fn orders(
+    connection: &mut PgConnection,
+    Reached(at, id): Reached,
+    before: OffsetDateTime,
+) -> Result<Batch, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT order_id, updated_at FROM orders
+         WHERE status IN ('invalid', 'cancelled') AND (updated_at, order_id) > ($1, $2) AND updated_at < $3
+         ORDER BY updated_at, order_id LIMIT $4",
+        at,
+        id,
+        before,
+        BATCH,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.order_id).collect();
+    let deleted = delete_orders(connection, &ids).await?;
+    Ok(Batch::new(deleted, rows.len(), rows.last().map(|row| Reached(row.updated_at, row.order_id))))
+}
+
+/// Deletes orders, but not those that something still refers to.
+async fn delete_orders(connection: &mut PgConnection, ids: &[Uuid]) -> Result<u64, StoreError> {
+    sqlx::query!("DELETE FROM challenges WHERE order_id = ANY ($1)", ids).execute(&mut *connection).await?;
+    let done = sqlx::query!(
+        "DELETE FROM orders o WHERE o.order_id = ANY ($1)
+           AND NOT EXISTS (SELECT 1 FROM domains d WHERE d.order_id = o.order_id)
+           AND NOT EXISTS (SELECT 1 FROM txt_records t WHERE t.order_id = o.order_id)
+           AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.order_id = o.order_id)",
+        ids,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn certificates(
+    connection: &mut PgConnection,
+    Reached(at, id): Reached,
+    before: OffsetDateTime,
+) -> Result<Batch, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT certificate_id, not_after FROM certificates
+         WHERE status IN ('superseded', 'expired', 'revoked') AND (not_after, certificate_id) > ($1, $2)
+           AND not_after < $3
+         ORDER BY not_after, certificate_id LIMIT $4",
+        at,
+        id,
+        before,
+        BATCH,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.certificate_id).collect();
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM certificates c WHERE c.certificate_id = ANY ($1)
+           AND NOT EXISTS (SELECT 1 FROM domains d WHERE d.certificate_id = c.certificate_id)
+           AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.wanted_certificate_id = c.certificate_id)
+           AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.served_certificate_id = c.certificate_id)
+         RETURNING c.order_id",
+        &ids,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let orders = delete_orders(connection, &ended).await?;
+    let last = rows.last().map(|row| Reached(row.not_after, row.certificate_id));
+    Ok(Batch::new(ended.len() as u64 + orders, rows.len(), last))
+}
+
+/// Their ids begin with the time (RFC 9562 section 5.7), so that they are found by them.
+async fn events(connection: &mut PgConnection, before: OffsetDateTime) -> Result<Batch, StoreError> {
+    let millis = u128::try_from(before.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    let done = sqlx::query!(
+        "DELETE FROM events WHERE event_id = ANY (ARRAY (
+             SELECT event_id FROM events WHERE event_id < $1 ORDER BY event_id LIMIT $2))",
+        Uuid::from_u128(millis << 80),
+        BATCH,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(before, Uuid::nil()))))
+}
+
+/// A worker that looked at a domain while it was deleted has left what it saw.
+async fn checks(
+    connection: &mut PgConnection,
+    Reached(at, _): Reached,
+    since: OffsetDateTime,
+) -> Result<Batch, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT domain_id, status_since FROM domains WHERE status = 'deleted' AND status_since > $1
+         ORDER BY status_since LIMIT $2",
+        at.max(since),
+        BATCH,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.domain_id).collect();
+    let done =
+        sqlx::query!("DELETE FROM checks WHERE domain_id = ANY ($1)", &ids).execute(connection).await?;
+    let last = rows.last().map(|row| Reached(row.status_since, row.domain_id));
+    Ok(Batch::new(done.rows_affected(), rows.len(), last))
+}
+
+async fn buckets(connection: &mut PgConnection, now: OffsetDateTime) -> Result<Batch, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM limit_buckets b USING (
+             SELECT owner, kind, key, share_of FROM limit_buckets
+             WHERE full_at < $1 AND COALESCE(held_until, $1) <= $1 AND COALESCE(tail_at, $1) <= $1
+             ORDER BY full_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS old
+         WHERE b.owner = old.owner AND b.kind = old.kind AND b.key = old.key AND b.share_of = old.share_of",
+        now,
+        BATCH,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(now, Uuid::nil()))))
+}

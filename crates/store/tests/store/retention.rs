@@ -1,0 +1,118 @@
+//! What is deleted after a while, and what stays.
+
+use std::cell::Cell;
+
+use crate::base::{Base, now};
+use certmill_store::Expendable;
+
+impl Base {
+    async fn delete(&self, kind: Expendable) -> u64 {
+        self.engine.delete_expendable(kind, now(), async || {}).await.unwrap()
+    }
+
+    /// A domain with a certificate.
+    async fn with_certificate(&self, name: &str) {
+        let domain = self.put(name).await;
+        let claimed = self.claim(domain).await.unwrap();
+        let order = self.start_order(&claimed).await.unwrap();
+        self.issued(&claimed, order).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn orders_that_came_to_nothing_go_after_90_days() {
+    let base = Base::new().await;
+    for name in ["old.example.com", "new.example.com", "used.example.com"] {
+        let domain = base.put(name).await;
+        let claimed = base.claim(domain).await.unwrap();
+        base.start_order(&claimed).await.unwrap();
+    }
+    base.sql(
+        "WITH let_go AS (UPDATE domains SET order_id = NULL WHERE name <> 'used.example.com'),
+              ended AS (UPDATE orders SET status = 'invalid', updated_at = now() - CASE names[1]
+                  WHEN 'new.example.com' THEN interval '89 days' ELSE interval '91 days' END RETURNING 1)
+         SELECT count(*) FROM ended",
+    )
+    .await;
+    assert_eq!(base.delete(Expendable::Orders).await, 1);
+    assert_eq!(base.sql("SELECT count(*) FROM orders WHERE names[1] = 'old.example.com'").await, 0);
+    assert_eq!(base.sql("SELECT count(*) FROM orders").await, 2, "a young one, and one that is referred to");
+}
+
+#[tokio::test]
+async fn certificates_that_ended_long_ago_go_with_their_orders_but_not_those_in_use() {
+    let base = Base::new().await;
+    base.with_certificate("replaced.example.com").await;
+    base.with_certificate("expired.example.com").await;
+    base.with_certificate("valid.example.com").await;
+    base.sql(
+        "WITH ended AS (
+             UPDATE certificates SET not_after = now() - interval '91 days',
+                 status = CASE names[1] WHEN 'expired.example.com' THEN 'expired' ELSE 'superseded' END
+             WHERE names[1] <> 'valid.example.com' RETURNING certificate_id, names),
+         replaced AS (
+             UPDATE domains d SET certificate_id = NULL FROM ended e
+             WHERE d.certificate_id = e.certificate_id AND e.names[1] = 'replaced.example.com' RETURNING 1)
+         SELECT count(*) FROM replaced",
+    )
+    .await;
+    assert_eq!(base.delete(Expendable::Certificates).await, 2, "the certificate and its order");
+    let left = "SELECT count(*) FROM certificates c JOIN orders USING (order_id)";
+    assert_eq!(base.sql(left).await, 2, "the last one of a name stays, expired or not");
+}
+
+#[tokio::test]
+async fn events_go_after_400_days_in_batches() {
+    let base = Base::new().await;
+    base.put("shop.example.com").await;
+    base.sql(
+        "WITH filled AS (
+             INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
+             SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000'
+                     || lpad(to_hex(n), 12, '0'))::uuid, tenant_id, domain_id, 'domain_changed', '', at
+             FROM generate_series(1, 2600) n, domains,
+                  LATERAL (SELECT now() - CASE WHEN n > 2500 THEN interval '399 days' ELSE interval '401 days' END) t (at)
+             RETURNING 1)
+         SELECT count(*) FROM filled",
+    )
+    .await;
+    let rests = Cell::new(0);
+    let rest = async || rests.set(rests.get() + 1);
+    let deleted = base.engine.delete_expendable(Expendable::Events, now(), rest).await.unwrap();
+    assert_eq!((deleted, rests.get()), (2_500, 2));
+    assert_eq!(base.sql("SELECT count(*) FROM events").await, 101);
+}
+
+#[tokio::test]
+async fn what_was_seen_of_a_deleted_domain_goes() {
+    let base = Base::new().await;
+    base.put("gone.example.com").await;
+    base.put("shop.example.com").await;
+    base.sql(
+        "WITH seen AS (INSERT INTO checks (domain_id, tenant_id, observed, checked_at)
+                       SELECT domain_id, tenant_id, '{}', now() FROM domains),
+              gone AS (UPDATE domains SET status = 'deleted', status_since = now()
+                       WHERE name = 'gone.example.com' RETURNING 1)
+         SELECT count(*) FROM gone",
+    )
+    .await;
+    assert_eq!(base.delete(Expendable::Checks).await, 1);
+    assert_eq!(base.sql("SELECT count(*) FROM checks").await, 1);
+}
+
+#[tokio::test]
+async fn limits_that_nobody_uses_go_and_those_that_hold_stay() {
+    let base = Base::new().await;
+    base.sql(
+        "WITH filled AS (
+             INSERT INTO limit_buckets (owner, kind, key, share_of, full_at, held_until, tail_at)
+             SELECT 'acc', 'orders_per_account', n::text, gen_random_uuid(), now() + full_in, now() + held_for, now() + tail
+             FROM (VALUES (1, interval '-1 minute', NULL::interval, NULL::interval), (2, interval '1 hour', NULL, NULL),
+                          (3, interval '-1 minute', interval '1 hour', NULL),
+                          (4, interval '-1 minute', NULL, interval '1 hour')) v (n, full_in, held_for, tail) RETURNING 1)
+         SELECT count(*) FROM filled",
+    )
+    .await;
+    assert_eq!(base.delete(Expendable::Buckets).await, 1);
+    assert_eq!(base.sql("SELECT count(*) FROM limit_buckets").await, 3);
+}
