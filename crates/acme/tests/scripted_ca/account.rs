@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use aws_lc_rs::hmac;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use certmill_acme::{
     AccountCredentials, AccountKey, AcmeError, Client, ExternalAccount, PlaceOrder, find_account, register,
     roll_over,
@@ -61,6 +63,11 @@ async fn an_account_is_bound_to_the_one_that_the_operator_has() {
             let url = format!("{}/account", asked.base);
             assert_eq!(protected, json!({"alg": "HS256", "kid": "kid-1", "url": url}));
             assert_eq!(payload, asked.protected["jwk"]);
+            let text = |name: &str| binding[name].as_str().unwrap();
+            let input = format!("{}.{}", text("protected"), text("payload"));
+            let mac = URL_SAFE_NO_PAD.decode(text("signature")).unwrap();
+            let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
+            hmac::verify(&key, input.as_bytes(), &mac).unwrap();
             None
         }
         _ => None,
