@@ -3,7 +3,7 @@
 # Set, it would have the compiler check queries against that database, dependencies' included.
 unexport DATABASE_URL
 
-.PHONY: demo test build check bench-issuing bench-dns01
+.PHONY: demo test build check bench-issuing bench-dns01 simulate-year
 
 # Its end-to-end tests end the program at named steps, hence the feature.
 TESTED := --workspace --features certmill/checkpoints
@@ -40,3 +40,8 @@ bench-dns01:
 	scripts/install-parts
 	cargo build --release --package certmill --package certmill-lab --bins
 	target/release/certmill-lab bench-dns01 $(ARGS)
+
+# A million names, 45 days, a year. ARGS="--outage worst+24h" or "--revoke 150:10" or "--import 150:300000"
+simulate-year:
+	cargo build --release --package certmill
+	target/release/certmill simulate --domains 1000000 --days 365 --lifetime 45d --limits orders-per-3h=5000 $(ARGS)

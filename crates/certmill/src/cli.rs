@@ -9,6 +9,8 @@ use certmill_model::KeyType;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
+use crate::commands::SimulateArguments;
+
 /// TLS certificates for white-label platforms.
 #[derive(Parser)]
 #[command(version, about)]
@@ -56,9 +58,13 @@ pub(crate) enum Command {
     /// Domains.
     #[command(subcommand)]
     Domain(DomainCommand),
+    /// Print how many renewals are planned for each day.
+    Forecast,
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Run the decisions on renewals against a model of a CA and a virtual clock: a year in seconds.
+    Simulate(Box<SimulateArguments>),
 }
 
 #[derive(Subcommand)]

@@ -45,6 +45,9 @@ async fn run(arguments: Arguments) -> Result<(), Trouble> {
     if let Command::Init { directory } = &arguments.command {
         return commands::init(directory);
     }
+    if let Command::Simulate(arguments) = &arguments.command {
+        return commands::simulate(arguments);
+    }
     let config = Config::load(arguments.config.as_deref())?;
     if matches!(arguments.command, Command::Config(_)) {
         commands::show_config(&config);

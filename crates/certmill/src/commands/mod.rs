@@ -3,7 +3,9 @@
 mod access;
 mod authorities;
 mod domains;
+mod forecast;
 mod settings;
+mod simulate;
 mod targets;
 mod tenants;
 mod zones;
@@ -11,6 +13,7 @@ mod zones;
 use certmill_store::Api;
 
 pub(crate) use settings::{init, show_config};
+pub(crate) use simulate::{SimulateArguments, run as simulate};
 
 use crate::{
     cli::{Command, TokenCommand},
@@ -50,12 +53,14 @@ async fn with_database(command: Command, config: &Config, database: &Database) -
         Command::Target(command) => targets::run(&store, config, command).await,
         Command::Zone(command) => zones::run(&store, database, config, command).await,
         Command::Authority(command) => authorities::run(database, config, command).await,
+        Command::Forecast => forecast::run(database).await,
         Command::Domain(command) => domains::run(&store, config, command).await,
         Command::All
         | Command::Serve
         | Command::Work
         | Command::Migrate
         | Command::Init { .. }
+        | Command::Simulate(_)
         | Command::Config(_) => Ok(()),
     }
 }

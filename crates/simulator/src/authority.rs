@@ -1,0 +1,267 @@
+//! The model of a CA, strict, and written from what Let's Encrypt publishes and from its source, not from our ledger.
+
+use std::collections::HashMap;
+
+use certmill_model::{RenewalAnswer, SuggestedWindow};
+use time::{Duration, OffsetDateTime};
+
+use crate::{
+    domain::{registered_domain, validity},
+    instant::{DAY, HOUR, NEVER, Second, instant},
+};
+
+/// For how long names that had a certificate are exempt from the limits of orders and of registered domains.
+const REMEMBERED: Second = 120 * DAY;
+
+/// Requests of an order beside newNonce and newOrder: authorization, challenge, polls, finalize, certificate.
+const OTHER_REQUESTS: f64 = 8.0;
+
+pub(crate) struct Authority {
+    limits: Published,
+    lifetime: Duration,
+    outages: Vec<(Second, Second)>,
+    account: TokenBucket,
+    nonces: TokenBucket,
+    others: TokenBucket,
+    registered_domains: HashMap<u32, TokenBucket>,
+    name_sets: HashMap<u32, TokenBucket>,
+    /// Of each name's last certificate.
+    issued_at: Vec<Second>,
+    revoked: Vec<bool>,
+}
+
+/// Why there is no certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Refusal {
+    /// 503.
+    Unavailable,
+    /// 429: a limit that is published, and so could have been foreseen.
+    RateLimited { limit: Limit, retry_after: Duration },
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Limit {
+    Orders,
+    RegisteredDomain,
+    NameSet,
+}
+
+/// What a CA publishes of its limits; `None`: there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Published {
+    pub(crate) orders_per_account: Option<Allowance>,
+    pub(crate) certificates_per_registered_domain: Option<Allowance>,
+    pub(crate) certificates_per_name_set: Option<Allowance>,
+    pub(crate) nonces: Option<Allowance>,
+    pub(crate) others: Option<Allowance>,
+}
+
+/// So many at once, and so many a second after that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    pub(crate) burst: f64,
+    pub(crate) per_second: f64,
+}
+
+/// What is left of an allowance; it comes back steadily.
+#[derive(Clone, Copy)]
+struct TokenBucket {
+    tokens: f64,
+    at: f64,
+}
+
+impl Authority {
+    /// After how long it wants to be asked again about a renewal, in seconds.
+    pub(crate) const ASKED_AGAIN: Second = 6 * HOUR;
+
+    pub(crate) fn new(limits: Published, lifetime: Duration, outages: Vec<(Second, Second)>) -> Self {
+        Self {
+            limits,
+            lifetime,
+            outages,
+            account: TokenBucket::FULL,
+            nonces: TokenBucket::FULL,
+            others: TokenBucket::FULL,
+            registered_domains: HashMap::new(),
+            name_sets: HashMap::new(),
+            issued_at: Vec::new(),
+            revoked: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_out(&self, now: OffsetDateTime) -> bool {
+        self.outages.iter().any(|(start, end)| (instant(*start)..instant(*end)).contains(&now))
+    }
+
+    /// Issues a certificate at `now`, to be called in the order of time. `replaces` says when the certificate that it
+    /// replaces was issued; the answer, when the new one was.
+    pub(crate) fn order(
+        &mut self,
+        domain: u32,
+        replaces: Option<Second>,
+        now: OffsetDateTime,
+    ) -> Result<Second, Refusal> {
+        let seconds = (now - instant(0)).as_seconds_f64();
+        if self.is_out(now) || !self.answers(seconds) {
+            return Err(Refusal::Unavailable);
+        }
+        let place = domain as usize;
+        if self.issued_at.len() <= place {
+            self.issued_at.resize(place + 1, NEVER);
+            self.revoked.resize(place + 1, false);
+        }
+        let in_window = replaces.is_some_and(|replaced| self.exempts(domain, replaced, now));
+        if !in_window {
+            self.count(domain, seconds)?;
+        }
+        self.issued_at[place] = seconds as Second;
+        self.revoked[place] = false;
+        Ok(self.issued_at[place])
+    }
+
+    /// What it says about the renewal of the certificate that `domain` has.
+    pub(crate) fn renewal_info(&self, domain: u32, now: OffsetDateTime) -> RenewalAnswer {
+        if self.is_out(now) {
+            return RenewalAnswer::Busy { retry_after: None };
+        }
+        let retry_after = Some(Duration::seconds(i64::from(Self::ASKED_AGAIN)));
+        RenewalAnswer::Window { window: self.window(domain, now), explanation_url: None, retry_after }
+    }
+
+    /// What it suggests for a certificate that is in order: 2 % of the validity around the instant with a third of it left,
+    /// half under 10 days.
+    pub(crate) fn suggested(issued_at: Second, lifetime: Duration) -> SuggestedWindow {
+        let life = lifetime.whole_seconds();
+        let left = if lifetime < Duration::days(10) { life / 2 } else { life / 3 };
+        let first = validity(instant(issued_at), lifetime).not_before;
+        let at = |seconds| first + Duration::seconds(seconds);
+        let ideal = life - left;
+        SuggestedWindow::new(at(ideal - life / 100), at(ideal + life / 100))
+            .expect("a part of a life is a window")
+    }
+
+    /// Revokes what `domain` has.
+    pub(crate) fn revoke(&mut self, domain: u32) {
+        self.revoked[domain as usize] = true;
+    }
+
+    /// Whether what `domain` has is revoked.
+    pub(crate) fn is_revoked(&self, domain: u32) -> bool {
+        self.revoked.get(domain as usize).copied().unwrap_or(false)
+    }
+
+    /// Forgets what has filled up again.
+    pub(crate) fn tidy(&mut self, now: Second) {
+        let now = f64::from(now);
+        let keep = |allowance: Option<Allowance>| {
+            move |_: &u32, bucket: &mut TokenBucket| {
+                allowance.is_some_and(|allowed| bucket.refilled(allowed, now).tokens < allowed.burst)
+            }
+        };
+        self.registered_domains.retain(keep(self.limits.certificates_per_registered_domain));
+        self.name_sets.retain(keep(self.limits.certificates_per_name_set));
+    }
+
+    /// Renewals with a valid `replaces` are exempt from everything, but only within the window.
+    fn exempts(&self, domain: u32, replaced: Second, now: OffsetDateTime) -> bool {
+        let window = self.window(domain, now);
+        self.issued_at[domain as usize] == replaced && window.start() <= now && now < window.end()
+    }
+
+    fn window(&self, domain: u32, now: OffsetDateTime) -> SuggestedWindow {
+        let place = domain as usize;
+        if self.revoked[place] {
+            return SuggestedWindow::new(now - Duration::HOUR, now - Duration::minutes(30))
+                .expect("a half hour is a window");
+        }
+        Self::suggested(self.issued_at[place], self.lifetime)
+    }
+
+    /// The load balancer's limits of requests, of which those bind that an order makes most of.
+    fn answers(&mut self, now: f64) -> bool {
+        let nonce = self.limits.nonces.is_none_or(|allowed| self.nonces.take(allowed, 1.0, now).is_ok());
+        nonce
+            && self.limits.others.is_none_or(|allowed| self.others.take(allowed, OTHER_REQUESTS, now).is_ok())
+    }
+
+    /// Counts an order that no window exempts: nothing is spent unless everything has room.
+    fn count(&mut self, domain: u32, now: f64) -> Result<(), Refusal> {
+        let limits = &self.limits;
+        let known = self.issued_at[domain as usize];
+        let same_names = known != NEVER && now - f64::from(known) < f64::from(REMEMBERED);
+        let mut account = self.account;
+        let bucket = |buckets: &HashMap<u32, TokenBucket>, key| {
+            buckets.get(&key).copied().unwrap_or(TokenBucket::FULL)
+        };
+        let mut registered = bucket(&self.registered_domains, registered_domain(domain));
+        let mut name_set = bucket(&self.name_sets, domain);
+        if !same_names {
+            account.spend(limits.orders_per_account, Limit::Orders, now)?;
+            let allowed = limits.certificates_per_registered_domain;
+            registered.spend(allowed, Limit::RegisteredDomain, now)?;
+        }
+        name_set.spend(limits.certificates_per_name_set, Limit::NameSet, now)?;
+        self.account = account;
+        self.registered_domains.insert(registered_domain(domain), registered);
+        self.name_sets.insert(domain, name_set);
+        Ok(())
+    }
+}
+
+impl TokenBucket {
+    const FULL: Self = Self { tokens: f64::MAX, at: 0.0 };
+
+    fn spend(&mut self, allowed: Option<Allowance>, limit: Limit, now: f64) -> Result<(), Refusal> {
+        let Some(allowed) = allowed else { return Ok(()) };
+        self.take(allowed, 1.0, now).map_err(|missing| {
+            let retry_after = Duration::seconds_f64(missing / allowed.per_second);
+            Refusal::RateLimited { limit, retry_after }
+        })
+    }
+
+    /// Takes `count`, or says how many are missing.
+    fn take(&mut self, allowed: Allowance, count: f64, now: f64) -> Result<(), f64> {
+        *self = self.refilled(allowed, now);
+        // An instant is not kept more exactly than this.
+        if self.tokens + 1e-6 < count {
+            return Err(count - self.tokens);
+        }
+        self.tokens -= count;
+        Ok(())
+    }
+
+    fn refilled(self, allowed: Allowance, now: f64) -> Self {
+        let tokens = (self.tokens + (now - self.at) * allowed.per_second).min(allowed.burst);
+        Self { tokens, at: now }
+    }
+}
+
+impl Published {
+    /// Let's Encrypt on 2026-08-05.
+    pub(crate) fn lets_encrypt() -> Self {
+        Self {
+            orders_per_account: Some(Allowance::of(300.0, 3 * HOUR)),
+            certificates_per_registered_domain: Some(Allowance::of(50.0, 7 * DAY)),
+            certificates_per_name_set: Some(Allowance::of(5.0, 7 * DAY)),
+            nonces: Some(Allowance { burst: 10.0, per_second: 20.0 }),
+            others: Some(Allowance { burst: 125.0, per_second: 250.0 }),
+        }
+    }
+
+    /// Its staging environment on 2026-04-10.
+    pub(crate) fn lets_encrypt_staging() -> Self {
+        Self {
+            orders_per_account: Some(Allowance::of(1_500.0, 3 * HOUR)),
+            certificates_per_registered_domain: Some(Allowance::of(30_000.0, 1)),
+            certificates_per_name_set: Some(Allowance::of(30_000.0, 7 * DAY)),
+            nonces: Some(Allowance { burst: 10.0, per_second: 20.0 }),
+            others: Some(Allowance { burst: 20.0, per_second: 20.0 }),
+        }
+    }
+}
+
+impl Allowance {
+    pub(crate) fn of(burst: f64, period: Second) -> Self {
+        Self { burst, per_second: burst / f64::from(period) }
+    }
+}

@@ -1,0 +1,291 @@
+//! What is simulated.
+
+use std::str::FromStr;
+
+use certmill_model::{LimitProfile, Rate};
+use time::Duration;
+
+use crate::{
+    authority::{Allowance, Published},
+    instant::HOUR,
+};
+
+/// What is simulated.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Names that are there from the beginning.
+    pub domains: u32,
+    /// How many days pass.
+    pub days: u32,
+    /// The lifetime of the CA's certificates.
+    pub lifetime: Duration,
+    /// The CA's limits, and what our ledger knows of them.
+    pub limits: Limits,
+    /// Over how many days the names come in; 0: all at once.
+    pub ramp: u32,
+    /// When the CA is out.
+    pub outages: Vec<Outage>,
+    /// What it revokes.
+    pub revocations: Vec<Revocation>,
+    /// Names that come in all at once later on, all of one tenant.
+    pub imports: Vec<Import>,
+    /// The same seed, the same year.
+    pub seed: u64,
+}
+
+/// Limits of a CA: as it publishes them, and as our ledger keeps them.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub(crate) published: Published,
+    pub(crate) profile: LimitProfile,
+}
+
+/// A time in which the CA answers 503 to everything: `100+24h`, or `worst+24h`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Outage {
+    /// When it begins.
+    pub start: Start,
+    /// How many hours it lasts.
+    pub hours: u32,
+}
+
+/// When an outage begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// This many hours after the beginning of the simulation.
+    Hour(u32),
+    /// When it meets most renewals.
+    Worst,
+}
+
+/// On a day a part of all certificates is revoked, and its CA says so when it is asked about their renewal: `150:10`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Revocation {
+    /// At whose beginning.
+    pub day: u32,
+    /// How many in a hundred.
+    pub percent: u32,
+}
+
+/// Names that come in on a day: `120:300000`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Import {
+    /// At whose beginning.
+    pub day: u32,
+    /// How many.
+    pub domains: u32,
+}
+
+/// A text that is no option of a scenario.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{text:?} is not understood; write {example}")]
+pub struct InvalidOption {
+    text: String,
+    example: &'static str,
+}
+
+/// A scenario that cannot be simulated.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidScenario {
+    /// No names, or more than there is room for.
+    #[error("{0} domains: from 1 to 100,000,000 can be simulated")]
+    Domains(u64),
+    /// No days, or too many.
+    #[error("{0} days: from 1 to 3,650 can be simulated")]
+    Days(u32),
+    /// A lifetime that no CA issues for.
+    #[error("a lifetime of {0}: from 1 day to 398 days can be simulated")]
+    Lifetime(Duration),
+    /// Something is to happen when the simulation is over.
+    #[error("the {0} would come after the last day")]
+    TooLate(&'static str),
+}
+
+impl Scenario {
+    /// Whether it can be simulated, and why not.
+    pub fn check(&self) -> Result<(), InvalidScenario> {
+        let imported: u64 = self.imports.iter().map(|import| u64::from(import.domains)).sum();
+        let domains = u64::from(self.domains) + imported;
+        if self.domains == 0 || domains > 100_000_000 {
+            return Err(InvalidScenario::Domains(domains));
+        }
+        if !(1..=3_650).contains(&self.days) {
+            return Err(InvalidScenario::Days(self.days));
+        }
+        if !(Duration::DAY..=Duration::days(398)).contains(&self.lifetime) {
+            return Err(InvalidScenario::Lifetime(self.lifetime));
+        }
+        self.events()
+            .find(|(_, day)| *day >= self.days)
+            .map_or(Ok(()), |(what, _)| Err(InvalidScenario::TooLate(what)))
+    }
+
+    /// What happens, and on which day at the latest.
+    fn events(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let outages = self.outages.iter().map(|outage| match outage.start {
+            Start::Hour(hour) => ("outage", hour / 24),
+            Start::Worst => ("outage", outage.hours / 24),
+        });
+        let revocations = self.revocations.iter().map(|revocation| ("revocation", revocation.day));
+        let imports = self.imports.iter().map(|import| ("import", import.day));
+        let ramp = (self.ramp > 0).then(|| ("end of the ramp", self.ramp - 1));
+        outages.chain(revocations).chain(imports).chain(ramp)
+    }
+}
+
+/// A lifetime: `45d` or `160h`.
+pub fn parse_lifetime(text: &str) -> Result<Duration, InvalidOption> {
+    let parse = |suffix, unit: Duration| unit.checked_mul(text.strip_suffix(suffix)?.parse().ok()?);
+    parse('d', Duration::DAY)
+        .or_else(|| parse('h', Duration::HOUR))
+        .ok_or_else(|| InvalidOption { text: text.to_owned(), example: "45d or 160h" })
+}
+
+impl Outage {
+    /// The same at a known hour, which `worst` finds for its length in hours.
+    pub(crate) fn placed(self, worst: impl Fn(u32) -> u32) -> Self {
+        match self.start {
+            Start::Hour(_) => self,
+            Start::Worst => Self { start: Start::Hour(worst(self.hours)), ..self },
+        }
+    }
+}
+
+impl Limits {
+    /// The same limits at the CA, with a ledger of ours that knows none of them.
+    #[cfg(test)]
+    pub(crate) fn unknown_to_us(self) -> Self {
+        Self { profile: LimitProfile::default(), ..self }
+    }
+
+    /// Let's Encrypt's, with another limit of new orders in three hours.
+    fn with_orders(self, orders: u32) -> Self {
+        // A tenth less at once at the same speed, as in the built-in profiles.
+        let kept = (orders * 9 / 10).max(1);
+        let period = Duration::hours(3) * (f64::from(kept) / f64::from(orders));
+        let orders_per_account = Some(Allowance::of(f64::from(orders), 3 * HOUR));
+        Self {
+            published: Published { orders_per_account, ..self.published },
+            profile: LimitProfile { orders_per_account: Some(Rate::new(kept, period)), ..self.profile },
+        }
+    }
+}
+
+impl FromStr for Limits {
+    type Err = InvalidOption;
+
+    /// The name of a built-in profile, or `orders-per-3h=5000` for Let's Encrypt's with that many new orders.
+    fn from_str(text: &str) -> Result<Self, InvalidOption> {
+        let example = "letsencrypt, letsencrypt-staging, none or orders-per-3h=5000";
+        let invalid = || InvalidOption { text: text.to_owned(), example };
+        let (name, orders) = match text.strip_prefix("orders-per-3h=") {
+            Some(orders) => {
+                ("letsencrypt", Some(orders.parse().ok().filter(|orders| *orders > 0).ok_or_else(invalid)?))
+            }
+            None => (text, None),
+        };
+        let profile = LimitProfile::named(name).ok_or_else(invalid)?;
+        let published = match name {
+            "letsencrypt" => Published::lets_encrypt(),
+            "letsencrypt-staging" => Published::lets_encrypt_staging(),
+            _ => Published::default(),
+        };
+        let limits = Self { published, profile };
+        Ok(orders.map_or(limits.clone(), |orders| limits.with_orders(orders)))
+    }
+}
+
+impl FromStr for Outage {
+    type Err = InvalidOption;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOption> {
+        let parse = || {
+            let (start, hours) = text.strip_suffix('h')?.split_once('+')?;
+            let hours = hours.parse().ok()?;
+            let start = match start {
+                "worst" => Start::Worst,
+                day => Start::Hour((day.parse::<f64>().ok().filter(|day| *day >= 0.0)? * 24.0) as u32),
+            };
+            Some(Self { start, hours })
+        };
+        parse().ok_or_else(|| InvalidOption { text: text.to_owned(), example: "100+24h or worst+24h" })
+    }
+}
+
+impl FromStr for Revocation {
+    type Err = InvalidOption;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOption> {
+        let (day, percent) = pair(text, "150:10, a day and a percentage")?;
+        if percent > 100 {
+            return Err(InvalidOption { text: text.to_owned(), example: "a percentage of 100 at most" });
+        }
+        Ok(Self { day, percent })
+    }
+}
+
+impl FromStr for Import {
+    type Err = InvalidOption;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOption> {
+        pair(text, "120:300000, a day and a number of names").map(|(day, domains)| Self { day, domains })
+    }
+}
+
+fn pair(text: &str, example: &'static str) -> Result<(u32, u32), InvalidOption> {
+    let both = || {
+        let (left, right) = text.split_once(':')?;
+        Some((left.parse().ok()?, right.parse().ok()?))
+    };
+    both().ok_or_else(|| InvalidOption { text: text.to_owned(), example })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_read_as_they_are_documented() {
+        assert_eq!("100+24h".parse(), Ok(Outage { start: Start::Hour(2_400), hours: 24 }));
+        assert_eq!("0.5+3h".parse(), Ok(Outage { start: Start::Hour(12), hours: 3 }));
+        assert_eq!("worst+24h".parse(), Ok(Outage { start: Start::Worst, hours: 24 }));
+        assert_eq!("150:10".parse(), Ok(Revocation { day: 150, percent: 10 }));
+        assert_eq!("120:300000".parse(), Ok(Import { day: 120, domains: 300_000 }));
+        let limits: Limits = "orders-per-3h=3000".parse().unwrap();
+        assert_eq!(limits.profile.orders_per_account.unwrap().capacity, 2_700);
+    }
+
+    #[test]
+    fn what_cannot_be_simulated_is_refused_with_the_reason() {
+        let good = Scenario {
+            domains: 10,
+            days: 10,
+            lifetime: parse_lifetime("160h").unwrap(),
+            limits: "none".parse().unwrap(),
+            ramp: 10,
+            outages: Vec::new(),
+            revocations: Vec::new(),
+            imports: Vec::new(),
+            seed: 1,
+        };
+        assert_eq!(good.check(), Ok(()));
+        let too_late = Scenario { imports: vec!["10:5".parse().unwrap()], ..good.clone() };
+        assert_eq!(too_late.check(), Err(InvalidScenario::TooLate("import")));
+        assert_eq!(Scenario { domains: 0, ..good.clone() }.check(), Err(InvalidScenario::Domains(0)));
+        let lifetime = parse_lifetime("399d").unwrap();
+        assert!(Scenario { lifetime, ..good }.check().is_err());
+        assert!(parse_lifetime("45").is_err() && parse_lifetime("99999999999d").is_err());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_an_example() {
+        for text in ["", "24h", "100+24", "-1+24h", "best+24h"] {
+            assert!(text.parse::<Outage>().unwrap_err().to_string().contains("100+24h"), "{text}");
+        }
+        assert!("150:101".parse::<Revocation>().is_err());
+        assert!("150".parse::<Import>().is_err());
+        for text in ["", "lets-encrypt", "orders-per-3h=0", "orders-per-3h=x"] {
+            assert!(text.parse::<Limits>().unwrap_err().to_string().contains("orders-per-3h=5000"), "{text}");
+        }
+    }
+}

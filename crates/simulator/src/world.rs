@@ -1,0 +1,341 @@
+//! The virtual world: a clock that moves by the minute, domains, our state and the CA's.
+
+use certmill_model::{Breaker, Chance, Exemption, Forecast, RenewalAnswer, RenewalPlan, ca_retry, exemption};
+use time::{Duration, OffsetDateTime};
+
+use crate::{
+    Day, Outcome, Scenario, Start,
+    authority::{Authority, Refusal},
+    backlog::Backlog,
+    calendar::Calendar,
+    domain::{Domain, Purpose, day_of, hour_of},
+    instant::{DAY, HOUR, MINUTE, NEVER, START, Second, instant, second},
+    ledger::Ledger,
+    outcome::Replacement,
+    tenants::Tenants,
+};
+
+/// What it costs to find that a limit puts a name off: no request, but a few statements.
+const PUTTING_OFF: Duration = Duration::milliseconds(2);
+
+/// Renewals that come later than this after they were due are the trace of some event.
+const LATE: Second = HOUR;
+
+pub(crate) struct World<'a> {
+    scenario: &'a Scenario,
+    chance: Chance,
+    domains: Vec<Domain>,
+    calendar: Calendar,
+    backlog: Backlog,
+    ledger: Ledger,
+    breaker: Breaker,
+    forecast: Forecast,
+    authority: Authority,
+    /// The last whole minute.
+    now: Second,
+    deferred: u32,
+    certificates: u32,
+    outcome: Outcome,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(scenario: &'a Scenario) -> Self {
+        let end = START + scenario.days * DAY;
+        let outages = scenario.outages.iter().filter_map(|outage| match outage.start {
+            Start::Hour(hour) => Some((START + hour * HOUR, START + (hour + outage.hours) * HOUR)),
+            Start::Worst => None,
+        });
+        let limits = &scenario.limits;
+        let mut world = Self {
+            scenario,
+            chance: Chance::seeded(scenario.seed),
+            domains: Vec::new(),
+            calendar: Calendar::new(START, end),
+            backlog: Backlog::default(),
+            ledger: Ledger::new(limits.profile.clone()),
+            breaker: Breaker::default(),
+            forecast: Forecast::default(),
+            authority: Authority::new(limits.published, scenario.lifetime, outages.collect()),
+            now: START,
+            deferred: 0,
+            certificates: 0,
+            outcome: Outcome::new(scenario),
+        };
+        world.register();
+        world
+    }
+
+    pub(crate) fn run(mut self, progress: &mut impl FnMut(u32, u32)) -> Outcome {
+        for day in 0..self.scenario.days {
+            self.begin_day(day);
+            for _ in 0..DAY / MINUTE {
+                self.pass_minute();
+            }
+            self.end_day();
+            progress(day + 1, self.scenario.days);
+        }
+        self.count_ended();
+        self.outcome
+    }
+
+    /// The names that are there from the beginning.
+    fn register(&mut self) {
+        let Scenario { domains, ramp, imports, .. } = self.scenario;
+        let tenants = Tenants::new();
+        let total = *domains + imports.iter().map(|import| import.domains).sum::<u32>();
+        self.domains.reserve_exact(total as usize);
+        for number in 0..*domains {
+            let into = u64::from(number) * u64::from(ramp * DAY) / u64::from((*domains).max(1));
+            self.add(Domain::registered(tenants.pick(self.chance.fraction()), START + into as Second));
+        }
+    }
+
+    fn add(&mut self, domain: Domain) {
+        self.calendar.put(self.domains.len() as u32, domain.next_at);
+        self.domains.push(domain);
+    }
+
+    fn begin_day(&mut self, day: u32) {
+        self.outcome.days.push(Day::empty());
+        self.ledger.tidy(self.now);
+        self.authority.tidy(self.now);
+        for (number, import) in
+            self.scenario.imports.iter().enumerate().filter(|(_, import)| import.day == day)
+        {
+            let tenant = Tenants::COUNT + number as u16;
+            (0..import.domains).for_each(|_| self.add(Domain::registered(tenant, self.now)));
+        }
+        for revocation in self.scenario.revocations.iter().filter(|revocation| revocation.day == day) {
+            self.revoke(f64::from(revocation.percent) / 100.0);
+        }
+    }
+
+    fn end_day(&mut self) {
+        let polls = u64::from(self.certificates) * u64::from(DAY / Authority::ASKED_AGAIN);
+        let (deferred, waiting) = (self.deferred, self.backlog.len() as u32);
+        let day = self.today();
+        day.polls += polls;
+        (day.deferred, day.waiting) = (deferred, waiting);
+    }
+
+    fn today(&mut self) -> &mut Day {
+        self.outcome.days.last_mut().expect("a day has begun")
+    }
+
+    /// A part of all certificates is revoked. Each is heard of when its renewal is next asked about.
+    fn revoke(&mut self, part: f64) {
+        let mut revoked = 0;
+        for number in 0..self.domains.len() as u32 {
+            if !self.domains[number as usize].has_certificate() || self.chance.fraction() >= part {
+                continue;
+            }
+            revoked += 1;
+            self.authority.revoke(number);
+            let heard_at = self.now + (self.chance.fraction() * f64::from(Authority::ASKED_AGAIN)) as Second;
+            let domain = &mut self.domains[number as usize];
+            if domain.next_at != NEVER && heard_at < domain.next_at && !domain.deferred {
+                (domain.next_at, domain.purpose) = (heard_at, Purpose::Poll);
+                self.calendar.put(number, heard_at);
+            }
+        }
+        self.outcome.replacements.push(Replacement { at: self.now, revoked, left: revoked, last: self.now });
+    }
+
+    fn pass_minute(&mut self) {
+        self.now += MINUTE;
+        let domains = &self.domains;
+        for number in self.calendar.next_minute(|domain| domains[domain as usize].next_at) {
+            // Whoever was put down elsewhere meanwhile is not due.
+            if self.domains[number as usize].next_at <= self.now {
+                match self.domains[number as usize].purpose {
+                    Purpose::Order => self.queue(number),
+                    Purpose::Poll => self.poll(number),
+                }
+            }
+        }
+        if self.backlog.len() > 0 {
+            self.work();
+        }
+    }
+
+    fn queue(&mut self, number: u32) {
+        let domain = &mut self.domains[number as usize];
+        domain.next_at = NEVER;
+        domain.waited |= domain.deferred;
+        self.deferred -= u32::from(std::mem::take(&mut domain.deferred));
+        let expires_at = domain.has_certificate().then(|| domain.expires_at(self.scenario.lifetime));
+        self.backlog.push(number, domain.tenant, expires_at);
+    }
+
+    /// Hears what the CA says about the renewal of a certificate that was revoked.
+    fn poll(&mut self, number: u32) {
+        let now = instant(self.now);
+        let domain = self.domains[number as usize];
+        let validity = domain.validity(self.scenario.lifetime);
+        let answer = self.authority.renewal_info(number, now);
+        let window = Authority::suggested(domain.issued_at, self.scenario.lifetime);
+        self.forecast.remove(instant(domain.renew_at));
+        let plan = domain.plan(window, now).answered(validity, &answer, &self.forecast, &self.chance, now);
+        self.forecast.add(plan.renew_at);
+        let heard = matches!(answer, RenewalAnswer::Window { .. });
+        let domain = &mut self.domains[number as usize];
+        domain.renew_at = second(plan.renew_at);
+        domain.due_at = domain.renew_at;
+        domain.heard = heard;
+        domain.poll_failures = plan.poll_failures.min(200) as u8;
+        let again_at = plan.poll_at.filter(|_| !heard).map_or(NEVER, second);
+        domain.purpose = if again_at < domain.renew_at { Purpose::Poll } else { Purpose::Order };
+        domain.next_at = again_at.min(domain.renew_at);
+        self.calendar.put(number, domain.next_at);
+    }
+
+    /// Works off what a minute leaves time for.
+    fn work(&mut self) {
+        let (mut at, end) = (instant(self.now), instant(self.now + MINUTE));
+        let each = Duration::seconds_f64(1.0 / self.ledger.orders_per_second());
+        let room = (Duration::MINUTE / each).ceil() as usize;
+        while at < end && self.backlog.len() > 0 {
+            let mut line = self.backlog.take(room, &self.domains).into_iter();
+            while at < end
+                && let Some(number) = line.next()
+            {
+                // A CA that is being left alone is waited for, with the place in the line.
+                while let Err(until) = self.breaker.available(at) {
+                    at = until;
+                    if at >= end {
+                        self.queue(number);
+                        break;
+                    }
+                }
+                if at < end {
+                    at += if self.order(number, at) { each } else { PUTTING_OFF };
+                }
+            }
+            line.for_each(|number| self.queue(number));
+        }
+    }
+
+    /// Orders, if limits leave room; whether the CA was asked.
+    fn order(&mut self, number: u32, at: OffsetDateTime) -> bool {
+        let domain = self.domains[number as usize];
+        let issued_at = domain.has_certificate().then_some(domain.issued_at);
+        let window = issued_at.filter(|_| !domain.heard);
+        let window = window.map(|issued_at| Authority::suggested(issued_at, self.scenario.lifetime));
+        let exemption = exemption(issued_at.is_some(), window, issued_at.map(instant), at);
+        let taken = match self.ledger.take(number, (domain.tenant, domain.waited), exemption, at) {
+            Ok(taken) => taken,
+            Err(until) => {
+                self.defer(number, until);
+                return false;
+            }
+        };
+        if self.breaker.admit(at).is_err() {
+            unreachable!("a breaker lets through what it has just called available");
+        }
+        let was_revoked = self.authority.is_revoked(number);
+        match self.authority.order(number, issued_at, at) {
+            Ok(issued_at) => {
+                self.breaker.succeeded(at);
+                if was_revoked {
+                    self.outcome.note_replaced(issued_at);
+                }
+                self.issued(number, issued_at, exemption, at);
+            }
+            Err(refusal) => {
+                self.ledger.give_back(&taken, domain.tenant, at);
+                self.refused(number, refusal, at);
+            }
+        }
+        true
+    }
+
+    fn refused(&mut self, number: u32, refusal: Refusal, at: OffsetDateTime) {
+        match refusal {
+            Refusal::Unavailable => {
+                self.today().unavailable += 1;
+                self.breaker.failed(at, None, self.chance.fraction());
+                let domain = &mut self.domains[number as usize];
+                domain.failures = domain.failures.saturating_add(1);
+                let wait = ca_retry(u32::from(domain.failures), self.chance.fraction());
+                domain.next_at = second(at + wait);
+                self.calendar.put(number, domain.next_at);
+            }
+            Refusal::RateLimited { limit, retry_after } => {
+                self.today().rate_limited += 1;
+                self.breaker.succeeded(at);
+                self.ledger.hold(limit, number, at + retry_after, at);
+                self.defer(number, at + retry_after);
+            }
+        }
+    }
+
+    fn defer(&mut self, number: u32, until: OffsetDateTime) {
+        let domain = &mut self.domains[number as usize];
+        (domain.next_at, domain.deferred) = (second(until), true);
+        self.deferred += 1;
+        self.calendar.put(number, domain.next_at);
+    }
+
+    fn issued(&mut self, number: u32, issued_at: Second, exemption: Exemption, at: OffsetDateTime) {
+        let before = self.domains[number as usize];
+        if before.has_certificate() {
+            self.renewed(&before, exemption, second(at));
+        } else {
+            self.certificates += 1;
+            self.today().new += 1;
+            self.outcome.note_new(number, self.now);
+        }
+        self.outcome.hours[hour_of(self.now)] += 1;
+        let replaced = Domain { issued_at, ..before };
+        let plan = self.plan(number, &replaced, at);
+        self.forecast.add(plan.renew_at);
+        let renew_at = second(plan.renew_at);
+        self.domains[number as usize] = Domain {
+            next_at: renew_at,
+            due_at: renew_at,
+            renew_at,
+            failures: 0,
+            poll_failures: 0,
+            purpose: Purpose::Order,
+            heard: false,
+            waited: false,
+            ..replaced
+        };
+        self.calendar.put(number, renew_at);
+    }
+
+    /// The plan of a new certificate, whose CA is asked about its renewal at once.
+    fn plan(&mut self, number: u32, domain: &Domain, at: OffsetDateTime) -> RenewalPlan {
+        let validity = domain.validity(self.scenario.lifetime);
+        self.today().polls += 1;
+        let answer = self.authority.renewal_info(number, at);
+        let first = RenewalPlan::first(validity, true, &self.forecast, &self.chance, at);
+        first.answered(validity, &answer, &self.forecast, &self.chance, at)
+    }
+
+    fn renewed(&mut self, before: &Domain, exemption: Exemption, at: Second) {
+        self.forecast.remove(instant(before.renew_at));
+        let expires_at = before.expires_at(self.scenario.lifetime);
+        if at > expires_at {
+            self.outcome.days[day_of(expires_at)].expired += 1;
+        }
+        let age = at.saturating_sub(before.due_at);
+        if age > LATE {
+            self.outcome.disturbed_until = self.outcome.disturbed_until.max(at);
+        }
+        let day = self.today();
+        day.renewed += 1;
+        day.in_window += u32::from(exemption == Exemption::Window);
+        day.note_age(age);
+    }
+
+    /// Certificates that have ended and were not replaced.
+    fn count_ended(&mut self) {
+        for domain in self.domains.iter().filter(|domain| domain.has_certificate()) {
+            let expires_at = domain.expires_at(self.scenario.lifetime);
+            if expires_at < self.now {
+                self.outcome.days[day_of(expires_at)].expired += 1;
+            }
+        }
+    }
+}
