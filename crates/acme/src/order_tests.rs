@@ -1,7 +1,7 @@
 use certmill_model::Hostname;
 
 use super::*;
-use crate::PlaceOrder;
+use crate::{AccountKey, CaSettings, PlaceOrder, find_account, register, roll_over};
 
 #[test]
 fn the_steps_of_an_order_can_be_spawned() {
@@ -15,6 +15,23 @@ fn the_steps_of_an_order_can_be_spawned() {
         let _ = order.finalize(&key).await;
         let _ = order.await_certificate(Instant::now()).await;
         order.refresh().await
+    });
+}
+
+#[test]
+fn what_is_asked_between_orders_can_be_spawned() {
+    fn is_send<T: Future<Output: Send> + Send + 'static>(
+        _: impl FnOnce(Client, CaSettings, AccountKey) -> T,
+    ) {
+    }
+    is_send(|client, settings, key| async move {
+        let clock = client.clock.clone();
+        let registration = register(&settings, &key, clock.clone()).await?;
+        let url = find_account(&settings, &key, clock.clone()).await?.account_url;
+        roll_over(&settings, &url, &key, &AccountKey::generate(), clock.clone()).await?;
+        let client = Client::open(&settings, &registration.credentials, clock).await?;
+        let _ = client.renewal_info("a.b").await;
+        client.revoke(b"").await
     });
 }
 
