@@ -2,6 +2,7 @@
 
 pub(crate) mod dns01;
 mod error;
+pub(crate) mod faults;
 pub(crate) mod issuing;
 mod requests;
 mod timelines;
