@@ -23,6 +23,12 @@ pub enum AuthorityError {
     /// The database.
     #[error("the account could not be read or stored")]
     Store(#[from] StoreError),
+    /// The CA has failed others who asked at the same time.
+    #[error("the certificate authority fails; it is asked again at {until}")]
+    Away {
+        /// When.
+        until: time::OffsetDateTime,
+    },
     /// The CA.
     #[error("the certificate authority did not accept the account")]
     Ca(#[from] AcmeError),

@@ -20,6 +20,8 @@ pub(crate) struct Ordered<'a> {
     /// What was taken for it in this step.
     pub(crate) needs: &'a [Need],
     pub(crate) status: OrderStatus,
+    /// It says which certificate it renews.
+    pub(crate) replaces: bool,
 }
 
 /// Takes what an order for `names` needs. Otherwise it waits, and nothing is taken.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certmill_model::{Chance, Clock, DomainStatus, Hostname, Label, SystemClock};
+use certmill_model::{Chance, Clock, DomainStatus, Health, Hostname, Label, SystemClock};
 use certmill_store::{Api, Domain, DomainEvent, DomainWish, StoreError};
 use time::format_description::well_known::Rfc3339;
 
@@ -124,6 +124,16 @@ async fn show(store: &Api, name: &Hostname) -> Result<(), Trouble> {
         if let Some(at) = problem.next_attempt_at {
             say(format!("    next attempt: {}", at.format(&Rfc3339).unwrap_or_default()));
         }
+    }
+    if domain.health != Health::Ok
+        && let Some(said) = tx.last_refusal(domain.domain_id).await?
+    {
+        let words = said["detail"].as_str().or(said.as_str()).unwrap_or_default();
+        say(format!("  last said of its order: {words}"));
+    }
+    if let Some(deferral) = &domain.deferral {
+        let until = deferral.until.format(&Rfc3339).unwrap_or_default();
+        say(format!("  deferred until {until} by {} {}", deferral.limit, deferral.counted));
     }
     let setup = tx.setup(domain.domain_id).await?;
     if let Some(target) = setup.delegation {

@@ -9,7 +9,7 @@ use certmill_vault::{Secret, Vault};
 use tokio::time::Instant;
 
 use super::{Authority, AuthoritySettings, OpenAuthority};
-use crate::{Engine, error::AuthorityError};
+use crate::{Engine, checkpoint::reached, error::AuthorityError};
 
 /// How long a CA's directory is believed: it may move its resources, and name other profiles.
 const DIRECTORY_LASTS: Duration = Duration::from_secs(6 * 60 * 60);
@@ -18,11 +18,20 @@ impl Authority {
     /// The first caller opens it while the others wait; a failure is kept by nobody, so the next caller tries again, as
     /// far as the breaker lets it. A directory that grows old is fetched anew, and goes on being used where that fails.
     pub(super) async fn opened(&self, engine: &Engine) -> Result<Arc<OpenAuthority>, AuthorityError> {
-        let mut kept = self.open.lock().await;
+        let (waited, mut kept) = match self.open.try_lock() {
+            Ok(kept) => (false, kept),
+            Err(_) => (true, self.open.lock().await),
+        };
         if let Some(open) = &*kept
             && open.opened_at.elapsed() < DIRECTORY_LASTS
         {
             return Ok(open.clone());
+        }
+        // Those before this one found nobody: it is not for each to find the same.
+        if let Err(until) = self.available(engine.now())
+            && waited
+        {
+            return Err(AuthorityError::Away { until });
         }
         let parts = &engine.parts;
         let access = Access {
@@ -74,6 +83,7 @@ pub async fn roll_over_account(
     let access = Access { store, vault, clock: &clock, chance: &chance, settings };
     let (account_id, client) = access.open().await?;
     store.next_account_key(account_id, new_key, vault).await?;
+    reached("account_key_stored");
     access.open().await?;
     Ok(client.account_url().to_owned())
 }
@@ -133,6 +143,7 @@ impl Access<'_> {
         let new_key = AccountKey::from_pkcs8(next.expose())?;
         let ca = &self.settings.ca;
         roll_over(ca, url, &old_key, &new_key, self.clock.clone()).await?;
+        reached("account_key_taken");
         let credentials = AccountCredentials::of(ca, url, &new_key);
         let credentials = Secret::new(credentials.secret_bytes().to_vec());
         self.store.account_key_changed(account.account_id, next, &credentials, self.vault).await?;

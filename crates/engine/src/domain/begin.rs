@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use certmill_acme::PrivateKey;
 use certmill_model::{
-    AccountId, ChallengeKind, Checks, DomainId, Exemption, Health, Hostname, OrderId, ProblemCode,
-    asks_to_replace, exemption,
+    AccountId, ChallengeKind, Checks, DomainId, Exemption, Hostname, OrderId, ProblemCode, asks_to_replace,
+    exemption,
 };
 use certmill_store::{ClaimedDomain, Counterpart, HeldCertificate, NewOrder, StoreError};
 use certmill_vault::Secret;
@@ -52,7 +52,10 @@ pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result
     let wish = Wish::of(&domain, authority, &open, &names, engine.now());
     let needs = match limits::take(engine, authority, &open, &domain, (&names, wish.exemption)).await? {
         Ok(needs) => needs,
-        Err(deferral) => return failure::deferred(engine, &domain, authority, &deferral).await,
+        Err(deferral) => {
+            let checks: Vec<_> = seen_of(&members).collect();
+            return failure::deferred(engine, &domain, authority, &deferral, &checks).await;
+        }
     };
     let Some((key, work)) = store_new(engine, &domain, open.account_id, &members, wish).await? else {
         return Ok(());
@@ -178,6 +181,10 @@ struct Member {
     checks: Checks,
 }
 
+fn seen_of(members: &[Member]) -> impl Iterator<Item = (DomainId, Checks)> {
+    members.iter().map(|member| (member.domain, member.checks.clone()))
+}
+
 /// When the order for the same name with or without `www.` will be over that has just begun: then one is placed for both,
 /// which costs no more than one for each.
 fn after_counterpart(engine: &Engine, domain: &ClaimedDomain) -> Option<OffsetDateTime> {
@@ -219,17 +226,14 @@ async fn store_new(
     wish: Wish,
 ) -> Result<Option<(PrivateKey, Work)>, EngineError> {
     let parts = &engine.parts;
-    if domain.health != Health::Ok {
-        let me = [domain.lease.domain_id];
-        parts.store.resolve(&me, &check::RECORD_PROBLEMS, &parts.chance, engine.now()).await?;
-    }
+    check::record_problems_solved(engine, domain).await?;
     let key = PrivateKey::generate(domain.key_type).await;
     let secret = Secret::new(key.pkcs8().to_vec());
     let now = engine.now();
     let order_id = OrderId::new(&parts.chance, now);
     let names: Vec<_> = members.iter().map(|member| member.name.clone()).collect();
     let challenges: Vec<_> = members.iter().map(|member| member.kind).collect();
-    let checks: Vec<_> = members.iter().map(|member| (member.domain, member.checks.clone())).collect();
+    let checks: Vec<_> = seen_of(members).collect();
     let order = NewOrder {
         order_id,
         account_id,

@@ -1,8 +1,8 @@
 //! What follows from a look at a name when no order does.
 
 use certmill_model::{
-    Check, CheckKind, CheckResult, Checks, DomainStatus, Finding, ProblemCode, look_at_active, look_at_moved,
-    look_at_pending,
+    Check, CheckKind, CheckResult, Checks, DomainStatus, Finding, Health, ProblemCode, look_at_active,
+    look_at_moved, look_at_pending,
 };
 use certmill_store::{ClaimedDomain, Looked};
 use time::{Duration, OffsetDateTime};
@@ -27,6 +27,18 @@ pub(super) const RECORD_PROBLEMS: [ProblemCode; 8] = [
     ProblemCode::DnsZoneUnavailable,
     ProblemCode::NoTargets,
 ];
+
+/// A name that is about to be ordered for, or waits for its turn, is right.
+pub(super) async fn record_problems_solved(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+) -> Result<(), EngineError> {
+    if domain.health == Health::Ok {
+        return Ok(());
+    }
+    let (parts, me) = (&engine.parts, [domain.lease.domain_id]);
+    Ok(parts.store.resolve(&me, &RECORD_PROBLEMS, &parts.chance, engine.now()).await?)
+}
 
 /// What a look has shown to be solved, by what it looked at and could tell. What the CA found wrong stays until the CA finds
 /// it right.
@@ -59,7 +71,7 @@ impl<'a> Subject<'a> {
             name: &domain.name,
             delegation: domain.delegation.as_ref(),
             overridden: domain.checks_overridden,
-            closely: domain.health != certmill_model::Health::Ok || domain.consecutive_failures > 0,
+            closely: domain.health != Health::Ok || domain.consecutive_failures > 0,
         }
     }
 }

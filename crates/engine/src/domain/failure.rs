@@ -2,11 +2,13 @@
 
 use certmill_acme::AcmeError;
 use certmill_model::{
-    DomainStatus, Hostname, OrderId, OrderStatus, ProblemCode, after_validation_failure, backoff, ca_retry,
+    Checks, DomainId, DomainStatus, Hostname, OrderId, OrderStatus, ProblemCode, after_validation_failure,
+    backoff, ca_retry,
 };
 use certmill_store::{Blamed, ClaimedDomain, Deferral, Failure, OrderFailure, Without};
 use time::{Duration, OffsetDateTime};
 
+use super::check;
 use crate::{
     Engine, EngineError,
     authorities::{Authority, OpenAuthority},
@@ -34,6 +36,7 @@ pub(super) async fn defer(
         validation_failed: false,
         deferral: None,
         without: Without::default(),
+        checks: &[],
         blamed: &[],
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
@@ -89,6 +92,7 @@ pub(super) async fn authority(
     match error {
         AuthorityError::Store(error) => Err(error.into()),
         // The breaker knows already.
+        AuthorityError::Away { until } => nobody_answers(engine, domain, until).await,
         AuthorityError::Ca(error) => record(engine, domain, authority, None, &error).await,
         AuthorityError::Key(error) => {
             let failure =
@@ -119,13 +123,16 @@ pub(super) async fn deferred(
     domain: &ClaimedDomain,
     authority: &Authority,
     deferral: &Deferral,
+    checks: &[(DomainId, Checks)],
 ) -> Result<(), EngineError> {
+    check::record_problems_solved(engine, domain).await?;
     let detail = limits::told(authority, deferral, engine.now());
     let failure = Failure {
         consecutive_failures: domain.consecutive_failures,
         next_attempt_at: Some(deferral.until),
         order_after: None,
         deferral: Some(deferral),
+        checks,
         status: if domain.certificate_id.is_none() { DomainStatus::PendingIssuance } else { domain.status },
         ..plain(engine, domain, ProblemCode::CaRateLimited, &detail)
     };
@@ -171,14 +178,19 @@ async fn record(
     let is_verdict = matches!(error, AcmeError::Refused { .. } | AcmeError::NameRejected { .. });
     let parts_ways = is_verdict && names.len() > 1 && blamed.is_empty();
     tracing::info!(domain.name = %domain.name, code = %error.problem_code(), detail = error.detail(), "the order did not succeed");
+    // A CA may stumble over what is replaced, again and again: it must not keep a renewal from coming at all.
+    let stumbles = order.as_ref().is_some_and(|order| order.ordered.replaces)
+        && error.is_ca_side()
+        && status == OrderStatus::Queued
+        && domain.consecutive_failures > 0;
     let document = error.problem().and_then(|problem| serde_json::to_value(problem).ok());
     let deferral = error.limit_hit().zip(next.at).map(|(hit, until)| limits::deferral(hit, names, until));
     let failure = Failure {
-        code: code(error),
+        code: error.problem_code(),
         detail: &detail(error),
         order: order.map(|order| OrderFailure {
             order_id: order.order_id,
-            status: next.order,
+            status: if stumbles { OrderStatus::Cancelled } else { next.order },
             problem: document.unwrap_or_default(),
         }),
         status: if parts_ways { DomainStatus::PendingIssuance } else { next.domain },
@@ -188,23 +200,27 @@ async fn record(
         validation_failed: is_verdict,
         deferral: deferral.as_ref(),
         without: Without {
-            replaces: matches!(error, AcmeError::WithoutReplaces { .. }),
+            replaces: matches!(error, AcmeError::WithoutReplaces { .. }) || stumbles,
             profile: matches!(error, AcmeError::WithoutProfile { .. }),
         },
+        checks: &[],
         blamed: &blamed,
     };
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
 
-fn code(error: &AcmeError) -> ProblemCode {
-    if matches!(error, AcmeError::Paused { .. }) { ProblemCode::CaPaused } else { error.problem_code() }
-}
-
 /// The CA's words, and the page where an operator has something to do.
 fn detail(error: &AcmeError) -> String {
-    match error.operator_url().filter(|url| !error.detail().contains(url)) {
-        Some(url) => format!("{} An operator finds what to do at {url}", error.detail()),
-        None => error.detail(),
+    match (error, error.operator_url()) {
+        // Whoever has that page's address can end the pause, for every name of the account: it is for operators only,
+        // who find it in the CA's words on record.
+        (AcmeError::Paused { .. }, _) => {
+            "The certificate authority takes no more orders for this name from our account. `certmill domain show` names the page where an operator ends that.".to_owned()
+        }
+        (_, Some(url)) if !error.detail().contains(url) => {
+            format!("{} An operator finds what to do at {url}", error.detail())
+        }
+        _ => error.detail(),
     }
 }
 
@@ -271,6 +287,7 @@ fn plain<'a>(engine: &Engine, domain: &ClaimedDomain, code: ProblemCode, detail:
         validation_failed: false,
         deferral: None,
         without: Without::default(),
+        checks: &[],
         blamed: &[],
     }
 }

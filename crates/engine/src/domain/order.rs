@@ -140,7 +140,8 @@ pub(super) async fn carry_out(
             Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + UNTIL_SEEN)).await?)
         }
         Err(Stopped::Ca(error)) => {
-            let ordered = Ordered { names: &work.names, needs: &work.needs, status };
+            let replaces = work.replaces.is_some();
+            let ordered = Ordered { names: &work.names, needs: &work.needs, status, replaces };
             let order = failure::FailedOrder { order_id: work.order_id, ordered };
             failure::ca(engine, domain, authority, open, order, &error).await
         }

@@ -92,6 +92,19 @@ impl PlatformTx {
         Ok(())
     }
 
+    /// What a CA last said of an order for the domain that did not succeed, whole. Not for tenants: it may name pages that
+    /// act for the platform's account.
+    pub async fn last_refusal(&mut self, domain: DomainId) -> Result<Option<serde_json::Value>, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT problem AS "problem!" FROM orders WHERE domain_id = $1 AND problem IS NOT NULL
+               ORDER BY order_id DESC LIMIT 1"#,
+            domain.uuid(),
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(found)
+    }
+
     /// Has a certificate renewed now, whatever is planned. `false`: the domain has none yet.
     pub async fn renew_now(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<bool, StoreError> {
         let done = sqlx::query!(

@@ -1,7 +1,7 @@
 //! What came of a step when it was not a certificate: failure, activation.
 
 use certmill_model::{
-    Chance, DomainId, DomainStatus, EventKind, LimitKind, OrderId, OrderStatus, ProblemCode,
+    Chance, Checks, DomainId, DomainStatus, EventKind, LimitKind, OrderId, OrderStatus, ProblemCode,
 };
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::{
     DomainLease, Engine,
     domains::held,
-    orders::lock_members,
+    orders::{columns, lock_members},
     problems::{add_events, open_problem, resolve_problems},
 };
 use crate::StoreError;
@@ -36,6 +36,8 @@ pub struct Failure<'a> {
     pub deferral: Option<&'a Deferral>,
     /// What the next order is not to ask for again.
     pub without: Without,
+    /// What was seen of names before, where that is not on record yet.
+    pub checks: &'a [(DomainId, Checks)],
     /// The names at fault, where the CA named some; the others go on at once without them. Empty: every name.
     pub blamed: &'a [Blamed],
 }
@@ -161,6 +163,9 @@ impl Engine {
         if let Some(order) = &failure.order {
             fail_order(&mut tx, order, now).await?;
         }
+        if !failure.checks.is_empty() {
+            add_checks(&mut tx, lease, failure.checks, now).await?;
+        }
         for row in rows.iter().filter(|row| row.at_fault) {
             let named = failure.blamed.iter().find(|blamed| blamed.name == row.name);
             let (code, detail) =
@@ -241,6 +246,28 @@ const DELIVERY_PROBLEMS: [ProblemCode; 6] = [
     ProblemCode::ServedWrongCertificate,
     ProblemCode::TemplateUnusable,
 ];
+
+async fn add_checks(
+    connection: &mut PgConnection,
+    lease: &DomainLease,
+    checks: &[(DomainId, Checks)],
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let (checked, observed) = columns(checks)?;
+    sqlx::query!(
+        "INSERT INTO checks (domain_id, tenant_id, observed, checked_at)
+         SELECT seen.domain_id, $1, seen.observed, $4
+         FROM UNNEST($2::uuid[], $3::jsonb[]) AS seen (domain_id, observed)
+         ON CONFLICT (domain_id) DO UPDATE SET observed = EXCLUDED.observed, checked_at = EXCLUDED.checked_at",
+        lease.tenant_id.uuid(),
+        &checked,
+        &observed,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
 
 async fn fail_order(
     connection: &mut PgConnection,

@@ -33,6 +33,7 @@ fn failure(order: OrderFailure, blamed: &[Blamed]) -> Failure<'_> {
         validation_failed: true,
         deferral: None,
         without: Without::default(),
+        checks: &[],
         blamed,
     }
 }

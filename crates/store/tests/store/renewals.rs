@@ -47,7 +47,7 @@ async fn a_ca_is_asked_by_one_worker_at_a_time_and_its_window_moves_the_renewal(
     let window = SuggestedWindow::new(earlier, earlier + Duration::DAY).unwrap();
     let answered = RenewalPlan { window: Some(window), ..plan(earlier, now() + Duration::hours(6)) };
     let answer = AnsweredRenewal { certificate_id: asked[0].certificate_id, plan: answered };
-    base.engine.renewal_infos_answered(&[answer]).await.unwrap();
+    base.engine.renewal_infos_answered(&[answer], now()).await.unwrap();
     assert_eq!(renew_after(&base, NAME).await, earlier);
     assert!(due(&base).await.is_empty());
     let later = now() + Duration::hours(7);
@@ -70,10 +70,27 @@ async fn nothing_is_asked_for_a_certificate_that_was_replaced() {
 
     // What the CA said meanwhile is about the one before.
     let answer = AnsweredRenewal { certificate_id: before[0].certificate_id, plan: plan(now(), now()) };
-    base.engine.renewal_infos_answered(&[answer]).await.unwrap();
+    base.engine.renewal_infos_answered(&[answer], now()).await.unwrap();
     assert_eq!(renew_after(&base, NAME).await, planned);
     assert!(due(&base).await.is_empty());
     assert_eq!(base.sql("SELECT count(*) FROM renewal_info").await, 0, "what is not used is forgotten");
+}
+
+#[tokio::test]
+async fn a_renewal_that_an_operator_wants_now_is_not_put_off_by_what_the_ca_says_meanwhile() {
+    let base = Base::new().await;
+    let id = issued(&base, NAME).await;
+    let asked = due(&base).await;
+    let mut tx = base.api.platform().await.unwrap();
+    assert!(tx.renew_now(id, now()).await.unwrap());
+    tx.commit().await.unwrap();
+
+    let later = now() + Duration::days(20);
+    let window = SuggestedWindow::new(later, later + Duration::DAY).unwrap();
+    let answered = RenewalPlan { window: Some(window), ..plan(later, now() + Duration::hours(6)) };
+    let answer = AnsweredRenewal { certificate_id: asked[0].certificate_id, plan: answered };
+    base.engine.renewal_infos_answered(&[answer], now()).await.unwrap();
+    assert!(renew_after(&base, NAME).await < now());
 }
 
 #[tokio::test]

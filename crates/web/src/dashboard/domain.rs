@@ -49,8 +49,16 @@ pub(super) struct CertificateCard {
     pub(super) valid_from: Moment,
     pub(super) valid_until: Moment,
     pub(super) renews: Option<Moment>,
+    pub(super) suggested: Option<Suggested>,
     pub(super) life_over: i64,
     pub(super) life_renewal: Option<i64>,
+}
+
+/// When the authority wants the certificate to be renewed, and where it says why.
+pub(super) struct Suggested {
+    pub(super) from: Moment,
+    pub(super) until: Moment,
+    pub(super) reason: Option<String>,
 }
 
 /// Something that happened.
@@ -125,7 +133,13 @@ impl CertificateCard {
             let part = (at - found.not_before).as_seconds_f64() / life.max(1.0);
             (part.clamp(0.0, 1.0) * LIFE_WIDTH) as i64
         };
+        let reason = found.explanation_url;
         Self {
+            suggested: found.window.map(|window| Suggested {
+                from: Moment::new(window.start(), now),
+                until: Moment::new(window.end(), now),
+                reason,
+            }),
             life_over: place(now),
             life_renewal: renew_after.map(place),
             renews: renew_after.map(|at| Moment::new(at, now)),

@@ -146,6 +146,7 @@ impl Bench {
             validation_failed: false,
             deferral: None,
             without: Without::default(),
+            checks: &[],
             blamed: &[],
         };
         self.engine.fail(&domain.lease, &failure, &self.chance, self.now()).await.unwrap();
