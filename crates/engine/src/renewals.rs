@@ -99,7 +99,7 @@ async fn ask_due(engine: &Engine) -> Result<usize, StoreError> {
             answers.iter().map(|(due, answer)| follow(engine, due, answer, forecast)).collect()
         };
         let answered = engine.with_forecast(follow).await?;
-        store.renewal_infos_answered(&answered).await?;
+        store.renewal_infos_answered(&answered, engine.now()).await?;
     }
     Ok(asked)
 }

@@ -102,8 +102,13 @@ impl Engine {
     }
 
     /// Records what CAs answered. A renewal that moves is due at its new time, for every domain that has the certificate;
-    /// one that has another by now is left alone.
-    pub async fn renewal_infos_answered(&self, answered: &[AnsweredRenewal]) -> Result<(), StoreError> {
+    /// one that has another by now is left alone, and so is a renewal that is due at `now`: whoever wanted it, perhaps an
+    /// operator a moment ago, waits for it.
+    pub async fn renewal_infos_answered(
+        &self,
+        answered: &[AnsweredRenewal],
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
         let over: Vec<_> = answered.iter().filter(|one| one.plan.poll_at.is_none()).collect();
         let over: Vec<_> = over.iter().map(|one| one.certificate_id.uuid()).collect();
         let starts: Vec<Option<Instant>> = column(answered, |plan| plan.window.map(|window| window.start()));
@@ -124,7 +129,8 @@ impl Engine {
                      next_action_at = LEAST(d.next_action_at, answer.renew_at)
                  FROM answer JOIN certificates c USING (certificate_id)
                  WHERE d.name = ANY(c.names) AND d.certificate_id = answer.certificate_id
-                   AND d.renew_after <> answer.renew_at AND d.status NOT IN ('deleted', 'pending_deletion')
+                   AND d.renew_after <> answer.renew_at AND d.renew_after > $9
+                   AND d.status NOT IN ('deleted', 'pending_deletion')
                  RETURNING d.domain_id
              )
              SELECT pg_notify($8, '') FROM moved LIMIT 1",
@@ -136,6 +142,7 @@ impl Engine {
             &polls as &[Option<Instant>],
             &column(answered, |plan| plan.renew_at),
             WAKE_CHANNEL,
+            now,
         )
         .fetch_optional(&self.pool)
         .await?;
