@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     domain::{registered_domain, validity},
     instant::{DAY, HOUR, NEVER, Second, instant},
+    published::{Allowance, Published, TokenBucket},
 };
 
 /// For how long names that had a certificate are exempt from the limits of orders and of registered domains.
@@ -44,30 +45,6 @@ pub(crate) enum Limit {
     Orders,
     RegisteredDomain,
     NameSet,
-}
-
-/// What a CA publishes of its limits; `None`: there is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Published {
-    pub(crate) orders_per_account: Option<Allowance>,
-    pub(crate) certificates_per_registered_domain: Option<Allowance>,
-    pub(crate) certificates_per_name_set: Option<Allowance>,
-    pub(crate) nonces: Option<Allowance>,
-    pub(crate) others: Option<Allowance>,
-}
-
-/// So many at once, and so many a second after that.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
-    pub(crate) burst: f64,
-    pub(crate) per_second: f64,
-}
-
-/// What is left of an allowance; it comes back steadily.
-#[derive(Clone, Copy)]
-struct TokenBucket {
-    tokens: f64,
-    at: f64,
 }
 
 impl Authority {
@@ -155,7 +132,7 @@ impl Authority {
         let now = f64::from(now);
         let keep = |allowance: Option<Allowance>| {
             move |_: &u32, bucket: &mut TokenBucket| {
-                allowance.is_some_and(|allowed| bucket.refilled(allowed, now).tokens < allowed.burst)
+                allowance.is_some_and(|allowed| !bucket.is_full(allowed, now))
             }
         };
         self.registered_domains.retain(keep(self.limits.certificates_per_registered_domain));
@@ -205,63 +182,5 @@ impl Authority {
         self.registered_domains.insert(registered_domain(domain), registered);
         self.name_sets.insert(domain, name_set);
         Ok(())
-    }
-}
-
-impl TokenBucket {
-    const FULL: Self = Self { tokens: f64::MAX, at: 0.0 };
-
-    fn spend(&mut self, allowed: Option<Allowance>, limit: Limit, now: f64) -> Result<(), Refusal> {
-        let Some(allowed) = allowed else { return Ok(()) };
-        self.take(allowed, 1.0, now).map_err(|missing| {
-            let retry_after = Duration::seconds_f64(missing / allowed.per_second);
-            Refusal::RateLimited { limit, retry_after }
-        })
-    }
-
-    /// Takes `count`, or says how many are missing.
-    fn take(&mut self, allowed: Allowance, count: f64, now: f64) -> Result<(), f64> {
-        *self = self.refilled(allowed, now);
-        // An instant is not kept more exactly than this.
-        if self.tokens + 1e-6 < count {
-            return Err(count - self.tokens);
-        }
-        self.tokens -= count;
-        Ok(())
-    }
-
-    fn refilled(self, allowed: Allowance, now: f64) -> Self {
-        let tokens = (self.tokens + (now - self.at) * allowed.per_second).min(allowed.burst);
-        Self { tokens, at: now }
-    }
-}
-
-impl Published {
-    /// Let's Encrypt on 2026-08-05.
-    pub(crate) fn lets_encrypt() -> Self {
-        Self {
-            orders_per_account: Some(Allowance::of(300.0, 3 * HOUR)),
-            certificates_per_registered_domain: Some(Allowance::of(50.0, 7 * DAY)),
-            certificates_per_name_set: Some(Allowance::of(5.0, 7 * DAY)),
-            nonces: Some(Allowance { burst: 10.0, per_second: 20.0 }),
-            others: Some(Allowance { burst: 125.0, per_second: 250.0 }),
-        }
-    }
-
-    /// Its staging environment on 2026-04-10.
-    pub(crate) fn lets_encrypt_staging() -> Self {
-        Self {
-            orders_per_account: Some(Allowance::of(1_500.0, 3 * HOUR)),
-            certificates_per_registered_domain: Some(Allowance::of(30_000.0, 1)),
-            certificates_per_name_set: Some(Allowance::of(30_000.0, 7 * DAY)),
-            nonces: Some(Allowance { burst: 10.0, per_second: 20.0 }),
-            others: Some(Allowance { burst: 20.0, per_second: 20.0 }),
-        }
-    }
-}
-
-impl Allowance {
-    pub(crate) fn of(burst: f64, period: Second) -> Self {
-        Self { burst, per_second: burst / f64::from(period) }
     }
 }

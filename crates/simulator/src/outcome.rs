@@ -34,14 +34,14 @@ pub(crate) struct Replacement {
     pub(crate) last: Second,
 }
 
-/// The days on which nothing but ordinary renewals of at least the second round happened.
+/// How orders were spread over a run of days.
 #[derive(Clone, Copy, Debug)]
 pub struct Settled {
     /// The first of them.
     pub from: usize,
     /// Orders a day.
     pub mean: f64,
-    /// Orders on the busiest day.
+    /// Orders at the busiest time, a day long.
     pub peak: u32,
 }
 
@@ -82,9 +82,12 @@ impl Outcome {
         self.spread(self.disturbed_until)
     }
 
-    /// The busiest day after the names from the beginning were settled, events included.
+    /// The busiest 24 hours after the names from the beginning were settled, events included, beside the mean of those days.
     pub fn raw(&self) -> Option<Settled> {
-        self.spread(self.begun_until)
+        let settled = self.spread(self.begun_until)?;
+        let hours = self.hours[settled.from * 24..].windows(24);
+        let peak = hours.map(|hours| hours.iter().sum()).max().unwrap_or(settled.peak);
+        Some(Settled { peak, ..settled })
     }
 
     /// Certificates that ended before they were replaced.

@@ -125,7 +125,7 @@ fn remarks(outcome: &Outcome) -> Vec<String> {
     if let Some(raw) = outcome.raw() {
         let (from, peak, ratio) = (raw.from, raw.peak, raw.peak_to_mean());
         lines.push(format!(
-            "raw peak, events included, from day {from} on: {peak} orders a day, {ratio:.2} of the mean"
+            "raw peak, events included, from day {from} on: {peak} orders in 24 hours, {ratio:.2} of the mean"
         ));
     }
     if let Some(settled) = outcome.settled() {

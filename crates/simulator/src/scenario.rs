@@ -6,8 +6,8 @@ use certmill_model::{LimitProfile, Rate};
 use time::Duration;
 
 use crate::{
-    authority::{Allowance, Published},
     instant::HOUR,
+    published::{Allowance, Published},
 };
 
 /// What is simulated.
