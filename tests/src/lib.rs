@@ -4,6 +4,7 @@
 
 mod ca;
 mod database;
+mod faults;
 mod files;
 mod gate;
 mod plain;
@@ -12,6 +13,7 @@ mod wait;
 
 pub use ca::CaLog;
 pub use database::Database;
+pub use faults::{FaultStage, fault_lab, recovered};
 pub use files::{Found, files_below};
 pub use gate::Gate;
 pub use plain::{PlainPage, plain_page};
