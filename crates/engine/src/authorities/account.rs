@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use certmill_acme::{AccountCredentials, AccountKey, Client, register, roll_over};
+use certmill_acme::{AccountCredentials, AccountKey, Client, find_account, register, roll_over};
 use certmill_model::{AccountId, Chance, Clock};
 use certmill_store::{self as store, Account};
 use certmill_vault::{Secret, Vault};
@@ -42,9 +42,7 @@ impl Authority {
             settings: &self.settings,
         };
         let open = match (access.open().await, kept.take()) {
-            (Ok((account_id, client)), _) => {
-                Arc::new(OpenAuthority { account_id, client, opened_at: Instant::now() })
-            }
+            (Ok(open), _) => Arc::new(open),
             (Err(AuthorityError::Ca(error)), Some(old)) if error.is_ca_side() => old,
             (Err(error), _) => return Err(error),
         };
@@ -53,13 +51,19 @@ impl Authority {
         Ok(open)
     }
 
-    /// The CA refuses our account, or says that its directory has changed: both are read anew before the next order.
-    pub(crate) async fn forget_account(&self) {
-        self.open.lock().await.take();
+    /// The CA refuses our account, or says that its directory has changed: both are read anew before the next order,
+    /// unless they were since `open`.
+    pub(crate) async fn forget_account(&self, open: &OpenAuthority) {
+        self.open.lock().await.take_if(|kept| std::ptr::eq(&raw const **kept, open));
+    }
+
+    /// Whether our account has another key than `open` knows, so that what was signed with that one says nothing.
+    pub(crate) async fn has_another_key(&self, engine: &Engine, open: &OpenAuthority) -> bool {
+        self.opened(engine).await.is_ok_and(|now| now.key != open.key)
     }
 }
 
-/// Opens our account at a CA, for a command.
+/// Opens our account at a CA, for a command, and has the CA look whether it knows it.
 pub async fn open_authority(
     store: &store::Engine,
     vault: &Vault,
@@ -68,11 +72,13 @@ pub async fn open_authority(
 ) -> Result<Client, AuthorityError> {
     let chance = Chance::from_system();
     let access = Access { store, vault, clock: &clock, chance: &chance, settings };
-    access.open().await.map(|(_, client)| client)
+    let open = access.open().await?;
+    find_account(&settings.ca, &AccountKey::from_pkcs8(open.key.expose())?, clock.clone()).await?;
+    Ok(open.client)
 }
 
 /// Gives our account at a CA a new key, which is on record before the CA hears of it (RFC 8555 section 7.3.5); returns the
-/// account's URL. Repeating it ends a change that was begun, by whomever.
+/// account's URL. A change that was begun before, by whomever, is ended, and no other is made.
 pub async fn roll_over_account(
     store: &store::Engine,
     vault: &Vault,
@@ -81,11 +87,14 @@ pub async fn roll_over_account(
 ) -> Result<String, AuthorityError> {
     let chance = Chance::from_system();
     let access = Access { store, vault, clock: &clock, chance: &chance, settings };
-    let (account_id, client) = access.open().await?;
-    store.next_account_key(account_id, new_key, vault).await?;
-    reached("account_key_stored");
-    access.open().await?;
-    Ok(client.account_url().to_owned())
+    let is_begun = access.account().await?.next_key.is_some();
+    let mut open = access.open().await?;
+    if !is_begun {
+        store.next_account_key(open.account_id, new_key, vault).await?;
+        reached("account_key_stored");
+        open = access.open().await?;
+    }
+    Ok(open.client.account_url().to_owned())
 }
 
 fn new_key() -> Secret {
@@ -105,18 +114,24 @@ impl Access<'_> {
     /// The key is on record before the CA hears of it, and the CA finds the account by its key (RFC 8555 section
     /// 7.3.1): a crash in between, or another process, ends up with the same account. One that was registered is never
     /// registered again: limits, CAA records and challenges of other kinds hang on its URL.
-    async fn open(&self) -> Result<(AccountId, Client), AuthorityError> {
+    async fn open(&self) -> Result<OpenAuthority, AuthorityError> {
         let ca = &self.settings.ca;
-        let directory = ca.directory_url().to_string();
-        let account =
-            self.store.account(&directory, new_key, self.vault, self.chance, self.clock.now()).await?;
-        let account = self.finish_roll_over(account).await?;
+        let account = self.finish_roll_over(self.account().await?).await?;
         let key = AccountKey::from_pkcs8(account.key.expose())?;
         let credentials = match &account.url {
             Some(url) => AccountCredentials::of(ca, url, &key),
             None => self.register(account.account_id, &key).await?,
         };
-        Ok((account.account_id, Client::open(ca, &credentials, self.clock.clone()).await?))
+        let client = Client::open(ca, &credentials, self.clock.clone()).await?;
+        let Account { account_id, key, .. } = account;
+        Ok(OpenAuthority { account_id, client, key, opened_at: Instant::now() })
+    }
+
+    /// The account as it is on record; its key is made if there is none.
+    async fn account(&self) -> Result<Account, AuthorityError> {
+        let directory = self.settings.ca.directory_url().to_string();
+        let now = self.clock.now();
+        Ok(self.store.account(&directory, new_key, self.vault, self.chance, now).await?)
     }
 
     async fn register(

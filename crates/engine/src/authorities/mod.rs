@@ -10,6 +10,7 @@ use certmill_model::{
     AccountId, Breaker, CaCandidate, CaChoice, LimitProfile, RemainingLife, choose_authority,
 };
 use certmill_store::{ClaimedDomain, LimitScope};
+use certmill_vault::Secret;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -47,6 +48,8 @@ pub(crate) struct Authority {
 pub(crate) struct OpenAuthority {
     pub(crate) account_id: AccountId,
     pub(crate) client: Client,
+    /// The account's key, as it was then.
+    key: Secret,
     opened_at: Instant,
 }
 

@@ -155,12 +155,25 @@ pub(super) async fn ca(
     error: &AcmeError,
 ) -> Result<(), EngineError> {
     authority.note(engine, error);
-    if matches!(error, AcmeError::NeedsOperator { .. } | AcmeError::WithoutProfile { .. }) {
+    let may_be_old_key = is_perhaps_signed_wrongly(error);
+    if may_be_old_key || matches!(error, AcmeError::WithoutProfile { .. }) {
         // The account's key may be another by now, the directory may list other profiles.
-        authority.forget_account().await;
+        authority.forget_account(open).await;
+    }
+    if may_be_old_key && authority.has_another_key(engine, open).await {
+        return Ok(engine.parts.store.rest(&domain.lease, Some(engine.now())).await?);
     }
     limits::learn(engine, authority, open, domain, order.ordered, error).await?;
     record(engine, domain, authority, Some(order), error).await
+}
+
+/// What is signed with a key that is not the account's any more is malformed, which means something else at other times.
+fn is_perhaps_signed_wrongly(error: &AcmeError) -> bool {
+    match error {
+        AcmeError::NeedsOperator { .. } | AcmeError::WithoutReplaces { .. } => true,
+        AcmeError::Retry { .. } => error.problem_code() == ProblemCode::Internal,
+        _ => false,
+    }
 }
 
 async fn record(
