@@ -11,7 +11,7 @@ use crate::{
     account::unusable_settings,
     directory::Directory,
     exchange::{attempt, last_created},
-    order::Polling,
+    polling::Polling,
     reaction::Stage,
     transport::Transport,
 };

@@ -25,6 +25,7 @@ mod limit;
 mod nonces;
 mod order;
 mod pace;
+mod polling;
 mod problem;
 mod reaction;
 mod refusal;

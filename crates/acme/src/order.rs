@@ -11,6 +11,7 @@ use crate::{
     authorization::{Found, answer_challenges, find_challenges, find_reasons},
     document::OrderDocument,
     exchange::{Note, attempt},
+    polling::{Awaited, Polling},
     reaction::Stage,
     refusal::{refusal, refusal_of_names},
 };
@@ -26,12 +27,6 @@ pub struct Order {
     /// URLs of the challenges that [`Order::challenges`] gave out, and of those that the CA was told of.
     chosen: HashSet<String>,
     answered: HashSet<String>,
-}
-
-/// When to look at an order again.
-#[derive(Clone, Copy)]
-pub(crate) struct Polling {
-    initial_delay: Duration,
 }
 
 impl Order {
@@ -121,10 +116,10 @@ impl Order {
     /// Waits until the CA is convinced, at most until `deadline`: then, or when the CA asks to come back later than
     /// that, [`AcmeError::StillProcessing`].
     pub async fn await_ready(&mut self, deadline: Instant) -> Result<(), AcmeError> {
-        let mut delay = self.client.polling.initial_delay;
+        let mut delay = None;
         loop {
             match self.status() {
-                OrderStatus::Pending => self.pause(&mut delay, deadline).await?,
+                OrderStatus::Pending => self.pause(Awaited::Validation, &mut delay, deadline).await?,
                 OrderStatus::Invalid => return Err(self.reason().await),
                 _ => return Ok(()),
             }
@@ -159,11 +154,11 @@ impl Order {
     /// Waits for the certificate, at most until `deadline` as [`Order::await_ready`] does, and fetches it: PEM, the
     /// leaf first. Nothing in it has been checked: [`crate::verify_issued`] does that.
     pub async fn await_certificate(&mut self, deadline: Instant) -> Result<String, AcmeError> {
-        let mut delay = self.client.polling.initial_delay;
+        let mut delay = None;
         loop {
             match self.status() {
                 OrderStatus::Valid => return self.fetch_certificate().await,
-                OrderStatus::Processing => self.pause(&mut delay, deadline).await?,
+                OrderStatus::Processing => self.pause(Awaited::Certificate, &mut delay, deadline).await?,
                 OrderStatus::Invalid => return Err(self.reason().await),
                 _ => return Err(AcmeError::StillProcessing { retry_after: self.retry_after }),
             }
@@ -178,17 +173,31 @@ impl Order {
         certificate.ok_or(AcmeError::StillProcessing { retry_after: None })
     }
 
-    /// Waits as the CA asks, or longer each time, and looks again.
-    async fn pause(&mut self, delay: &mut Duration, deadline: Instant) -> Result<(), AcmeError> {
+    /// Waits as the CA asks, or until it is usually done and then longer each time, and looks again. `delay` is the next
+    /// wait, `None` before the first.
+    async fn pause(
+        &mut self,
+        awaited: Awaited,
+        delay: &mut Option<Duration>,
+        deadline: Instant,
+    ) -> Result<(), AcmeError> {
+        let polling = self.client.polling.clone();
         let asked = self.retry_after.and_then(|wait| Duration::try_from(wait).ok());
+        let own = delay.unwrap_or_else(|| polling.first(awaited));
         // A CA that says 0 does not mean as fast as we can.
-        let wait = asked.unwrap_or(*delay).max(self.client.polling.initial_delay);
+        let wait = asked.unwrap_or(own).max(polling.shortest());
         if Instant::now() + wait > deadline {
             return Err(AcmeError::StillProcessing { retry_after: self.retry_after });
         }
         sleep(wait).await;
-        *delay = Polling::next(*delay);
-        self.refresh().await.map(|_| ())
+        let before = self.status();
+        let after = self.refresh().await?;
+        let is_first = delay.is_none();
+        if is_first && asked.is_none() {
+            polling.learn(awaited, after != before);
+        }
+        *delay = Some(if is_first { polling.second(own) } else { Polling::next(own) });
+        Ok(())
     }
 
     /// Why the order is invalid.
@@ -249,18 +258,6 @@ impl Drop for Order {
         if let Some(nonce) = self.nonce.take() {
             self.client.transport.keep_nonce(nonce);
         }
-    }
-}
-
-impl Polling {
-    const LONGEST_DELAY: Duration = Duration::from_secs(10);
-
-    pub(crate) fn new(initial_delay: Duration) -> Self {
-        Self { initial_delay: initial_delay.max(Duration::from_millis(1)) }
-    }
-
-    fn next(delay: Duration) -> Duration {
-        (delay * 2).min(Self::LONGEST_DELAY)
     }
 }
 

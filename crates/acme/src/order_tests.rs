@@ -34,15 +34,3 @@ fn what_is_asked_between_orders_can_be_spawned() {
         client.revoke(b"").await
     });
 }
-
-#[test]
-fn polls_become_rarer_up_to_ten_seconds() {
-    let mut delay = Polling::new(Duration::from_millis(250)).initial_delay;
-    let mut total = Duration::ZERO;
-    for _ in 0..10 {
-        total += delay;
-        delay = Polling::next(delay);
-    }
-    assert_eq!(delay, Polling::LONGEST_DELAY);
-    assert!(total < Duration::from_secs(60));
-}

@@ -25,7 +25,8 @@ pub struct CaSettings {
     pub connect_timeout: Duration,
     /// The longest wait for a whole request: connection, TLS and body included.
     pub request_timeout: Duration,
-    /// The wait before the first look at an order that the CA works on; each further wait is twice as long, up to
+    /// The wait before the first look at an order that the CA works on, until it is known how long the CA usually takes:
+    /// then up to 16 times as long. Further waits are shorter at first, then each twice as long as the one before, up to
     /// 10 s. A `Retry-After` of the CA goes before it.
     pub poll_initial_delay: Duration,
 }
