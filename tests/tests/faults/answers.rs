@@ -62,6 +62,16 @@ async fn an_answer_that_never_comes_holds_up_one_name_for_its_time_and_no_other(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_drips_is_waited_for() {
+    let stage = FaultStage::set().await;
+    let slowly = Action::Trickle(SECOND / 200);
+    stage.ca.add(When::of_these(&[Endpoint::NewOrder, Endpoint::Order]).first(2), slowly);
+    stage.recovers("answers of 200 bytes a second", "drips.shops.test", SOON).await;
+    assert_eq!(stage.orders_and_certificates(), (1, 1));
+    stage.ca.assert_all_rules_met();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_huge_answer_is_not_read_to_its_end() {
     let stage = FaultStage::set().await;
     stage.ca.add(on(Endpoint::Order).first(1), Action::Flood(64 << 20));

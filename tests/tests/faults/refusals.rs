@@ -41,6 +41,47 @@ async fn a_profile_that_the_ca_withdrew_is_done_without() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ca_that_does_not_know_the_account_gets_no_second_one() {
+    let stage = FaultStage::set().await;
+    stage.stage.put("first.shops.test").await;
+    stage.stage.active("first.shops.test").await;
+    let unknown = Answer::problem(400, "accountDoesNotExist", "no account with this URL");
+    let rule = stage.ca.add(on(Endpoint::NewOrder), unknown);
+    stage.stage.put("second.shops.test").await;
+    let told = stage.stage.told("second.shops.test", "ca_account").await;
+    assert!(told.contains("no account with this URL"), "{told}");
+    stage.ca.remove(rule);
+    let begin = Instant::now();
+    stage.stage.database.hasten("second.shops.test").await;
+    stage.active_since("accountDoesNotExist, from the next try on", "second.shops.test", begin, SOON).await;
+    assert_eq!(stage.ca.requests(Endpoint::NewAccount), 1);
+    stage.ca.assert_all_rules_met();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_the_ca_rejects_is_taken_out_and_the_others_are_ordered() {
+    let stage = FaultStage::set().await;
+    let (bare, www) = ("pair.test", "www.pair.test");
+    let load_balancer = stage.stage.load_balancers()[0].address;
+    for name in [bare, www] {
+        stage.stage.lab.set_addresses(name, &[load_balancer]).await.unwrap();
+    }
+    let refused = Answer::problem(400, "malformed", "some of the identifiers were rejected").subproblem(
+        "rejectedIdentifier",
+        "this name is on a list",
+        www,
+    );
+    stage.ca.add(on(Endpoint::NewOrder).about(www), refused);
+    let begin = Instant::now();
+    stage.stage.put(www).await;
+    stage.stage.put(bare).await;
+    stage.active_since("a rejected name in an order of two", bare, begin, SOON).await;
+    let told = stage.stage.told(www, "ca_rejected_name").await;
+    assert!(told.contains("this name is on a list"), "{told}");
+    stage.ca.assert_all_rules_met();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_validation_is_explained_though_the_order_says_nothing() {
     let stage = FaultStage::set().await;
     stage.ca.add(on(Endpoint::Order), Action::HideOrderError);
