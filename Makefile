@@ -3,7 +3,7 @@
 # Set, it would have the compiler check queries against that database, dependencies' included.
 unexport DATABASE_URL
 
-.PHONY: demo test build check bench-issuing bench-dns01 simulate-year
+.PHONY: demo test build check bench-issuing bench-dns01 bench-planner simulate-year
 
 # Its end-to-end tests end the program at named steps, hence the feature.
 TESTED := --workspace --features certmill/checkpoints
@@ -40,6 +40,12 @@ bench-dns01:
 	scripts/install-parts
 	cargo build --release --package certmill --package certmill-lab --bins
 	target/release/certmill-lab bench-dns01 $(ARGS)
+
+# ARGS="--domains 100000"
+bench-planner:
+	scripts/install-parts
+	cargo build --release --package certmill-lab --bins --package certmill-engine --example bench_planner
+	target/release/certmill-lab bench-planner $(ARGS)
 
 # A million names, 45 days, a year. ARGS="--outage worst+24h" or "--revoke 150:10" or "--import 150:300000"
 simulate-year:

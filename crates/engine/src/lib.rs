@@ -27,8 +27,8 @@ use tokio::{sync::watch, task::JoinSet};
 pub use authorities::{AuthoritySettings, open_authority, roll_over_account};
 pub use context::{Engine, Parts};
 pub use error::{AuthorityError, EngineError};
-pub use nudge::set_up as set_up_queue;
-pub use planner::Planner;
+pub use nudge::{Lane, Step, set_up as set_up_queue, work_on};
+pub use planner::{Planner, plan};
 pub use target::TargetSettings;
 
 /// Runs the engine until `stop` turns true; steps under way are finished first. Ends early only by a fault: then the
@@ -42,13 +42,13 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     }
     plan_missing_looks(&engine).await;
     let mut parts = JoinSet::new();
-    parts.spawn(planner::run(engine.clone(), stop.clone()));
+    parts.spawn(run_planner(engine.clone(), stop.clone()));
     parts.spawn(cleaner::run(engine.clone(), stop.clone()));
     parts.spawn(housekeeping::run(engine.clone(), stop.clone()));
     parts.spawn(renewals::run(engine.clone(), stop.clone()));
-    parts.spawn(nudge::run_lane(engine.clone(), nudge::Lane::Domains, stop.clone()));
-    parts.spawn(nudge::run_lane(engine.clone(), nudge::Lane::Troubled, stop.clone()));
-    parts.spawn(nudge::run_lane(engine, nudge::Lane::Targets, stop.clone()));
+    parts.spawn(nudge::run_lane(engine.clone(), Lane::Domains, stop.clone()));
+    parts.spawn(nudge::run_lane(engine.clone(), Lane::Troubled, stop.clone()));
+    parts.spawn(nudge::run_lane(engine, Lane::Targets, stop.clone()));
     while let Some(ended) = parts.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "a part of the engine ended by a panic");
@@ -57,6 +57,11 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
             return;
         }
     }
+}
+
+async fn run_planner(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
+    let parts = &engine.parts;
+    plan(&parts.store, &*parts.clock, parts.orders_in_flight, &engine.finished, stop).await;
 }
 
 /// An engine of the version before knew of no looks between renewals.

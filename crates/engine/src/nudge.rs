@@ -10,6 +10,9 @@ use apalis::prelude::{
     BackendExt as _, BoxDynError, Data, TaskBuilder, WorkerBuilder, WorkerBuilderExt as _,
 };
 use apalis_postgres::{Config, PostgresStorage};
+use certmill_model::Chance;
+use certmill_store as store;
+use futures_util::future::BoxFuture;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::sync::watch;
 
@@ -17,7 +20,7 @@ use crate::{Engine, EngineError, domain, target};
 
 /// What workers work on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Lane {
+pub enum Lane {
     /// A domain's next step.
     Domains,
     /// The next step of a domain that failed lately, or does not point at us. Its lookups may hang: they do so in a lane of
@@ -66,7 +69,8 @@ impl Lane {
         }
     }
 
-    pub(crate) fn concurrency(self, orders_in_flight: usize) -> usize {
+    /// Steps at a time in one process that has `orders_in_flight`.
+    pub fn concurrency(self, orders_in_flight: usize) -> usize {
         match self {
             Self::Domains => orders_in_flight,
             Self::Troubled => (orders_in_flight / TROUBLED_PART).max(TROUBLED_LEAST),
@@ -207,11 +211,47 @@ pub(crate) async fn clear_finished(pool: &PgPool) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Works on `lane` until `stop` turns true. The queue's run loop returns when it loses the database, and a worker that
-/// comes back under its old name keeps that one's orphans: so it is rebuilt, each time under a new name.
-pub(crate) async fn run_lane(engine: Arc<Engine>, lane: Lane, mut stop: watch::Receiver<bool>) {
+/// What is done with an id that a nudge carries.
+#[derive(Clone)]
+pub struct Step(Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>);
+
+impl Step {
+    /// Does `step` with each id.
+    pub fn new<F>(step: impl Fn(String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self(Arc::new(move |id| Box::pin(step(id))))
+    }
+}
+
+/// Does the steps of `lane` until `stop` turns true.
+pub(crate) async fn run_lane(engine: Arc<Engine>, lane: Lane, stop: watch::Receiver<bool>) {
+    let concurrency = lane.concurrency(engine.parts.orders_in_flight);
+    let (store, chance) = (engine.parts.store.clone(), engine.parts.chance.clone());
+    let taken = Step::new(move |id| {
+        let engine = engine.clone();
+        async move {
+            take_step(&engine, lane, id).await;
+            engine.finished.notify_one();
+        }
+    });
+    work_on(&store, (lane, concurrency), &chance, taken, stop).await;
+}
+
+/// Takes nudges of a lane and does `each` with the id of each, so many at a time, until `stop` turns true. The queue's run loop returns
+/// when it loses the database, and a worker that comes back under its old name keeps that one's orphans: so it is rebuilt,
+/// each time under a new name.
+pub async fn work_on(
+    store: &store::Engine,
+    (lane, concurrency): (Lane, usize),
+    chance: &Chance,
+    each: Step,
+    mut stop: watch::Receiver<bool>,
+) {
     while !*stop.borrow() {
-        let ended = run_worker(&engine, lane, stop.clone()).await;
+        let name = format!("{}-{}", lane.queue(), chance.label());
+        let ended = run_worker(store, (lane, concurrency), name, each.clone(), stop.clone()).await;
         if *stop.borrow() {
             return;
         }
@@ -224,26 +264,23 @@ pub(crate) async fn run_lane(engine: Arc<Engine>, lane: Lane, mut stop: watch::R
 }
 
 async fn run_worker(
-    engine: &Arc<Engine>,
-    lane: Lane,
+    store: &store::Engine,
+    (lane, concurrency): (Lane, usize),
+    name: String,
+    each: Step,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), BoxDynError> {
-    let name = format!("{}-{}", lane.queue(), engine.parts.chance.uuid(engine.now()));
     let config = Config::default()
         .queue(lane.queue())
         .batch_size(BATCH)
         .lock_tasks(false)
         .heartbeat_interval(HEARTBEAT)
         .missed_heartbeats(MISSED_HEARTBEATS);
-    let backend = PostgresStorage::<serde_json::Value>::new(engine.parts.store.nudges())
+    let backend = PostgresStorage::<serde_json::Value>::new(store.nudges())
         .with_config(config)
         .with_pubsub()
         .poll_with_interval(POLL);
-    let worker = WorkerBuilder::new(name)
-        .backend(backend)
-        .data((engine.clone(), lane))
-        .concurrency(lane.concurrency(engine.parts.orders_in_flight))
-        .build(handle);
+    let worker = WorkerBuilder::new(name).backend(backend).data(each).concurrency(concurrency).build(handle);
     let stopped = async move {
         // An error means that the sender is gone: the process is ending.
         let _ = stop.wait_for(|stop| *stop).await;
@@ -252,11 +289,14 @@ async fn run_worker(
     Ok(worker.run_until(stopped).await?)
 }
 
-/// Always succeeds as far as the queue can see. The step runs in a task of its own: on any core, and a panic in it
-/// harms nothing else.
-async fn handle(payload: serde_json::Value, data: Data<(Arc<Engine>, Lane)>) -> Result<(), BoxDynError> {
-    let (engine, lane) = (*data).clone();
-    let id = payload.as_str().unwrap_or_default().to_owned();
+/// Always succeeds as far as the queue can see.
+async fn handle(payload: serde_json::Value, step: Data<Step>) -> Result<(), BoxDynError> {
+    (step.0.0)(payload.as_str().unwrap_or_default().to_owned()).await;
+    Ok(())
+}
+
+/// The step runs in a task of its own: on any core, and a panic in it harms nothing else.
+async fn take_step(engine: &Arc<Engine>, lane: Lane, id: String) {
     let step = tokio::spawn({
         let engine = engine.clone();
         let id = id.clone();
@@ -278,6 +318,4 @@ async fn handle(payload: serde_json::Value, data: Data<(Arc<Engine>, Lane)>) -> 
         }
         Err(error) => tracing::error!(id, %error, "a step ended by a panic"),
     }
-    engine.finished.notify_one();
-    Ok(())
 }

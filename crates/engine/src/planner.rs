@@ -1,15 +1,18 @@
 //! The planner: finds what is due and nudges the workers, a bounded window at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use certmill_model::TenantId;
+use certmill_model::{Clock, TenantId};
 use certmill_store as store;
 use sqlx::{PgConnection, postgres::PgListener};
 use time::OffsetDateTime;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{
-    Engine, EngineError,
+    EngineError,
     nudge::{self, Lane},
 };
 
@@ -38,14 +41,21 @@ pub struct Planner {
     is_behind: bool,
 }
 
-/// Plans until `stop` turns true. What goes wrong is logged and tried again: the database may be away for a while.
-pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+/// Plans for workers that have `orders_in_flight`, until `stop` turns true; they say through `finished` that they have room.
+/// What goes wrong is logged and tried again: the database may be away for a while.
+pub async fn plan(
+    store: &store::Engine,
+    clock: &dyn Clock,
+    orders_in_flight: usize,
+    finished: &Notify,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut listener = None;
     let mut cleared = Instant::now();
-    let mut planner = Planner::new(engine.parts.orders_in_flight);
+    let mut planner = Planner::new(orders_in_flight);
     while !*stop.borrow() {
         let looked = Instant::now();
-        let more = match planner.look(&engine.parts.store, engine.now()).await {
+        let more = match planner.look(store, clock.now()).await {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!(
@@ -57,15 +67,15 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         };
         if cleared.elapsed() >= HOUSEKEEPING {
             cleared = Instant::now();
-            if let Err(error) = nudge::clear_finished(engine.parts.store.nudges()).await {
+            if let Err(error) = nudge::clear_finished(store.nudges()).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot clear finished nudges");
             }
         }
         tokio::select! {
             _ = stop.changed() => {}
-            () = woken(&engine, &mut listener) => {}
+            () = woken(store, &mut listener) => {}
             // Only then there is more to push than there was room for.
-            () = engine.finished.notified(), if more => {}
+            () = finished.notified(), if more => {}
             () = tokio::time::sleep(POLL) => {}
         }
         tokio::time::sleep_until(looked + BREATH).await;
@@ -130,9 +140,9 @@ async fn push(tx: &mut PgConnection, lane: Lane, due: &store::Due) -> Result<(),
 }
 
 /// Ends when a writer says that something may be due. Without a connection to listen on, never: the clock still wakes.
-async fn woken(engine: &Engine, listener: &mut Option<PgListener>) {
+async fn woken(store: &store::Engine, listener: &mut Option<PgListener>) {
     if listener.is_none() {
-        *listener = engine.parts.store.listen().await.ok();
+        *listener = store.listen().await.ok();
     }
     match listener {
         None => std::future::pending().await,

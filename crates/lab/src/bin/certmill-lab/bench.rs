@@ -4,6 +4,7 @@ pub(crate) mod dns01;
 mod error;
 pub(crate) mod faults;
 pub(crate) mod issuing;
+pub(crate) mod planner;
 mod requests;
 mod timelines;
 mod usage;

@@ -43,6 +43,8 @@ enum Command {
     /// Measure how fast certmill issues by dns-01, against http-01 on the same lab
     #[command(name = "bench-dns01")]
     BenchDns01(bench::dns01::Settings),
+    /// Measure how long the planner takes to find what is due among a million domains
+    BenchPlanner(bench::planner::Settings),
     /// Issue at a CA that refuses nonces and fails at random, until every domain has its certificate
     BenchFaults(bench::faults::Settings),
     /// Wait for the end of standard input, then end every process of the lab in this directory and remove it
@@ -62,6 +64,7 @@ async fn main() -> ExitCode {
         Command::Demo { once } => demo::run(once).await.map_err(Into::into),
         Command::BenchIssuing(settings) => bench::issuing::run(&settings).await.map_err(Into::into),
         Command::BenchDns01(settings) => bench::dns01::run(&settings).await.map_err(Into::into),
+        Command::BenchPlanner(settings) => bench::planner::run(&settings).await.map_err(Into::into),
         Command::BenchFaults(settings) => bench::faults::run(&settings).await.map_err(Into::into),
         Command::Guard { directory } => guard::run(&directory).map_err(Into::into),
     };

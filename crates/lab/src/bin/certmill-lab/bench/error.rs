@@ -31,6 +31,22 @@ pub(crate) enum BenchError {
     #[error("the bare loop failed: {0}")]
     BareLoop(String),
 
+    /// No directory for a scratch database.
+    #[error("no directory for a scratch database")]
+    Directory(#[source] std::io::Error),
+
+    /// No scratch database.
+    #[error("the scratch database cannot be started")]
+    Database(#[from] certmill_postgres::ClusterError),
+
+    /// Build it.
+    #[error("{} is not built; run cargo build --release -p certmill-engine --example bench_planner", .0.display())]
+    PlannerMissing(PathBuf),
+
+    /// The measurement failed, and said why.
+    #[error("measuring the planner failed: {0}")]
+    Planner(String),
+
     /// A timeline without the event that everybody has.
     #[error("the timelines have no {0}")]
     NoEvent(&'static str),
