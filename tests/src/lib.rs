@@ -17,5 +17,5 @@ pub use faults::{FaultStage, fault_lab, recovered};
 pub use files::{Found, files_below};
 pub use gate::Gate;
 pub use plain::{PlainPage, plain_page};
-pub use stage::{Stage, events, has_problem, problem};
+pub use stage::{Stage, events, has_problem, instant, problem};
 pub use wait::{MINUTE, SOON, until};

@@ -6,6 +6,7 @@ use certmill_lab::{
     shopper::Shopper,
 };
 use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{Database, MINUTE, SOON, until};
 
@@ -152,6 +153,11 @@ pub fn has_problem(domain: &Value, code: &str) -> bool {
 /// The problem with this code in the document of a domain.
 pub fn problem<'a>(domain: &'a Value, code: &str) -> Option<&'a Value> {
     domain["problems"].as_array()?.iter().find(|problem| problem["code"] == code)
+}
+
+/// An instant in a document of the API.
+pub fn instant(value: &Value) -> OffsetDateTime {
+    OffsetDateTime::parse(value.as_str().expect("an instant is a string"), &Rfc3339).unwrap()
 }
 
 /// How often an event of this kind stands in a timeline.
