@@ -12,6 +12,7 @@ mod day;
 mod domain;
 mod instant;
 mod ledger;
+mod options;
 mod orders;
 mod outcome;
 mod published;
@@ -24,11 +25,10 @@ mod world;
 mod tests;
 
 pub use day::Day;
+pub use options::{InvalidOption, parse_lifetime};
 pub use outcome::{Outcome, Settled};
 pub use report::{charts, csv, table};
-pub use scenario::{
-    Import, InvalidOption, InvalidScenario, Limits, Outage, Revocation, Scenario, Start, parse_lifetime,
-};
+pub use scenario::{Import, InvalidScenario, Limits, Outage, Revocation, Scenario, Start};
 
 /// Runs `scenario`. `progress` is called after each simulated day with the days done and the days in all.
 pub fn simulate(scenario: &Scenario, mut progress: impl FnMut(u32, u32)) -> Outcome {
