@@ -172,6 +172,9 @@ impl Exchange<'_> {
                 if known.order(&path, &document, now) {
                     ledger.issued(&path, &identifiers(&document), now);
                 }
+                if let Some(name) = known.failed_alone(&document) {
+                    ledger.failed(account, &name, now);
+                }
             }
             Endpoint::Authorization => {
                 let failed = known.authorization(asked.path(), &document);

@@ -48,6 +48,15 @@ impl Known {
             })
     }
 
+    /// The name of an order that has failed for its only name, the first time that this is seen. Whose fault it is in
+    /// an order of several names, only the authorizations say.
+    pub(super) fn failed_alone(&mut self, order: &Value) -> Option<String> {
+        let authorizations = order["authorizations"].as_array().filter(|_| order["status"] == "invalid")?;
+        let [authorization] = authorizations.as_slice() else { return None };
+        let first = self.failed.insert(path_in(authorization)?);
+        identifiers(order).into_iter().next().filter(|_| first)
+    }
+
     /// When an order was first seen to be valid.
     pub(super) fn issued_at(&self, order: &str) -> Option<Instant> {
         self.issued.get(order).copied()
