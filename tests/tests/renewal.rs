@@ -115,9 +115,6 @@ async fn a_certificate_is_renewed_in_the_window_that_its_ca_suggests_and_replace
     stage.stage.database.execute_for(name, from_before).await;
     stage.renew(name).await;
     stage.renewed_since("a second replacement, refused", &after, Instant::now(), SOON).await;
-    for seen in stage.ca.journal() {
-        eprintln!("{:?} {} {:?}", seen.at, seen.endpoint, seen.status);
-    }
     let asked = orders(&stage);
     let again: Vec<_> = asked[2..].iter().map(|order| (replaces(order), order.status)).collect();
     assert_eq!(again, [(Some(old.as_str()), Some(409)), (None, Some(201))]);
