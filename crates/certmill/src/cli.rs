@@ -120,6 +120,15 @@ pub(crate) enum AuthorityCommand {
         /// Its name.
         name: String,
     },
+    /// Register a new account at an authority that does not know the old one any more. Limits that were granted to the old
+    /// one, and CAA records that name it, do not hold for the new one.
+    ReplaceAccount {
+        /// Its name.
+        name: String,
+        /// The URL of the account that is given up, as `certmill authority list` shows it.
+        #[arg(long)]
+        account: String,
+    },
     /// Give our account at an authority a new key. May be repeated after any failure.
     RollOver {
         /// Its name.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use certmill_engine::{AuthoritySettings, open_authority, roll_over_account};
+use certmill_engine::{AuthoritySettings, open_authority, replace_account, roll_over_account};
 use certmill_model::{LimitKind, SystemClock};
 
 use super::say;
@@ -26,6 +26,9 @@ pub(super) async fn run(
     match command {
         AuthorityCommand::List => list(database, &known).await,
         AuthorityCommand::Test { name } => test(database, config, find(&known, &name)?).await,
+        AuthorityCommand::ReplaceAccount { name, account } => {
+            replace(database, config, find(&known, &name)?, &account).await
+        }
         AuthorityCommand::RollOver { name } => roll_over(database, config, find(&known, &name)?).await,
     }
 }
@@ -71,6 +74,27 @@ async fn test(database: &Database, config: &Config, authority: &AuthoritySetting
     say(format!("in CAA records: {}", client.identities().join(", ")));
     say(format!("tells when to renew: {}", if client.has_renewal_info() { "yes" } else { "no" }));
     say(format!("profiles: {}", client.profiles().keys().cloned().collect::<Vec<_>>().join(", ")));
+    Ok(())
+}
+
+async fn replace(
+    database: &Database,
+    config: &Config,
+    authority: &AuthoritySettings,
+    account: &str,
+) -> Result<(), Trouble> {
+    let store = certmill_store::connect_engine(&database.url, CONNECTIONS).await?;
+    let vault = start::vault(config)?;
+    let replaced = replace_account(&store, &vault, Arc::new(SystemClock), authority, account).await;
+    let replaced = replaced.map_err(|error| {
+        let what = format!("no new account is registered at {} yet", authority.name);
+        Trouble::new(what, &error, "Mend that; workers register it with the next order.")
+    })?;
+    let Some(url) = replaced else {
+        let what = format!("{account} is not our account at {}", authority.name);
+        return Err(Trouble::plain(what, "`certmill authority list` shows it."));
+    };
+    say(format!("{account} is given up; the new account is {url}"));
     Ok(())
 }
 

@@ -97,6 +97,25 @@ pub async fn roll_over_account(
     Ok(open.client.account_url().to_owned())
 }
 
+/// Registers a new account in the place of the one at `url`, which the CA does not know any more: its limits, and what CAA
+/// records say of it, are lost with it. Returns the new account's URL; `None`: `url` is not our account's.
+pub async fn replace_account(
+    store: &store::Engine,
+    vault: &Vault,
+    clock: Arc<dyn Clock>,
+    settings: &AuthoritySettings,
+    url: &str,
+) -> Result<Option<String>, AuthorityError> {
+    let chance = Chance::from_system();
+    let access = Access { store, vault, clock: &clock, chance: &chance, settings };
+    let account = access.account().await?;
+    if !store.give_up_account(account.account_id, url, &new_key(), vault).await? {
+        return Ok(None);
+    }
+    let open = access.open().await?;
+    Ok(Some(open.client.account_url().to_owned()))
+}
+
 fn new_key() -> Secret {
     Secret::new(AccountKey::generate().pkcs8().to_vec())
 }

@@ -121,6 +121,28 @@ impl Engine {
         Ok(())
     }
 
+    /// Gives up the account that the CA knows by `url`, with its key: a new one is registered, with `key`. `false`: that is
+    /// not its URL.
+    pub async fn give_up_account(
+        &self,
+        account: AccountId,
+        url: &str,
+        key: &Secret,
+        vault: &Vault,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE accounts SET sealed_key = $3, sealed_next_key = NULL, sealed_credentials = NULL, url = NULL,
+                 registered_at = NULL
+             WHERE account_id = $1 AND url = $2",
+            account.uuid(),
+            url,
+            vault.seal(&place(account, "sealed_key"), key),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// All accounts there are.
     pub async fn accounts(&self) -> Result<Vec<KnownAccount>, StoreError> {
         let rows = sqlx::query!("SELECT account_id, directory_url, url FROM accounts");
