@@ -16,8 +16,8 @@ use crate::{
     trouble::Trouble,
 };
 
-/// Connections of the workers: steps hold one only while they record.
-const ENGINE_CONNECTIONS: u32 = 10;
+/// Connections of the workers: steps hold one only while they record, and each plans every statement for itself.
+const ENGINE_CONNECTIONS: u32 = 6;
 /// Connections of API, dashboard and responder.
 const WEB_CONNECTIONS: u32 = 8;
 

@@ -59,6 +59,8 @@ pub struct Engine {
     pub(crate) planned: Planned,
     /// Woken when a worker has finished something, so that the planner tops the lanes up.
     pub(crate) finished: Notify,
+    /// Woken when there is something new to deliver.
+    pub(crate) to_deliver: Notify,
     /// Woken when an order is over that may have left TXT records.
     pub(crate) records_left: Notify,
     pub(crate) zones: Zones,
@@ -113,6 +115,7 @@ impl Engine {
             authorities: authorities.into_iter().map(authority).collect(),
             planned: Planned::default(),
             finished: Notify::new(),
+            to_deliver: Notify::new(),
             records_left: Notify::new(),
             zones: Zones::default(),
             answered: Answered::default(),

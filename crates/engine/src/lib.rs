@@ -18,13 +18,14 @@ mod planner;
 mod reach;
 mod renewals;
 mod target;
+mod waker;
 mod zones;
 
 use std::sync::Arc;
 
 use tokio::{sync::watch, task::JoinSet};
 
-pub use authorities::{AuthoritySettings, open_authority, roll_over_account};
+pub use authorities::{AuthoritySettings, open_authority, replace_account, roll_over_account};
 pub use context::{Engine, Parts};
 pub use error::{AuthorityError, EngineError};
 pub use nudge::{Lane, Step, set_up as set_up_queue, work_on};
@@ -44,6 +45,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     let mut parts = JoinSet::new();
     parts.spawn(run_planner(engine.clone(), stop.clone()));
     parts.spawn(cleaner::run(engine.clone(), stop.clone()));
+    parts.spawn(waker::run(engine.clone(), stop.clone()));
     parts.spawn(housekeeping::run(engine.clone(), stop.clone()));
     parts.spawn(renewals::run(engine.clone(), stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Domains, stop.clone()));

@@ -36,6 +36,10 @@ pub(crate) async fn take(
     if needs.is_empty() {
         return Ok(Ok(needs));
     }
+    let is_limited = needs.iter().any(|need| authority.settings.limits.rate(need.kind).is_some());
+    if !is_limited && !authority.is_any_limit_held(engine, open).await? {
+        return Ok(Ok(needs));
+    }
     let (tenant, now) = (domain.lease.tenant_id, engine.now());
     let scope = authority.scope(open);
     let taking = engine.parts.store.take_limits(scope, &needs, tenant, domain.was_deferred, now).await?;
@@ -59,6 +63,7 @@ pub(crate) async fn learn(
         for (kind, key) in counted(hit, order.names) {
             store.hold_limit(scope, kind, &key, now + *after, now).await?;
         }
+        authority.forget_holds().await;
     }
     // What the CA did not take in it does not count either; of what may have arrived nobody knows.
     let unknown = matches!(error, AcmeError::Retry { .. }) && error.limit_hit().is_none();

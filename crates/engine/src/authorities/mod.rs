@@ -3,20 +3,26 @@
 mod account;
 mod pace;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use certmill_acme::{AcmeError, CaSettings, Client, TrustedRoots};
 use certmill_model::{
     AccountId, Breaker, CaCandidate, CaChoice, LimitProfile, RemainingLife, choose_authority,
 };
-use certmill_store::{ClaimedDomain, LimitScope};
+use certmill_store::{ClaimedDomain, LimitScope, StoreError};
 use certmill_vault::Secret;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::{Engine, Parts, error::AuthorityError};
 
-pub use account::{open_authority, roll_over_account};
+pub use account::{open_authority, replace_account, roll_over_account};
+
+/// How long what another worker was told of a limit may be unknown here, where no limits are configured.
+const HOLDS_LAST: Duration = Duration::from_secs(1);
 
 /// A CA as it is configured.
 pub struct AuthoritySettings {
@@ -42,6 +48,7 @@ pub(crate) struct Authority {
     /// The same, for those who do not want to wait.
     known: Mutex<Option<Arc<OpenAuthority>>>,
     breaker: Mutex<Breaker>,
+    any_limit_held: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
 /// A CA with which we have an account.
@@ -80,6 +87,7 @@ impl Authority {
             open: tokio::sync::Mutex::default(),
             known: Mutex::default(),
             breaker: Mutex::new(Breaker::default()),
+            any_limit_held: tokio::sync::Mutex::default(),
         }
     }
 
@@ -106,6 +114,29 @@ impl Authority {
             identities: if configured.is_empty() { told } else { configured.clone() },
             account_url: known.map(|open| open.client.account_url().to_owned()).unwrap_or_default(),
         }
+    }
+
+    /// Whether it said of any limit that nothing is to be taken of it for now; hundreds of orders a second ask, so the
+    /// answer is kept for a moment.
+    pub(crate) async fn is_any_limit_held(
+        &self,
+        engine: &Engine,
+        open: &OpenAuthority,
+    ) -> Result<bool, StoreError> {
+        let mut kept = self.any_limit_held.lock().await;
+        if let Some((at, held)) = *kept
+            && at.elapsed() < HOLDS_LAST
+        {
+            return Ok(held);
+        }
+        let held = engine.parts.store.is_any_limit_held(self.scope(open), engine.now()).await?;
+        *kept = Some((Instant::now(), held));
+        Ok(held)
+    }
+
+    /// It has just said so.
+    pub(crate) async fn forget_holds(&self) {
+        *self.any_limit_held.lock().await = None;
     }
 
     /// Takes the right to ask it now; if nobody has that, when to come again.

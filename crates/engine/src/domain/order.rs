@@ -291,6 +291,7 @@ async fn store_certificate(
         check_after: now + look_at_active(engine.fraction()),
     };
     let unhealthy = parts.store.issued(domain, &record, &parts.vault, &parts.chance, now).await?;
+    engine.to_deliver.notify_one();
     reached("certificate_stored");
     if !unhealthy.is_empty() {
         parts.store.resolve(&unhealthy, &check::RECORD_PROBLEMS, &parts.chance, now).await?;

@@ -13,7 +13,7 @@ use super::{
     domains::held,
     orders::{key_place, lock_members, texts},
 };
-use crate::{StoreError, WAKE_CHANNEL};
+use crate::StoreError;
 
 /// When a domain is looked at again after its certificate was issued, in case nobody noticed that it is served.
 const LOOK_AFTER: time::Duration = time::Duration::seconds(30);
@@ -50,8 +50,9 @@ pub struct Issued<'a> {
 }
 
 impl Engine {
-    /// Stores the certificate, ends its order, makes it what every load balancer should serve for each of its domains, and
-    /// wakes the planner. The lease ends. Returns those of the domains that have a problem open.
+    /// Stores the certificate, ends its order, and makes it what every load balancer should serve for each of its domains.
+    /// The lease ends. Returns those of the domains that have a problem open. Planners are to be woken afterwards: a
+    /// statement that notifies somebody is committed behind all others that do, one wait for the disk after the other.
     pub async fn issued(
         &self,
         domain: &ClaimedDomain,
@@ -88,7 +89,7 @@ async fn record_issued(
            ), members AS (
                UPDATE domains d SET certificate_id = $3, renew_after = $17, expires_at = $10,
                    consecutive_failures = 0, lost_claims = 0,
-                   order_id = NULL, order_after = NULL, validation_failed_at = NULL, check_after = $21,
+                   order_id = NULL, order_after = NULL, validation_failed_at = NULL, check_after = $20,
                    without_replaces = false, without_profile = false,
                    lease_until = NULL, updated_at = $13,
                    next_action_at = CASE WHEN d.domain_id <> $1 OR revision = $18
@@ -107,7 +108,7 @@ async fn record_issued(
                FROM members WHERE domain_id = $1
            ), known AS (
                INSERT INTO renewal_info (certificate_id, tenant_id, account_id, identifier, poll_after)
-               SELECT $3, tenant_id, $23, $22, $24 FROM members WHERE domain_id = $1 AND $22::text IS NOT NULL
+               SELECT $3, tenant_id, $22, $21, $23 FROM members WHERE domain_id = $1 AND $21::text IS NOT NULL
            ), ended AS (
                UPDATE orders SET status = $14, sealed_key = NULL, problem = NULL, updated_at = $13
                FROM held WHERE order_id = $4
@@ -130,7 +131,7 @@ async fn record_issued(
            )
            SELECT count(*) AS "held!",
                   ARRAY(SELECT domain_id FROM members WHERE health <> 'ok') AS "unhealthy!"
-           FROM held, LATERAL (SELECT pg_notify($20, '')) AS woken"#,
+           FROM held"#,
         lease.domain_id.uuid(),
         lease.token,
         issued.certificate_id.uuid(),
@@ -150,7 +151,6 @@ async fn record_issued(
         issued.plan.renew_at,
         lease.revision,
         now + LOOK_AFTER,
-        WAKE_CHANNEL,
         issued.check_after,
         issued.known_as.map(|(identifier, _)| identifier),
         issued.known_as.map(|(_, account)| account.uuid()),

@@ -162,6 +162,23 @@ impl Engine {
         }))
     }
 
+    /// Whether the CA said of any limit that nothing is to be taken of it for now.
+    pub async fn is_any_limit_held(
+        &self,
+        scope: LimitScope<'_>,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let owners = [scope.account_id.to_string(), scope.directory_url.to_owned()];
+        let held = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM limit_buckets WHERE owner = ANY($1) AND held_until > $2) AS "held!""#,
+            &owners,
+            now,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(held)
+    }
+
     async fn change(
         &self,
         scope: LimitScope<'_>,
