@@ -15,6 +15,7 @@ use axum::{
 use certmill_model::ChallengeToken;
 use certmill_store::StoreError;
 use http::{StatusCode, header::CONTENT_TYPE};
+use tokio::time::timeout_at;
 
 use crate::{WebState, problem::Problem};
 
@@ -31,6 +32,9 @@ const PROBE: &str = "certmill-probe-";
 
 /// How many answers are remembered.
 const CAPACITY: usize = 10_000;
+
+/// How many answers are looked up at a time.
+const TURNS: usize = 64;
 
 /// Where CAs ask (RFC 8555 section 8.3): for any host, without any credentials.
 pub(crate) fn routes() -> Router<WebState> {
@@ -49,16 +53,25 @@ async fn respond(
     if let Some(key_authorization) = state.challenges.get(&token, Instant::now()) {
         return Ok(answer(key_authorization));
     }
+    // A CA asks from several places at once: the first one looks, the others find what it found.
+    let until = Instant::now() + PATIENCE;
+    let _turn = timeout_at(until.into(), state.challenges.turn(&token).lock()).await;
+    if let Some(key_authorization) = state.challenges.get(&token, Instant::now()) {
+        return Ok(answer(key_authorization));
+    }
     // An unknown token is not remembered: it may be stored a millisecond from now.
-    let key_authorization = look_up(&state, &token).await?.ok_or_else(unknown_token)?;
+    let key_authorization = look_up(&state, &token, until).await?.ok_or_else(unknown_token)?;
     state.challenges.insert(token, key_authorization.clone(), Instant::now());
     Ok(answer(key_authorization))
 }
 
 /// A CA that gets an error refuses the order, and the shop waits for its next attempt: a short absence of the database is
 /// waited out, as long as load balancers wait for us.
-async fn look_up(state: &WebState, token: &ChallengeToken) -> Result<Option<String>, StoreError> {
-    let until = Instant::now() + PATIENCE;
+async fn look_up(
+    state: &WebState,
+    token: &ChallengeToken,
+    until: Instant,
+) -> Result<Option<String>, StoreError> {
     loop {
         match state.store.key_authorization(token).await {
             Err(_) if Instant::now() + AGAIN < until => tokio::time::sleep(AGAIN).await,
@@ -77,18 +90,33 @@ fn unknown_token() -> Problem {
 }
 
 /// Answers given lately.
-#[derive(Default)]
-pub(crate) struct ChallengeCache(Mutex<HashMap<ChallengeToken, (String, Instant)>>);
+pub(crate) struct ChallengeCache {
+    entries: Mutex<HashMap<ChallengeToken, (String, Instant)>>,
+    turns: [tokio::sync::Mutex<()>; TURNS],
+}
+
+impl Default for ChallengeCache {
+    fn default() -> Self {
+        let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
+        Self { entries: Mutex::default(), turns }
+    }
+}
 
 impl ChallengeCache {
+    /// What those hold who look up `token`, or one of a few others that happen to begin with the same byte.
+    fn turn(&self, token: &ChallengeToken) -> &tokio::sync::Mutex<()> {
+        let first = token.as_str().as_bytes().first().copied().unwrap_or_default();
+        &self.turns[usize::from(first) % TURNS]
+    }
+
     fn get(&self, token: &ChallengeToken, now: Instant) -> Option<String> {
-        let entries = self.0.lock().expect("no holder of this lock panics");
+        let entries = self.entries.lock().expect("no holder of this lock panics");
         let (key_authorization, since) = entries.get(token)?;
         (now.duration_since(*since) < REMEMBERED).then(|| key_authorization.clone())
     }
 
     fn insert(&self, token: ChallengeToken, key_authorization: String, now: Instant) {
-        let mut entries = self.0.lock().expect("no holder of this lock panics");
+        let mut entries = self.entries.lock().expect("no holder of this lock panics");
         if entries.len() >= CAPACITY {
             entries.retain(|_, (_, since)| now.duration_since(*since) < REMEMBERED);
         }
@@ -122,7 +150,7 @@ mod tests {
         for number in 0..=CAPACITY {
             cache.insert(token(&number.to_string()), "x".into(), start);
         }
-        assert!(cache.0.lock().unwrap().len() <= CAPACITY);
+        assert!(cache.entries.lock().unwrap().len() <= CAPACITY);
         assert!(cache.get(&token(&CAPACITY.to_string()), start).is_some());
     }
 }
