@@ -29,7 +29,7 @@ check:
 	scripts/check-edges
 	scripts/prepare-queries --check
 
-# ARGS="--domains 500 --concurrency 32 --pairs 3"
+# ARGS="--domains 1000 --concurrency 32 --pairs 3"
 bench-issuing:
 	scripts/install-parts
 	cargo build --release --package certmill --package certmill-lab --bins --package certmill-acme --example bare_loop

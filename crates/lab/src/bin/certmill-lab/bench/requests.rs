@@ -27,22 +27,41 @@ pub(super) async fn timelines(names: &[String], api: &Api) -> Result<Vec<Value>,
     for_each(names, api, REQUESTS, async |api, name| api.timeline(&name).await).await
 }
 
+/// Waits until so many domains have their certificate; at an error when nothing happens for a while.
+pub(super) async fn wait_until_issued(
+    api: &Api,
+    domains: usize,
+    half: &'static str,
+) -> Result<(), BenchError> {
+    wait_until(api, half, |issued, _| issued == domains).await
+}
+
 /// Waits until so many domains are active; at an error when nothing happens for a while.
 pub(super) async fn wait_until_active(
     api: &Api,
     domains: usize,
     half: &'static str,
 ) -> Result<(), BenchError> {
+    wait_until(api, half, |_, active| active == domains).await
+}
+
+/// `is_done` gets how many domains have their certificate, and how many are active.
+async fn wait_until(
+    api: &Api,
+    half: &'static str,
+    is_done: impl Fn(usize, usize) -> bool,
+) -> Result<(), BenchError> {
     let (mut best, mut since) = (0, Instant::now());
     loop {
         sleep(POLL).await;
         let list = api.list().await?;
-        // A domain that has its certificate is on its way too.
         let active = list.iter().filter(|domain| domain["status"] == "active").count();
-        let progress = active + list.iter().filter(|domain| domain["certificate"].is_object()).count();
-        if active == domains {
+        let issued = list.iter().filter(|domain| domain["certificate"].is_object()).count();
+        if is_done(issued, active) {
             return Ok(());
         }
+        // A domain that has its certificate is on its way too.
+        let progress = active + issued;
         if progress > best {
             (best, since) = (progress, Instant::now());
         } else if since.elapsed() > LIMIT {
