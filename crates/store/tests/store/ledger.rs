@@ -156,7 +156,10 @@ async fn what_the_ca_says_holds_for_every_worker_and_passes() {
         let account = Account::new(&base, limits);
         let (at, end) = (now(), now() + Duration::hours(1));
         let scope = account.scope();
+        assert!(!base.engine.is_any_limit_held(scope, at).await.unwrap());
         base.engine.hold_limit(scope, LimitKind::OrdersPerAccount, "", end, at).await.unwrap();
+        assert!(base.engine.is_any_limit_held(scope, at).await.unwrap());
+        assert!(!base.engine.is_any_limit_held(scope, end + Duration::SECOND).await.unwrap());
         assert_eq!(until(&take(&base, &account, "a.example.com", at).await), end);
         assert_eq!(take(&base, &account, "a.example.com", end + Duration::SECOND).await, Taking::Taken);
     }
