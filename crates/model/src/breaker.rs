@@ -66,7 +66,8 @@ impl Breaker {
         match &mut self.state {
             State::Closed => Ok(()),
             State::Open { until } if *until > now => Err(*until),
-            State::Probing { since } if *since + PROBE > now => Err(*since + Duration::SECOND),
+            // Counted from now: a date in the past would have whoever waits ask in a circle.
+            State::Probing { since } if *since + PROBE > now => Err(now + Duration::SECOND),
             State::Open { .. } | State::Probing { .. } => {
                 self.state = State::Probing { since: now };
                 Ok(())
@@ -191,6 +192,7 @@ mod tests {
         let mut breaker = open();
         assert_eq!(breaker.admit(seconds(30)), Ok(()));
         assert_eq!(breaker.admit(seconds(30)), Err(seconds(31)));
+        assert_eq!(breaker.available(seconds(60)), Err(seconds(61)), "never a date that has passed");
         assert_eq!(breaker.admit(seconds(91)), Ok(()), "a probe that never came back is made again");
     }
 
