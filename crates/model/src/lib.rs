@@ -42,8 +42,8 @@ pub use ids::{
 };
 pub use key_type::KeyType;
 pub use limits::{
-    Bucket, Endpoint, Exemption, Handful, InvalidLimits, InvalidRate, LimitKind, LimitProfile, Need, Rate,
-    next_date, order_needs, take_fairly,
+    Bucket, Endpoint, Exemption, InvalidLimits, InvalidRate, LimitKind, LimitProfile, Need, Rate, next_date,
+    order_needs, take_fairly,
 };
 pub use looks::{after_validation_failure, look_at_active, look_at_moved, look_at_pending};
 pub use name_policy::{NamePolicy, NameRefused};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use super::{Endpoint, LimitKind, Rate};
+use super::{Endpoint, Exemption, LimitKind, Rate};
 
 /// What a CA allows. A limit that is not given is not kept on our side.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -21,6 +21,9 @@ pub struct LimitProfile {
     pub failed_validations: Option<Rate>,
     /// Requests to each endpoint, from all workers together.
     pub requests: BTreeMap<Endpoint, Rate>,
+    /// Whether renewals are exempt from limits as at Let's Encrypt: inside the suggested window from all, of the same names
+    /// from those of new orders and registered domains. Without it each is counted like any other order.
+    pub exempts_renewals: bool,
 }
 
 /// A profile that makes no sense: an operator has to mend the configuration.
@@ -62,6 +65,12 @@ impl LimitProfile {
             LimitKind::FailedValidations => self.failed_validations,
             LimitKind::Requests => None,
         }
+    }
+
+    /// What becomes of the reason for an exemption at this CA.
+    #[must_use]
+    pub fn exemption(&self, reason: Exemption) -> Exemption {
+        if self.exempts_renewals { reason } else { Exemption::None }
     }
 
     /// Says which limit makes no sense, and why.
@@ -114,6 +123,7 @@ fn lets_encrypt() -> LimitProfile {
             (Endpoint::Directory, 40, 40),
             (Endpoint::Other, 250, 125),
         ]),
+        exempts_renewals: true,
     }
 }
 
@@ -134,6 +144,7 @@ fn lets_encrypt_staging() -> LimitProfile {
             (Endpoint::Directory, 40, 40),
             (Endpoint::Other, 20, 20),
         ]),
+        exempts_renewals: true,
     }
 }
 
@@ -170,6 +181,23 @@ mod tests {
         assert!((a_second(Endpoint::RenewalInfo) - 900.0).abs() < 1.0);
         assert!((a_second(Endpoint::NewNonce) - 18.0).abs() < 0.1);
         assert_eq!(profile.requests[&Endpoint::Other].capacity, 112);
+    }
+
+    #[test]
+    fn only_a_ca_that_exempts_renewals_is_taken_to_do_so() {
+        for (name, of_the_window) in [
+            ("letsencrypt", Exemption::Window),
+            ("letsencrypt-staging", Exemption::Window),
+            ("none", Exemption::None),
+        ] {
+            let profile = LimitProfile::named(name).unwrap();
+            assert_eq!(profile.exemption(Exemption::Window), of_the_window, "{name}");
+            assert_eq!(profile.exemption(Exemption::None), Exemption::None, "{name}");
+        }
+        let own: LimitProfile = serde_json::from_str(r#"{"orders_per_account": "300/3h"}"#).unwrap();
+        assert_eq!(own.exemption(Exemption::SameNames), Exemption::None);
+        let own: LimitProfile = serde_json::from_str(r#"{"exempts_renewals": true}"#).unwrap();
+        assert_eq!(own.exemption(Exemption::SameNames), Exemption::SameNames);
     }
 
     #[test]
