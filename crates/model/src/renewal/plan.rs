@@ -5,8 +5,10 @@ use time::{Duration, OffsetDateTime};
 use super::{Forecast, RenewalAnswer, SuggestedWindow, Validity};
 use crate::Chance;
 
-/// A CA whose certificates are due at once must not be asked in a circle.
+/// A CA whose certificates are due at once must not be asked in a circle: the least time until a renewal, and the least part
+/// of its life that a certificate serves whose CA wants it replaced in its very first answer.
 const SOONEST_RENEWAL: Duration = Duration::HOUR;
+const SERVED_AT_FIRST: i32 = 20;
 
 /// The bounds of a CA's wish when to be asked again (RFC 9773 section 4.3.2).
 const SHORTEST_POLL: Duration = Duration::MINUTE;
@@ -102,8 +104,10 @@ impl RenewalPlan {
         if unchanged || was_due_at_once {
             return self.renew_at;
         }
-        let first_word = self.window.is_none();
-        let soonest = if first_word { now.max(self.renew_at.min(now + SOONEST_RENEWAL)) } else { now };
+        let soonest = match self.window {
+            None => now.max(self.renew_at.min(now + SOONEST_RENEWAL)).max(served_at_first(validity)),
+            Some(_) => now,
+        };
         let chosen = if window.is_past(now) {
             now
         } else {
@@ -111,6 +115,11 @@ impl RenewalPlan {
         };
         chosen.max(soonest).min(fallback)
     }
+}
+
+/// Counted from its issuance: a first answer that comes late, perhaps because the CA was away, is heeded at once.
+fn served_at_first(validity: Validity) -> OffsetDateTime {
+    validity.not_before + validity.lifetime() / SERVED_AT_FIRST
 }
 
 /// Moves a renewal out of an overfull hour, but never into the past.
@@ -196,6 +205,10 @@ mod tests {
     fn a_ca_that_wants_everything_replaced_at_once_is_not_asked_in_a_circle() {
         let past = answer(window(-Duration::hours(2), -Duration::HOUR));
         let plan = answered(&first(&Chance::seeded(1)), &past, START);
+        assert_eq!(plan.renew_at, START + Duration::hours(54), "a twentieth of its life");
+        let hours = Validity { not_before: START, not_after: START + Duration::hours(10) };
+        let plan = RenewalPlan::first(hours, true, &Forecast::default(), &Chance::seeded(1), START);
+        let plan = plan.answered(hours, &past, &Forecast::default(), &Chance::seeded(1), START);
         assert_eq!(plan.renew_at, START + SOONEST_RENEWAL);
         let stillborn = Validity { not_before: START, not_after: START + Duration::SECOND };
         let plan = RenewalPlan::first(stillborn, true, &Forecast::default(), &Chance::seeded(1), START);
@@ -205,6 +218,13 @@ mod tests {
             plan.answered(stillborn, &past, &Forecast::default(), &chance, START).renew_at,
             plan.renew_at
         );
+    }
+
+    #[test]
+    fn a_first_answer_that_comes_late_is_heeded_within_the_hour() {
+        let now = START + Duration::days(5);
+        let past = answer(window(Duration::days(4), Duration::days(4) + Duration::HOUR));
+        assert_eq!(answered(&first(&Chance::seeded(1)), &past, now).renew_at, now + SOONEST_RENEWAL);
     }
 
     #[test]
