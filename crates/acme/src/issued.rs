@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fmt::Write};
 use certmill_model::Hostname;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use sha2::{Digest, Sha256};
-use time::{Duration, OffsetDateTime};
-use x509_parser::prelude::{GeneralName, X509Certificate};
+use time::{Duration, OffsetDateTime, macros::datetime};
+use x509_parser::prelude::{ASN1Time, GeneralName, X509Certificate};
 
 use crate::{
     PrivateKey, TrustedRoots,
@@ -15,6 +15,9 @@ use crate::{
 
 /// How far the CA's clock may be ahead of ours.
 const CLOCK_SKEW: Duration = Duration::minutes(5);
+
+/// The last end of a certificate that is told apart: sums of dates beyond it may have none to name.
+const LATEST: OffsetDateTime = datetime!(9998-12-31 23:59:59 UTC);
 
 /// A certificate that was checked against its order.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,7 +32,7 @@ pub struct IssuedCertificate {
     pub fingerprint: [u8; 32],
     /// From when it is valid.
     pub not_before: OffsetDateTime,
-    /// Until when it is valid.
+    /// Until when it is valid; the year 9998 for what has no end.
     pub not_after: OffsetDateTime,
     /// The issuer's distinguished name.
     pub issuer: String,
@@ -102,8 +105,8 @@ pub fn verify_issued(
     Ok(IssuedCertificate {
         serial: hex(significant(leaf.raw_serial())),
         fingerprint: Sha256::digest(&chain[0]).into(),
-        not_before: leaf.validity().not_before.to_datetime(),
-        not_after: leaf.validity().not_after.to_datetime(),
+        not_before: date(leaf.validity().not_before),
+        not_after: date(leaf.validity().not_after),
         issuer,
         fullchain_pem: write_chain(&chain),
         leaf_der: chain[0].clone(),
@@ -154,13 +157,18 @@ fn check_signatures(certificates: &[X509Certificate<'_>]) -> Result<(), WrongCer
 }
 
 fn check_dates(certificate: &X509Certificate<'_>, now: OffsetDateTime) -> Result<(), WrongCertificate> {
-    let not_before = certificate.validity().not_before.to_datetime();
-    let not_after = certificate.validity().not_after.to_datetime();
+    let not_before = date(certificate.validity().not_before);
+    let not_after = date(certificate.validity().not_after);
     if not_before <= now + CLOCK_SKEW && now < not_after {
         Ok(())
     } else {
         Err(WrongCertificate::Dates { not_before, not_after })
     }
+}
+
+/// In UTC, whatever offset it was written with. A certificate may have no end (RFC 5280 section 4.1.2.5).
+fn date(at: ASN1Time) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(at.timestamp()).map_or(LATEST, |at| at.min(LATEST))
 }
 
 fn check_roots(chain: &[Vec<u8>], roots: &TrustedRoots, now: OffsetDateTime) -> Result<(), WrongCertificate> {

@@ -139,6 +139,22 @@ async fn dates_that_do_not_hold_now_are_refused() {
     }
 }
 
+#[test]
+fn a_date_at_the_end_of_time_is_one_that_can_be_counted_with() {
+    for endless in [datetime!(9999-12-31 23:59:59 UTC), datetime!(9999-12-31 23:59:59 -1)] {
+        assert_eq!(date(ASN1Time::new(endless)), LATEST);
+    }
+    let offset = date(ASN1Time::new(datetime!(2026-11-21 12:00:00 +2)));
+    assert_eq!((offset, offset.offset()), (datetime!(2026-11-21 10:00:00 UTC), time::UtcOffset::UTC));
+}
+
+#[tokio::test]
+async fn a_certificate_without_an_end_is_accepted() {
+    let chain = Chain::new().await;
+    let issued = chain.issue(|leaf| leaf.not_after = datetime!(9999-12-31 23:59:59 UTC));
+    assert_eq!(chain.verify(&issued).unwrap().not_after, LATEST);
+}
+
 #[tokio::test]
 async fn a_ca_whose_clock_is_a_little_ahead_is_believed() {
     let chain = Chain::new().await;

@@ -77,8 +77,10 @@ impl CaProblem {
         Self { status: Some(status), ..parsed }.cleaned()
     }
 
-    /// With no text that a log, a page or a database column could choke on.
+    /// With no text that a log, a page or a database column could choke on, and no wait: only an answer's header says how
+    /// long one is.
     pub(crate) fn cleaned(mut self) -> Self {
+        self.retry_after = None;
         clean(&mut self.kind);
         clean(&mut self.detail);
         self.instance.iter_mut().chain(&mut self.help).chain(&mut self.identifier).for_each(clean);
@@ -169,6 +171,12 @@ mod tests {
             "HTTP status 503 with no problem document: <html> <h1>Service down</h1> </html>"
         );
         assert_eq!(CaProblem::from_body(502, b"").detail, "HTTP status 502 with no explanation");
+    }
+
+    #[test]
+    fn a_wait_in_a_document_is_not_believed() {
+        let problem = CaProblem::from_body(429, br#"{"detail":"x","retry_after":9223372036854775807}"#);
+        assert_eq!(problem.retry_after, None);
     }
 
     #[test]

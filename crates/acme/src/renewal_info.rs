@@ -80,12 +80,16 @@ fn understand(error: Option<Error>, note: &Note, clock: &dyn Clock) -> RenewalAn
 fn window(body: &[u8], retry_after: Option<time::Duration>) -> Option<RenewalAnswer> {
     let document: RenewalInfoDocument = serde_json::from_slice(body).ok()?;
     let WindowDocument { start, end } = document.suggested_window;
-    let window = SuggestedWindow::new(start.to_offset(UTC), end.to_offset(UTC)).ok()?;
+    let window = SuggestedWindow::new(credible(start)?, credible(end)?).ok()?;
     let explanation_url = document.explanation_url.as_str().filter(|url| is_web_url(url)).map(str::to_owned);
     Some(RenewalAnswer::Window { window, explanation_url, retry_after })
 }
 
-const UTC: time::UtcOffset = time::UtcOffset::UTC;
+/// In UTC; `None` for a year that no certificate lives in, and beyond which sums of dates may have none to name.
+fn credible(at: OffsetDateTime) -> Option<OffsetDateTime> {
+    let at = at.checked_to_offset(time::UtcOffset::UTC)?;
+    (1970..=9998).contains(&at.year()).then_some(at)
+}
 
 /// Whether there was no answer because of something that passes by itself.
 fn passes(error: &Error) -> bool {
