@@ -173,8 +173,8 @@ impl Order {
         certificate.ok_or(AcmeError::StillProcessing { retry_after: None })
     }
 
-    /// Waits as the CA asks, or until it is usually done and then longer each time, and looks again. `delay` is the next
-    /// wait, `None` before the first.
+    /// Waits until the CA is usually done, and longer each time after that, or as long as it asks where that is longer, and
+    /// looks again. `delay` is the next wait of our own, `None` before the first.
     async fn pause(
         &mut self,
         awaited: Awaited,
@@ -184,8 +184,8 @@ impl Order {
         let polling = self.client.polling.clone();
         let asked = self.retry_after.and_then(|wait| Duration::try_from(wait).ok());
         let own = delay.unwrap_or_else(|| polling.first(awaited));
-        // A CA that says 0 does not mean as fast as we can.
-        let wait = asked.unwrap_or(own).max(polling.shortest());
+        // A CA that says 0, or a date in the past, does not mean as fast as we can.
+        let wait = asked.map_or(own, |asked| asked.max(own));
         if Instant::now() + wait > deadline {
             return Err(AcmeError::StillProcessing { retry_after: self.retry_after });
         }

@@ -46,11 +46,6 @@ impl Polling {
         Self { initial_delay, usual: Arc::new(Mutex::new(usual)) }
     }
 
-    /// The shortest wait, whatever the CA says.
-    pub(crate) fn shortest(&self) -> Duration {
-        self.initial_delay
-    }
-
     /// The wait before the first look.
     pub(crate) fn first(&self, awaited: Awaited) -> Duration {
         let mut usual = *self.usual.lock().expect("no holder of this lock panics");
