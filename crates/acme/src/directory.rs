@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The most entries of a list of the CA that are believed, and the longest of them in bytes; real CAs have a handful.
 const MOST_ENTRIES: usize = 20;
@@ -59,6 +60,15 @@ pub enum Endpoint {
 impl Directory {
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
+    }
+
+    /// The document as the protocol library may read it: without `meta`, of which it expects more than CAs keep to.
+    pub(crate) fn without_meta(body: Bytes) -> Bytes {
+        let Ok(mut document) = serde_json::from_slice::<Map<String, Value>>(&body) else { return body };
+        match document.remove("meta") {
+            None => body,
+            Some(_) => serde_json::to_vec(&document).expect("a JSON object is JSON").into(),
+        }
     }
 
     /// What this URL of the CA is for.

@@ -132,13 +132,16 @@ impl Transport {
         request.headers_mut().insert(header::USER_AGENT, user_agent);
         let answer = tokio::time::timeout(self.0.timeout, self.fetch(request)).await;
         let (parts, body) = answer.map_err(|_| TransportError::TimedOut(self.0.timeout))??;
-        if endpoint == Endpoint::Directory
-            && parts.status.is_success()
-            && let Some(directory) = Directory::parse(&body)
-        {
+        let is_directory = endpoint == Endpoint::Directory && parts.status.is_success();
+        note_answer(parts, if is_directory { self.keep_directory(body) } else { body })
+    }
+
+    /// Keeps the directory; what the library may see of it.
+    fn keep_directory(&self, body: Bytes) -> Bytes {
+        if let Some(directory) = Directory::parse(&body) {
             let _ = self.0.known.set(directory);
         }
-        note_answer(parts, body)
+        Directory::without_meta(body)
     }
 
     fn endpoint(&self, uri: &Uri) -> Endpoint {

@@ -47,6 +47,46 @@ async fn a_ca_that_says_nothing_of_itself_is_a_ca() {
 }
 
 #[tokio::test]
+async fn a_ca_that_says_odd_things_of_itself_is_a_ca() {
+    for odd in [
+        json!({"profiles": {"classic": {"url": "https://ca.example/classic"}, "shortlived": null}}),
+        json!({"profiles": ["classic"]}),
+        json!({"profiles": null}),
+        json!("odd"),
+        json!(null),
+    ] {
+        let document = move |base: &str| {
+            let url = |path: &str| format!("{base}{path}");
+            json!({"newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/new-order"), "meta": odd})
+        };
+        let ca = ScriptedCa::start(always("/directory", move |base| json_answer(200, &document(base)))).await;
+        let client = ca.client().await.unwrap();
+        assert!(client.place(&PlaceOrder::of(&names())).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_is_described_oddly_can_be_asked_for() {
+    let ca = ScriptedCa::start(|asked| match asked.path {
+        "/directory" => {
+            let url = |path: &str| format!("{}{path}", asked.base);
+            let meta = json!({"profiles": {"classic": {"days": 90}}});
+            let document = json!({"newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/new-order"), "meta": meta});
+            Some(json_answer(200, &document))
+        }
+        "/new-order" => {
+            assert_eq!(asked.payload["profile"], "classic");
+            None
+        }
+        _ => None,
+    })
+    .await;
+    let client = ca.client().await.unwrap();
+    let names = names();
+    client.place(&PlaceOrder { profile: Some("classic"), ..PlaceOrder::of(&names) }).await.unwrap();
+}
+
+#[tokio::test]
 async fn each_request_is_held_until_it_may_go() {
     let mut ca = ScriptedCa::start(|_| None).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
