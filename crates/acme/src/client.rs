@@ -105,13 +105,13 @@ impl Client {
             new_order = new_order.profile(profile);
         }
         let (order, note) = attempt!(stage, self.clock, self.create(&new_order))?;
-        Ok(Order::new(self.clone(), order, &note))
+        Ok(Order::new(self.clone(), order, &note, profile.is_some()))
     }
 
     /// Finds an order by its stored URL. [`AcmeError::NewOrder`] when the CA does not know it any more.
     pub async fn resume(&self, url: &str) -> Result<Order, AcmeError> {
         let (order, note) = attempt!(Stage::StoredUrl, self.clock, self.account.order(url.to_owned()))?;
-        Ok(Order::new(self.clone(), order, &note))
+        Ok(Order::new(self.clone(), order, &note, false))
     }
 
     /// Revokes a certificate of this account (RFC 8555 section 7.6), for no particular reason. One that was revoked

@@ -21,6 +21,8 @@ pub struct Order {
     client: Client,
     inner: instant_acme::Order,
     document: OrderDocument,
+    /// It was placed here, and named a profile.
+    named_profile: bool,
     retry_after: Option<time::Duration>,
     /// The nonce of the last answer, which the next request would use.
     nonce: Option<String>,
@@ -30,11 +32,13 @@ pub struct Order {
 }
 
 impl Order {
-    pub(crate) fn new(client: Client, inner: instant_acme::Order, note: &Note) -> Self {
+    /// `named_profile`: whether it is known to have named one; the CA's own document names one in any case.
+    pub(crate) fn new(client: Client, inner: instant_acme::Order, note: &Note, named_profile: bool) -> Self {
         let mut order = Self {
             client,
             inner,
             document: OrderDocument::default(),
+            named_profile,
             retry_after: None,
             nonce: None,
             chosen: HashSet::new(),
@@ -138,7 +142,8 @@ impl Order {
         let request = self.signing_request(key)?;
         let clock = self.start();
         let inner = &mut self.inner;
-        match attempt!(Stage::Finalize, clock, inner.finalize_csr(&request)) {
+        let stage = Stage::Finalize { profile: self.named_profile };
+        match attempt!(stage, clock, inner.finalize_csr(&request)) {
             Ok(((), note)) => self.read(&note),
             // We saw it ready, so somebody was there in between: the order says how it stands.
             Err(error) if is_order_not_ready(&error) => match self.refresh().await? {
@@ -203,6 +208,7 @@ impl Order {
     /// Why the order is invalid.
     async fn reason(&mut self) -> AcmeError {
         let clock = self.start();
+        let stage = Stage::Finalize { profile: self.named_profile };
         let inner = &mut self.inner;
         let reasons = match attempt!(Stage::StoredUrl, clock, find_reasons(inner)) {
             Ok((reasons, note)) => {
@@ -213,7 +219,7 @@ impl Order {
         };
         match (refusal_of_names(reasons), self.document.error.take()) {
             (Some(refusal), _) => refusal,
-            (None, Some(problem)) => match refusal(Stage::Finalize, problem.cleaned()) {
+            (None, Some(problem)) => match refusal(stage, problem.cleaned()) {
                 // Whatever passes by itself or is mended, this order does not come back.
                 AcmeError::Retry { failure, .. } | AcmeError::NeedsOperator { failure } => {
                     AcmeError::NewOrder { failure }

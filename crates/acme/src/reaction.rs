@@ -23,9 +23,22 @@ pub(crate) enum Stage {
     /// A verdict of the CA on a name, found in a challenge of this kind.
     Validation(ChallengeKind),
     /// Sending the CSR, or the verdict on it.
-    Finalize,
+    Finalize {
+        /// The order is known to have named a profile.
+        profile: bool,
+    },
     /// Revoking a certificate.
     Revocation,
+}
+
+impl Stage {
+    /// The stage of the CA's verdict on the order that this one is about.
+    pub(crate) fn verdict(self) -> Self {
+        match self {
+            Self::NewOrder { profile, .. } | Self::Finalize { profile } => Self::Finalize { profile },
+            _ => Self::Finalize { profile: false },
+        }
+    }
 }
 
 /// What happens next; see the variants of [`crate::AcmeError`] of the same names.
@@ -67,7 +80,7 @@ pub(crate) fn react(stage: Stage, problem: &CaProblem) -> (Reaction, ProblemCode
         | "conflict" => (Reaction::NeedsOperator, ProblemCode::CaAccount),
         kind => match stage {
             Stage::NewOrder { replaces, profile } => react_to_order(kind, replaces, profile, problem),
-            Stage::Finalize => react_to_finalize(kind),
+            Stage::Finalize { profile } => react_to_finalize(kind, profile),
             _ => None,
         }
         .unwrap_or_else(|| react_anywhere(stage, kind, problem)),
@@ -96,11 +109,13 @@ fn react_to_order(
 }
 
 /// What only the answer to a CSR says. CAs look at CAA records and at DNS once more then.
-fn react_to_finalize(kind: &str) -> Option<(Reaction, ProblemCode)> {
+fn react_to_finalize(kind: &str, profile: bool) -> Option<(Reaction, ProblemCode)> {
     match kind {
         "orderNotReady" => Some((Reaction::LookAtOrder, ProblemCode::Internal)),
         "badCSR" | "badPublicKey" => Some((Reaction::NewKey, ProblemCode::Internal)),
-        "invalidProfile" => Some((Reaction::WithoutProfile, ProblemCode::Internal)),
+        "invalidProfile" if profile => Some((Reaction::WithoutProfile, ProblemCode::Internal)),
+        // To leave out what was not there would go in a circle; a new order says more, and waits longer each time.
+        "invalidProfile" => Some((Reaction::NewOrder, ProblemCode::Internal)),
         "dns" => Some((Reaction::Refused, ProblemCode::DnsServfail)),
         "connection" | "tls" => Some((Reaction::Refused, ProblemCode::HttpUnreachable)),
         "incorrectResponse" => Some((Reaction::Refused, ProblemCode::HttpWrongResponse)),
@@ -151,7 +166,7 @@ fn react_to_status(stage: Stage, status: u16) -> (Reaction, ProblemCode) {
     match (stage, status) {
         (_, 429) => (Reaction::Retry, ProblemCode::CaRateLimited),
         (_, 408 | 500..) => (Reaction::Retry, ProblemCode::CaUnavailable),
-        (Stage::StoredUrl | Stage::Answer | Stage::Finalize, 404 | 410) => {
+        (Stage::StoredUrl | Stage::Answer | Stage::Finalize { .. }, 404 | 410) => {
             (Reaction::NewOrder, ProblemCode::Internal)
         }
         // What was answered before a crash is not answered twice; the order itself says how it stands.

@@ -6,6 +6,9 @@ const PLACING: Stage = Stage::NewOrder { replaces: false, profile: false };
 /// An order that replaces a certificate, with a profile.
 const RENEWING: Stage = Stage::NewOrder { replaces: true, profile: true };
 
+/// The CSR of an order that is not known to have named a profile.
+const FINALIZE: Stage = Stage::Finalize { profile: false };
+
 const HTTP: Stage = Stage::Validation(ChallengeKind::Http01);
 const DNS: Stage = Stage::Validation(ChallengeKind::Dns01);
 
@@ -22,7 +25,7 @@ macro_rules! rows {
 // Anywhere.
 rows! {
     a_refused_nonce_is_tried_again: problem(400, "badNonce"), Stage::Answer => Retry, CaUnavailable;
-    an_error_inside_the_ca_is_tried_again: problem(500, "serverInternal"), Stage::Finalize => Retry, CaUnavailable;
+    an_error_inside_the_ca_is_tried_again: problem(500, "serverInternal"), FINALIZE => Retry, CaUnavailable;
     a_rate_limit_is_waited_for: problem(429, "rateLimited"), PLACING => Retry, CaRateLimited;
     a_rate_limit_on_new_accounts_is_waited_for: problem(429, "rateLimited"), Stage::Account => Retry, CaRateLimited;
     a_busy_balancer_is_waited_for: problem(503, "rateLimited"), PLACING => Retry, CaRateLimited;
@@ -69,13 +72,14 @@ rows! {
 
 // At the CSR.
 rows! {
-    an_order_that_is_not_ready_is_looked_at: problem(403, "orderNotReady"), Stage::Finalize => LookAtOrder, Internal;
-    a_refused_request_gets_a_new_key: problem(400, "badCSR"), Stage::Finalize => NewKey, Internal;
-    a_refused_key_is_never_offered_again: problem(400, "badPublicKey"), Stage::Finalize => NewKey, Internal;
-    a_profile_withdrawn_before_the_end_is_not_asked_for_again: problem(400, "invalidProfile"), Stage::Finalize => WithoutProfile, Internal;
-    a_caa_record_seen_late_is_its_owner_s: problem(403, "caa"), Stage::Finalize => Refused, CaaForbids;
-    a_name_server_that_fails_late_is_its_owner_s: problem(400, "dns"), Stage::Finalize => Refused, DnsServfail;
-    a_name_rejected_late_is_not_offered_again: problem(400, "rejectedIdentifier"), Stage::Finalize => NameRejected, CaRejectedName;
+    an_order_that_is_not_ready_is_looked_at: problem(403, "orderNotReady"), FINALIZE => LookAtOrder, Internal;
+    a_refused_request_gets_a_new_key: problem(400, "badCSR"), FINALIZE => NewKey, Internal;
+    a_refused_key_is_never_offered_again: problem(400, "badPublicKey"), FINALIZE => NewKey, Internal;
+    a_profile_withdrawn_before_the_end_is_not_asked_for_again: problem(400, "invalidProfile"), Stage::Finalize { profile: true } => WithoutProfile, Internal;
+    a_profile_refused_at_the_end_that_nobody_is_known_to_have_asked_for_needs_a_new_order: problem(400, "invalidProfile"), FINALIZE => NewOrder, Internal;
+    a_caa_record_seen_late_is_its_owner_s: problem(403, "caa"), FINALIZE => Refused, CaaForbids;
+    a_name_server_that_fails_late_is_its_owner_s: problem(400, "dns"), FINALIZE => Refused, DnsServfail;
+    a_name_rejected_late_is_not_offered_again: problem(400, "rejectedIdentifier"), FINALIZE => NameRejected, CaRejectedName;
 }
 
 // In a challenge: the authorization is spent whatever the reason, so that even the CA's own fault needs a new order.

@@ -26,7 +26,7 @@ pub(crate) fn reaction_to_failure(
     }
     let error = match error {
         // The answer was a success that holds an error: the order's.
-        instant_acme::Error::Api(problem) => return refusal(Stage::Finalize, library_problem(problem)),
+        instant_acme::Error::Api(problem) => return refusal(stage.verdict(), library_problem(problem)),
         instant_acme::Error::Other(source) => match source.downcast::<TransportError>() {
             Ok(error) => return transport_failure(*error),
             Err(source) => instant_acme::Error::Other(source),

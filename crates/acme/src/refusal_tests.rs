@@ -60,7 +60,8 @@ fn the_header_s_time_is_counted_from_now() {
         problem: Some(problem(503, "serverInternal")),
         ..Note::default()
     };
-    let error = reaction_to_failure(Stage::Finalize, instant_acme::Error::Str("x"), note, now);
+    let error =
+        reaction_to_failure(Stage::Finalize { profile: false }, instant_acme::Error::Str("x"), note, now);
     assert!(matches!(&error, AcmeError::Retry { after, .. } if *after == Some(Duration::minutes(2))));
     assert_eq!(error.problem().unwrap().retry_after, Some(120));
 }
@@ -106,7 +107,7 @@ fn a_limit_is_told_from_trouble_of_the_ca() {
     let detail = "too many, see https://letsencrypt.org/docs/rate-limits/#new-orders-per-account".to_owned();
     let limited = refusal(PLACING, CaProblem { detail, ..problem(429, "rateLimited") });
     assert_eq!((limited.limit_hit(), limited.is_ca_side()), (Some(LimitHit::Orders), false));
-    let busy = refusal(Stage::Finalize, problem(503, "rateLimited"));
+    let busy = refusal(Stage::Finalize { profile: false }, problem(503, "rateLimited"));
     assert_eq!((busy.limit_hit(), busy.is_ca_side()), (Some(LimitHit::Requests), false));
     let away = refusal(Stage::Account, CaProblem::from_body(503, b"<h1>Down</h1>"));
     assert_eq!((away.limit_hit(), away.is_ca_side()), (None, true));

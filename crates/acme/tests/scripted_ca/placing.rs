@@ -1,6 +1,7 @@
 //! Orders that replace a certificate, or ask for a profile, and certificates that are revoked.
 
-use certmill_acme::{AcmeError, Client, LimitHit, Order, PlaceOrder};
+use certmill_acme::{AcmeError, Client, LimitHit, Order, PlaceOrder, PrivateKey};
+use certmill_model::KeyType;
 use serde_json::{Value, json};
 
 use crate::ca::{Asked, ScriptedCa, json_answer, names, order, problem, with_header};
@@ -131,6 +132,35 @@ async fn a_profile_that_was_withdrawn_since_is_told_so() {
     .await;
     let error = with_profile(&ca.client().await.unwrap(), "classic").await.err().unwrap();
     assert!(matches!(error, AcmeError::WithoutProfile { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_profile_refused_at_the_end_is_left_out_only_by_who_named_it() {
+    let ca = ScriptedCa::start(|asked| match asked.path {
+        "/new-order" => Some(json_answer(201, &order(asked.base, "ready"))),
+        "/order/1" => {
+            let mut order = order(asked.base, "invalid");
+            order["error"] = problem("invalidProfile", "not any more");
+            Some(json_answer(200, &order))
+        }
+        "/finalize/1" => Some(json_answer(400, &problem("invalidProfile", "not any more"))),
+        _ => None,
+    })
+    .await;
+    let client = ca.client().await.unwrap();
+    let key = PrivateKey::generate(KeyType::EcdsaP256).await;
+    let mut named = with_profile(&client, "classic").await.unwrap();
+    let error = named.finalize(&key).await.unwrap_err();
+    assert!(matches!(error, AcmeError::WithoutProfile { .. }), "{error:?}");
+    named.refresh().await.unwrap();
+    let error = named.finalize(&key).await.unwrap_err();
+    assert!(matches!(error, AcmeError::WithoutProfile { .. }), "{error:?}");
+    let mut unnamed = client.place(&PlaceOrder::of(&names())).await.unwrap();
+    let mut resumed = client.resume(&ca.order_url()).await.unwrap();
+    for order in [&mut unnamed, &mut resumed] {
+        let error = order.finalize(&key).await.unwrap_err();
+        assert!(matches!(error, AcmeError::NewOrder { .. }), "{error:?}");
+    }
 }
 
 #[tokio::test]
