@@ -36,7 +36,7 @@ pub(crate) struct Authority {
 pub(crate) enum Refusal {
     /// 503.
     Unavailable,
-    /// 429: a limit that is published, and so could have been foreseen.
+    /// 429: a limit that is published, of requests as well, and so could have been foreseen.
     RateLimited { limit: Limit, retry_after: Duration },
 }
 
@@ -45,6 +45,8 @@ pub(crate) enum Limit {
     Orders,
     RegisteredDomain,
     NameSet,
+    /// The load balancer's, which counts requests.
+    Requests,
 }
 
 impl Authority {
@@ -79,9 +81,10 @@ impl Authority {
         now: OffsetDateTime,
     ) -> Result<Second, Refusal> {
         let seconds = (now - instant(0)).as_seconds_f64();
-        if self.is_out(now) || !self.answers(seconds) {
+        if self.is_out(now) {
             return Err(Refusal::Unavailable);
         }
+        self.count_requests(seconds)?;
         let place = domain as usize;
         if self.issued_at.len() <= place {
             self.issued_at.resize(place + 1, NEVER);
@@ -155,10 +158,9 @@ impl Authority {
     }
 
     /// The load balancer's limits of requests, of which those bind that an order makes most of.
-    fn answers(&mut self, now: f64) -> bool {
-        let nonce = self.limits.nonces.is_none_or(|allowed| self.nonces.take(allowed, 1.0, now).is_ok());
-        nonce
-            && self.limits.others.is_none_or(|allowed| self.others.take(allowed, OTHER_REQUESTS, now).is_ok())
+    fn count_requests(&mut self, now: f64) -> Result<(), Refusal> {
+        self.nonces.spend(self.limits.nonces, 1.0, Limit::Requests, now)?;
+        self.others.spend(self.limits.others, OTHER_REQUESTS, Limit::Requests, now)
     }
 
     /// Counts an order that no window exempts: nothing is spent unless everything has room.
@@ -173,11 +175,11 @@ impl Authority {
         let mut registered = bucket(&self.registered_domains, registered_domain(domain));
         let mut name_set = bucket(&self.name_sets, domain);
         if !same_names {
-            account.spend(limits.orders_per_account, Limit::Orders, now)?;
+            account.spend(limits.orders_per_account, 1.0, Limit::Orders, now)?;
             let allowed = limits.certificates_per_registered_domain;
-            registered.spend(allowed, Limit::RegisteredDomain, now)?;
+            registered.spend(allowed, 1.0, Limit::RegisteredDomain, now)?;
         }
-        name_set.spend(limits.certificates_per_name_set, Limit::NameSet, now)?;
+        name_set.spend(limits.certificates_per_name_set, 1.0, Limit::NameSet, now)?;
         self.account = account;
         self.registered_domains.insert(registered_domain(domain), registered);
         self.name_sets.insert(domain, name_set);

@@ -13,17 +13,19 @@ use crate::{
     instant::{Second, instant},
 };
 
-/// Orders a second that the workers of a fleet manage at most.
-const WORKERS: f64 = 100.0;
+/// How long it takes the workers of a fleet to begin the next order at least.
+const EACH: Duration = Duration::milliseconds(10);
 
 /// Requests of an order, by endpoint.
-const REQUESTS: [(Endpoint, f64); 3] =
-    [(Endpoint::NewNonce, 1.0), (Endpoint::NewOrder, 1.0), (Endpoint::Other, 8.0)];
+const REQUESTS: [(Endpoint, u32); 3] =
+    [(Endpoint::NewNonce, 1), (Endpoint::NewOrder, 1), (Endpoint::Other, 8)];
 
 const EXEMPTIONS: [Exemption; 3] = [Exemption::None, Exemption::SameNames, Exemption::Window];
 
 pub(crate) struct Ledger {
     profile: LimitProfile,
+    /// What is left of the limits of requests, in the order of [`REQUESTS`].
+    requests: [Option<Bucket>; REQUESTS.len()],
     buckets: HashMap<Key, Bucket>,
     /// What tenants have used of their shares.
     shares: HashMap<Key, HashMap<u16, Share>>,
@@ -49,16 +51,42 @@ pub(crate) struct Taken(Vec<(Key, Bucket, Option<Bucket>)>);
 impl Ledger {
     pub(crate) fn new(profile: LimitProfile) -> Self {
         let needs = EXEMPTIONS.map(needs);
-        Self { profile, buckets: HashMap::new(), shares: HashMap::new(), lines: HashMap::new(), needs }
+        Self {
+            profile,
+            requests: [None; REQUESTS.len()],
+            buckets: HashMap::new(),
+            shares: HashMap::new(),
+            lines: HashMap::new(),
+            needs,
+        }
     }
 
-    /// Orders a second that requests leave room for.
+    /// Orders a second that requests leave room for in the long run.
     pub(crate) fn orders_per_second(&self) -> f64 {
-        let room = |(endpoint, requests): (Endpoint, f64)| {
+        let room = |(endpoint, requests): (Endpoint, u32)| {
             let rate = self.profile.requests.get(&endpoint)?;
-            Some(Duration::SECOND / rate.interval() / requests)
+            Some(Duration::SECOND / rate.interval() / f64::from(requests))
         };
-        REQUESTS.into_iter().filter_map(room).fold(WORKERS, f64::min)
+        REQUESTS.into_iter().filter_map(room).fold(Duration::SECOND / EACH, f64::min)
+    }
+
+    /// Takes the requests of an order; when the last of them may go, and when the next order begins.
+    pub(crate) fn take_requests(&mut self, now: OffsetDateTime) -> (OffsetDateTime, OffsetDateTime) {
+        let mut last = now;
+        for ((endpoint, requests), kept) in REQUESTS.into_iter().zip(&mut self.requests) {
+            let Some(rate) = self.profile.requests.get(&endpoint) else { continue };
+            let mut bucket = kept.unwrap_or(Bucket::full(now));
+            let (mut at, mut left) = (now, requests);
+            while left > 0 {
+                match bucket.take_up_to(*rate, left, at) {
+                    Ok((rest, taken)) => (bucket, left) = (rest, left - taken),
+                    Err(slot) => at = slot,
+                }
+            }
+            *kept = Some(bucket);
+            last = last.max(at);
+        }
+        (last, last + EACH)
     }
 
     /// Takes what an order needs, all or nothing; otherwise says when to ask again. `waited`: whether this is that time.
@@ -104,16 +132,23 @@ impl Ledger {
 
     /// The CA said that nothing is left before `until`.
     pub(crate) fn hold(&mut self, limit: Limit, domain: u32, until: OffsetDateTime, now: OffsetDateTime) {
-        let key = key(
-            match limit {
-                Limit::Orders => LimitKind::OrdersPerAccount,
-                Limit::RegisteredDomain => LimitKind::CertificatesPerRegisteredDomain,
-                Limit::NameSet => LimitKind::CertificatesPerNameSet,
-            },
-            domain,
-        );
+        let kind = match limit {
+            Limit::Orders => LimitKind::OrdersPerAccount,
+            Limit::RegisteredDomain => LimitKind::CertificatesPerRegisteredDomain,
+            Limit::NameSet => LimitKind::CertificatesPerNameSet,
+            Limit::Requests => return self.hold_requests(until, now),
+        };
+        let key = key(kind, domain);
         let bucket = self.buckets.get(&key).copied().unwrap_or(Bucket::full(now));
         self.buckets.insert(key, bucket.hold(self.profile.rate(key.0), until));
+    }
+
+    /// A load balancer does not say which requests it has enough of.
+    fn hold_requests(&mut self, until: OffsetDateTime, now: OffsetDateTime) {
+        for ((endpoint, _), kept) in REQUESTS.into_iter().zip(&mut self.requests) {
+            let rate = self.profile.requests.get(&endpoint).copied();
+            *kept = Some(kept.unwrap_or(Bucket::full(now)).hold(rate, until));
+        }
     }
 
     /// Forgets what is full again.

@@ -28,11 +28,13 @@ impl FromStr for Limits {
 
     /// The name of a built-in profile, or `orders-per-3h=5000` for Let's Encrypt's with that many new orders.
     fn from_str(text: &str) -> Result<Self, InvalidOption> {
-        let example = "letsencrypt, letsencrypt-staging, none or orders-per-3h=5000";
+        let example =
+            "letsencrypt, letsencrypt-staging, none or orders-per-3h=5000, with 100,000,000 at most";
         let invalid = || InvalidOption { text: text.to_owned(), example };
         let (name, orders) = match text.strip_prefix("orders-per-3h=") {
             Some(orders) => {
-                ("letsencrypt", Some(orders.parse().ok().filter(|orders| *orders > 0).ok_or_else(invalid)?))
+                let orders = orders.parse().ok().filter(|orders| (1..=Self::MOST_ORDERS).contains(orders));
+                ("letsencrypt", Some(orders.ok_or_else(invalid)?))
             }
             None => (text, None),
         };
@@ -105,6 +107,8 @@ mod tests {
         assert_eq!("120:300000".parse(), Ok(Import { day: 120, domains: 300_000 }));
         let limits: Limits = "orders-per-3h=3000".parse().unwrap();
         assert_eq!(limits.profile.orders_per_account.unwrap().capacity, 2_700);
+        let most: Limits = "orders-per-3h=100000000".parse().unwrap();
+        assert_eq!(most.profile.orders_per_account.unwrap().capacity, 90_000_000);
     }
 
     #[test]
@@ -114,7 +118,7 @@ mod tests {
         }
         assert!("150:101".parse::<Revocation>().is_err());
         assert!("150".parse::<Import>().is_err());
-        for text in ["", "lets-encrypt", "orders-per-3h=0", "orders-per-3h=x"] {
+        for text in ["", "lets-encrypt", "orders-per-3h=0", "orders-per-3h=x", "orders-per-3h=500000000"] {
             assert!(text.parse::<Limits>().unwrap_err().to_string().contains("orders-per-3h=5000"), "{text}");
         }
     }

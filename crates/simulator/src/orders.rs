@@ -19,9 +19,8 @@ const LATE: Second = HOUR;
 impl World<'_> {
     /// Works off what a minute leaves time for.
     pub(crate) fn work(&mut self) {
-        let (mut at, end) = (instant(self.now), instant(self.now + MINUTE));
-        let each = Duration::seconds_f64(1.0 / self.ledger.orders_per_second());
-        let room = (Duration::MINUTE / each).ceil() as usize;
+        let (mut at, end) = (instant(self.now).max(self.free_at), instant(self.now + MINUTE));
+        let room = (60.0 * self.ledger.orders_per_second()).ceil() as usize;
         while at < end && self.backlog.len() > 0 {
             let mut line = self.backlog.take(room, &self.domains).into_iter();
             while at < end
@@ -36,15 +35,16 @@ impl World<'_> {
                     }
                 }
                 if at < end {
-                    at += if self.order(number, at) { each } else { PUTTING_OFF };
+                    at = self.order(number, at).unwrap_or(at + PUTTING_OFF);
                 }
             }
             line.for_each(|number| self.queue(number));
         }
+        self.free_at = at;
     }
 
-    /// Orders, if limits leave room; whether the CA was asked.
-    fn order(&mut self, number: u32, at: OffsetDateTime) -> bool {
+    /// Orders, if limits leave room, as soon as its requests may go; when the next order begins. `None`: no CA was asked.
+    fn order(&mut self, number: u32, at: OffsetDateTime) -> Option<OffsetDateTime> {
         let domain = self.domains[number as usize];
         let issued_at = domain.has_certificate().then_some(domain.issued_at);
         let window = issued_at.filter(|_| !domain.heard);
@@ -54,9 +54,10 @@ impl World<'_> {
             Ok(taken) => taken,
             Err(until) => {
                 self.defer(number, until);
-                return false;
+                return None;
             }
         };
+        let (at, next_at) = self.ledger.take_requests(at);
         if self.breaker.admit(at).is_err() {
             unreachable!("a breaker lets through what it has just called available");
         }
@@ -74,7 +75,7 @@ impl World<'_> {
                 self.refused(number, refusal, at);
             }
         }
-        true
+        Some(next_at)
     }
 
     fn refused(&mut self, number: u32, refusal: Refusal, at: OffsetDateTime) {

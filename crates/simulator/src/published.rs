@@ -65,22 +65,23 @@ impl Allowance {
 impl TokenBucket {
     pub(crate) const FULL: Self = Self { tokens: f64::MAX, at: 0.0 };
 
-    /// Takes one, or refuses.
+    /// Takes `count`, or refuses.
     pub(crate) fn spend(
         &mut self,
         allowed: Option<Allowance>,
+        count: f64,
         limit: Limit,
         now: f64,
     ) -> Result<(), Refusal> {
         let Some(allowed) = allowed else { return Ok(()) };
-        self.take(allowed, 1.0, now).map_err(|missing| {
+        self.take(allowed, count, now).map_err(|missing| {
             let retry_after = Duration::seconds_f64(missing / allowed.per_second);
             Refusal::RateLimited { limit, retry_after }
         })
     }
 
     /// Takes `count`, or says how many are missing. `now` is in seconds.
-    pub(crate) fn take(&mut self, allowed: Allowance, count: f64, now: f64) -> Result<(), f64> {
+    fn take(&mut self, allowed: Allowance, count: f64, now: f64) -> Result<(), f64> {
         *self = self.refilled(allowed, now);
         // An instant is not kept more exactly than this.
         if self.tokens + 1e-6 < count {

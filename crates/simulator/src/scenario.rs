@@ -86,6 +86,9 @@ pub enum InvalidScenario {
     /// A lifetime that no CA issues for.
     #[error("a lifetime of {0}: from 1 day to 398 days can be simulated")]
     Lifetime(Duration),
+    /// An outage of no time at all, or of more than a year.
+    #[error("an outage of {0} h: from 1 h to 8,760 h can be simulated")]
+    Outage(u32),
     /// Something is to happen when the simulation is over.
     #[error("the {0} would come after the last day")]
     TooLate(&'static str),
@@ -104,6 +107,9 @@ impl Scenario {
         }
         if !(Duration::DAY..=Duration::days(398)).contains(&self.lifetime) {
             return Err(InvalidScenario::Lifetime(self.lifetime));
+        }
+        if let Some(outage) = self.outages.iter().find(|outage| !(1..=8_760).contains(&outage.hours)) {
+            return Err(InvalidScenario::Outage(outage.hours));
         }
         self.events()
             .find(|(_, day)| *day >= self.days)
@@ -134,13 +140,23 @@ impl Outage {
 }
 
 impl Limits {
+    /// The most orders in three hours that are taken for a limit.
+    pub(crate) const MOST_ORDERS: u32 = 100_000_000;
+
     /// The same limits at the CA, with a ledger of ours that knows none of them.
     #[cfg(test)]
     pub(crate) fn unknown_to_us(self) -> Self {
         Self { profile: LimitProfile::default(), ..self }
     }
 
-    /// Let's Encrypt's, with another limit of new orders in three hours.
+    /// The same limits at the CA, with a ledger of ours that does not count requests.
+    #[cfg(test)]
+    pub(crate) fn with_unknown_requests(mut self) -> Self {
+        self.profile.requests.clear();
+        self
+    }
+
+    /// Let's Encrypt's, with another limit of new orders in three hours, from 1 to [`Limits::MOST_ORDERS`].
     pub(crate) fn with_orders(self, orders: u32) -> Self {
         // A tenth less at once at the same speed, as in the built-in profiles.
         let kept = (orders * 9 / 10).max(1);
@@ -175,6 +191,14 @@ mod tests {
         let too_late = Scenario { imports: vec!["10:5".parse().unwrap()], ..good.clone() };
         assert_eq!(too_late.check(), Err(InvalidScenario::TooLate("import")));
         assert_eq!(Scenario { domains: 0, ..good.clone() }.check(), Err(InvalidScenario::Domains(0)));
+        for hours in [0, 8_761, 1_200_000, u32::MAX] {
+            for outage in [format!("5+{hours}h"), format!("worst+{hours}h")] {
+                let scenario = Scenario { outages: vec![outage.parse().unwrap()], ..good.clone() };
+                assert_eq!(scenario.check(), Err(InvalidScenario::Outage(hours)), "{outage}");
+            }
+        }
+        let late = Scenario { outages: vec!["99999999999+24h".parse().unwrap()], ..good.clone() };
+        assert_eq!(late.check(), Err(InvalidScenario::TooLate("outage")));
         let lifetime = parse_lifetime("399d").unwrap();
         assert!(Scenario { lifetime, ..good }.check().is_err());
         assert!(parse_lifetime("45").is_err() && parse_lifetime("99999999999d").is_err());

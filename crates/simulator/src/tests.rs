@@ -55,6 +55,16 @@ fn a_ledger_that_knows_nothing_runs_into_limits_that_were_published() {
 }
 
 #[test]
+fn a_ledger_that_does_not_count_requests_runs_into_the_limits_of_the_load_balancer() {
+    let scenario = Scenario { days: 3, ..small() };
+    let limits = scenario.limits.clone().with_unknown_requests();
+    let outcome = run(&Scenario { limits, ..scenario });
+    assert!(outcome.foreseeable() > 10, "{} were counted", outcome.foreseeable());
+    let unavailable: u32 = outcome.days.iter().map(|day| day.unavailable).sum();
+    assert_eq!(unavailable, 0, "a limit is no outage");
+}
+
+#[test]
 fn an_outage_of_a_day_at_the_worst_hour_costs_no_certificate_and_leaves_no_wave() {
     let outages = vec!["worst+24h".parse().unwrap()];
     let outcome = run(&Scenario { outages, ..small() });

@@ -1,6 +1,7 @@
 //! The virtual world: a clock that moves by the minute, domains, our state and the CA's.
 
 use certmill_model::{Breaker, Chance, Forecast, RenewalAnswer};
+use time::OffsetDateTime;
 
 use crate::{
     Day, Outcome, Scenario, Start,
@@ -26,6 +27,8 @@ pub(crate) struct World<'a> {
     pub(crate) authority: Authority,
     /// The last whole minute.
     pub(crate) now: Second,
+    /// Until when the workers are busy.
+    pub(crate) free_at: OffsetDateTime,
     pub(crate) deferred: u32,
     pub(crate) certificates: u32,
     pub(crate) outcome: Outcome,
@@ -50,6 +53,7 @@ impl<'a> World<'a> {
             forecast: Forecast::default(),
             authority: Authority::new(limits.published, scenario.lifetime, outages.collect()),
             now: START,
+            free_at: instant(START),
             deferred: 0,
             certificates: 0,
             outcome: Outcome::new(scenario),
