@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use tokio::{sync::watch, task::JoinSet};
 
-pub use authorities::{AuthoritySettings, open_authority, replace_account, roll_over_account};
+pub use authorities::{AuthoritySettings, Replaced, open_authority, replace_account, roll_over_account};
 pub use context::{Engine, Parts};
 pub use error::{AuthorityError, EngineError};
 pub use nudge::{Lane, Step, set_up as set_up_queue, work_on};

@@ -2,8 +2,8 @@
 
 use certmill_acme::{AcmeError, LimitHit};
 use certmill_model::{Exemption, Hostname, LimitKind, Need, OrderStatus, order_needs};
-use certmill_store::{ClaimedDomain, Deferral, StoreError, Taking};
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use certmill_store::{ClaimedDomain, Deferral, StoreError, Taking, Without};
+use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use crate::{
     Engine,
@@ -20,9 +20,12 @@ pub(crate) struct Ordered<'a> {
     /// What was taken for it in this step.
     pub(crate) needs: &'a [Need],
     pub(crate) status: OrderStatus,
-    /// It says which certificate it renews.
-    pub(crate) replaces: bool,
+    /// What it asks for beside its names.
+    pub(crate) asked_for: Without,
 }
+
+/// How long to wait where a limit is reached and the CA does not say until when.
+pub(crate) const UNTIL_FREE: Duration = Duration::minutes(10);
 
 /// Takes what an order for `names` needs. Otherwise it waits, and nothing is taken.
 pub(crate) async fn take(
@@ -33,8 +36,13 @@ pub(crate) async fn take(
     (names, exemption): (&[Hostname], Exemption),
 ) -> Result<Result<Vec<Need>, Deferral>, StoreError> {
     let needs = order_needs(names, exemption);
-    if needs.is_empty() {
-        return Ok(Ok(needs));
+    // Whoever is exempt heeds what the CA has said of a limit all the same.
+    if exemption != Exemption::None && authority.is_any_limit_held(engine, open).await? {
+        let all = order_needs(names, Exemption::None);
+        let held = engine.parts.store.held_limit(authority.scope(open), &all, engine.now()).await?;
+        if let Some(deferral) = held {
+            return Ok(Err(deferral));
+        }
     }
     let is_limited = needs.iter().any(|need| authority.settings.limits.rate(need.kind).is_some());
     if !is_limited && !authority.is_any_limit_held(engine, open).await? {
@@ -49,6 +57,21 @@ pub(crate) async fn take(
     })
 }
 
+/// Gives back what was taken for an order that was not placed.
+pub(crate) async fn give_back(
+    engine: &Engine,
+    authority: &Authority,
+    open: &OpenAuthority,
+    domain: &ClaimedDomain,
+    needs: &[Need],
+) -> Result<(), StoreError> {
+    if needs.is_empty() {
+        return Ok(());
+    }
+    let (tenant, now) = (domain.lease.tenant_id, engine.now());
+    engine.parts.store.give_back_limits(authority.scope(open), needs, tenant, now).await
+}
+
 /// Corrects the ledger by what the CA said of an order.
 pub(crate) async fn learn(
     engine: &Engine,
@@ -59,16 +82,17 @@ pub(crate) async fn learn(
     error: &AcmeError,
 ) -> Result<(), StoreError> {
     let (store, scope, now) = (&engine.parts.store, authority.scope(open), engine.now());
-    if let (AcmeError::Retry { after: Some(after), .. }, Some(hit)) = (error, error.limit_hit()) {
+    if let (AcmeError::Retry { after, .. }, Some(hit)) = (error, error.limit_hit()) {
+        let until = now + after.unwrap_or(UNTIL_FREE);
         for (kind, key) in counted(hit, order.names) {
-            store.hold_limit(scope, kind, &key, now + *after, now).await?;
+            store.hold_limit(scope, kind, &key, until, now).await?;
         }
         authority.forget_holds().await;
     }
     // What the CA did not take in it does not count either; of what may have arrived nobody knows.
     let unknown = matches!(error, AcmeError::Retry { .. }) && error.limit_hit().is_none();
-    if order.status == OrderStatus::Queued && !unknown && !order.needs.is_empty() {
-        store.give_back_limits(scope, order.needs, domain.lease.tenant_id, now).await?;
+    if order.status == OrderStatus::Queued && !unknown {
+        give_back(engine, authority, open, domain, order.needs).await?;
     }
     if matches!(error, AcmeError::Refused { .. }) {
         let failed = error.failed_names();
@@ -83,10 +107,8 @@ pub(crate) async fn learn(
 
 /// The deferral of an order for `names` that a CA refused by a limit of its own.
 pub(crate) fn deferral(hit: LimitHit, names: &[Hostname], until: OffsetDateTime) -> Deferral {
-    let (limit, counted) = counted(hit, names).into_iter().next().unwrap_or_else(|| match hit {
-        LimitHit::Requests => (LimitKind::Requests, String::new()),
-        _ => (LimitKind::OrdersPerAccount, String::new()),
-    });
+    let counted = counted(hit, names).into_iter().next();
+    let (limit, counted) = counted.unwrap_or_else(|| (LimitKind::Requests, String::new()));
     Deferral { until, limit, counted }
 }
 
@@ -108,14 +130,15 @@ pub(crate) fn told(authority: &Authority, deferral: &Deferral, now: OffsetDateTi
     format!("The certificate authority {name} limits {what}; next slot for {for_whom}: {slot}.")
 }
 
-/// The rows of the ledger that a limit is kept in; empty where the CA does not say which, or counts requests only.
+/// The rows of the ledger that a limit is kept in; empty where requests are counted, which the breaker heeds. Where the CA
+/// does not say which limit it is, it is the account's.
 fn counted(hit: LimitHit, names: &[Hostname]) -> Vec<(LimitKind, String)> {
     let kind = match hit {
-        LimitHit::Orders => LimitKind::OrdersPerAccount,
+        LimitHit::Orders | LimitHit::Unknown => LimitKind::OrdersPerAccount,
         LimitHit::RegisteredDomain => LimitKind::CertificatesPerRegisteredDomain,
         LimitHit::NameSet => LimitKind::CertificatesPerNameSet,
         LimitHit::FailedValidations => LimitKind::FailedValidations,
-        LimitHit::Requests | LimitHit::Unknown => return Vec::new(),
+        LimitHit::Requests => return Vec::new(),
     };
     let needs = order_needs(names, Exemption::None).into_iter();
     needs.filter(|need| need.kind == kind).map(|need| (need.kind, need.key)).collect()

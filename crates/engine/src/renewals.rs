@@ -16,6 +16,9 @@ use crate::Engine;
 /// How often somebody looks whether a CA is to be asked.
 const POLL: Duration = Duration::from_secs(2);
 
+/// How long nobody is asked when none of a batch was answered.
+const AFTER_NOTHING: Duration = Duration::from_secs(30);
+
 /// Certificates that are taken at a time, and requests in flight.
 const BATCH: i64 = 256;
 const AT_A_TIME: usize = 16;
@@ -34,14 +37,24 @@ impl Engine {
         plan: impl FnOnce(&mut Forecast) -> T,
     ) -> Result<T, StoreError> {
         let mut kept = self.planned.0.lock().await;
-        let fresh = kept.take().filter(|(at, _)| at.elapsed() < FORECAST_LASTS);
-        let (_, forecast) = if let Some(fresh) = fresh {
-            kept.insert(fresh)
-        } else {
-            let counted = self.parts.store.planned_renewals().await?;
-            kept.insert((Instant::now(), Forecast::from_counts(counted)))
-        };
+        if let Some((_, forecast)) = &mut *kept {
+            return Ok(plan(forecast));
+        }
+        let counted = self.parts.store.planned_renewals().await?;
+        let (_, forecast) = kept.insert((Instant::now(), Forecast::from_counts(counted)));
         Ok(plan(forecast))
+    }
+
+    /// Counts anew what is planned once in a while; those who plan meanwhile use what was known.
+    async fn count_planned(&self) -> Result<(), StoreError> {
+        let is_old =
+            |kept: &Option<(Instant, _)>| kept.as_ref().is_some_and(|(at, _)| at.elapsed() >= FORECAST_LASTS);
+        if !is_old(&*self.planned.0.lock().await) {
+            return Ok(());
+        }
+        let counted = Forecast::from_counts(self.parts.store.planned_renewals().await?);
+        *self.planned.0.lock().await = Some((Instant::now(), counted));
+        Ok(())
     }
 }
 
@@ -69,26 +82,24 @@ impl Engine {
 /// Asks until `stop` turns true. What goes wrong is logged and tried again.
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        let asked = match ask_due(&engine).await {
-            Ok(asked) => asked,
+        let pause = match ask_due(&engine).await {
+            Ok(pause) => pause,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "cannot ask when certificates are to be renewed; trying again");
-                0
+                POLL
             }
         };
-        // A full batch has others behind it.
-        if asked < BATCH as usize {
-            tokio::select! {
-                _ = stop.changed() => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
+        tokio::select! {
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-/// Asks for a batch of those that are due; answers how many there were.
-async fn ask_due(engine: &Engine) -> Result<usize, StoreError> {
+/// Asks for a batch of those that are due; answers how long to wait until the next.
+async fn ask_due(engine: &Engine) -> Result<Duration, StoreError> {
+    engine.count_planned().await?;
     let store = &engine.parts.store;
     let due = store.take_due_renewal_infos(BATCH, engine.now()).await?;
     let asked = due.len();
@@ -101,7 +112,14 @@ async fn ask_due(engine: &Engine) -> Result<usize, StoreError> {
         let answered = engine.with_forecast(follow).await?;
         store.renewal_infos_answered(&answered, engine.now()).await?;
     }
-    Ok(asked)
+    let is_busy = |(_, answer): &(_, RenewalAnswer)| matches!(answer, RenewalAnswer::Busy { .. });
+    Ok(match asked {
+        // Nobody answers at all: those behind would not fare better.
+        1.. if answers.iter().all(is_busy) => AFTER_NOTHING,
+        // A full batch has others behind it.
+        asked if asked >= BATCH as usize => Duration::ZERO,
+        _ => POLL,
+    })
 }
 
 /// Asks one CA. One that is not configured any more, or fails on its side, is not bothered.

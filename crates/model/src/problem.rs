@@ -145,8 +145,8 @@ impl ProblemCode {
             Self::CaaForbids => "Add a CAA record for our certificate authority, or remove the CAA records.",
             Self::CaRateLimited => "Nothing to do: the order goes on by itself at the time shown.",
             Self::CaPaused => {
-                "An operator must end the pause on the page that is shown once its cause is mended, and then run \
-                 `certmill domain retry`."
+                "An operator must mend the cause, end the pause on the page that `certmill domain show` names, and then \
+                 run `certmill domain retry`."
             }
             Self::CaRejectedName => "Ask support: this certificate authority will not certify the name.",
             Self::CaUnavailable => "Nothing to do: the order goes on by itself when the authority is back.",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use certmill_engine::{AuthoritySettings, open_authority, replace_account, roll_over_account};
+use certmill_engine::{AuthoritySettings, Replaced, open_authority, replace_account, roll_over_account};
 use certmill_model::{LimitKind, SystemClock};
 
 use super::say;
@@ -90,12 +90,21 @@ async fn replace(
         let what = format!("no new account is registered at {} yet", authority.name);
         Trouble::new(what, &error, "Mend that; workers register it with the next order.")
     })?;
-    let Some(url) = replaced else {
-        let what = format!("{account} is not our account at {}", authority.name);
-        return Err(Trouble::plain(what, "`certmill authority list` shows it."));
-    };
-    say(format!("{account} is given up; the new account is {url}"));
-    Ok(())
+    let name = &authority.name;
+    match replaced {
+        Replaced::By(url) => {
+            say(format!("{account} is given up; the new account is {url}"));
+            Ok(())
+        }
+        Replaced::NotOurs => {
+            let what = format!("{account} is not our account at {name}");
+            Err(Trouble::plain(what, "`certmill authority list` shows it."))
+        }
+        Replaced::StillKnown => {
+            let what = format!("{name} still knows {account}");
+            Err(Trouble::plain(what, "Nothing is to be done; `certmill authority test` shows more."))
+        }
+    }
 }
 
 async fn roll_over(

@@ -130,6 +130,9 @@ async fn show(store: &Api, name: &Hostname) -> Result<(), Trouble> {
     {
         let words = said["detail"].as_str().or(said.as_str()).unwrap_or_default();
         say(format!("  last said of its order: {words}"));
+        if let Some(page) = said["instance"].as_str() {
+            say(format!("    see {page}"));
+        }
     }
     if let Some(deferral) = &domain.deferral {
         let until = deferral.until.format(&Rfc3339).unwrap_or_default();

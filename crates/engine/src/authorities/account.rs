@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use certmill_acme::{AccountCredentials, AccountKey, Client, find_account, register, roll_over};
-use certmill_model::{AccountId, Chance, Clock};
+use certmill_acme::{AccountCredentials, AccountKey, AcmeError, Client, find_account, register, roll_over};
+use certmill_model::{Chance, Clock};
 use certmill_store::{self as store, Account};
 use certmill_vault::{Secret, Vault};
 use tokio::time::Instant;
@@ -14,6 +14,15 @@ use crate::{Engine, checkpoint::reached, error::AuthorityError};
 /// How long a CA's directory is believed: it may move its resources, and name other profiles.
 const DIRECTORY_LASTS: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// How long an old directory goes on being used when no new one could be had.
+const AGAIN: Duration = Duration::from_secs(5 * 60);
+
+/// An account that was opened, and until when it is believed.
+pub(super) struct Kept {
+    open: Arc<OpenAuthority>,
+    fresh_until: Instant,
+}
+
 impl Authority {
     /// The first caller opens it while the others wait; a failure is kept by nobody, so the next caller tries again, as
     /// far as the breaker lets it. A directory that grows old is fetched anew, and goes on being used where that fails.
@@ -22,8 +31,8 @@ impl Authority {
             Ok(kept) => (false, kept),
             Err(_) => (true, self.open.lock().await),
         };
-        if let Some(open) = &*kept
-            && open.opened_at.elapsed() < DIRECTORY_LASTS
+        if let Some(Kept { open, fresh_until }) = &*kept
+            && Instant::now() < *fresh_until
         {
             return Ok(open.clone());
         }
@@ -33,28 +42,35 @@ impl Authority {
         {
             return Err(AuthorityError::Away { until });
         }
+        let (open, lasts) = match (self.access(engine).open().await, kept.take()) {
+            (Ok(open), _) => (Arc::new(open), DIRECTORY_LASTS),
+            (Err(AuthorityError::Ca(error)), Some(old)) if error.is_ca_side() => {
+                self.note(engine, &error);
+                (old.open, AGAIN)
+            }
+            (Err(error), _) => return Err(error),
+        };
+        *kept = Some(Kept { open: open.clone(), fresh_until: Instant::now() + lasts });
+        *self.known.lock().expect("no holder of this lock panics") = Some(open.clone());
+        Ok(open)
+    }
+
+    fn access<'a>(&'a self, engine: &'a Engine) -> Access<'a> {
         let parts = &engine.parts;
-        let access = Access {
+        Access {
             store: &parts.store,
             vault: &parts.vault,
             clock: &parts.clock,
             chance: &parts.chance,
             settings: &self.settings,
-        };
-        let open = match (access.open().await, kept.take()) {
-            (Ok(open), _) => Arc::new(open),
-            (Err(AuthorityError::Ca(error)), Some(old)) if error.is_ca_side() => old,
-            (Err(error), _) => return Err(error),
-        };
-        *kept = Some(open.clone());
-        *self.known.lock().expect("no holder of this lock panics") = Some(open.clone());
-        Ok(open)
+            goes_on: true,
+        }
     }
 
     /// The CA refuses our account, or says that its directory has changed: both are read anew before the next order,
     /// unless they were since `open`.
     pub(crate) async fn forget_account(&self, open: &OpenAuthority) {
-        self.open.lock().await.take_if(|kept| std::ptr::eq(&raw const **kept, open));
+        self.open.lock().await.take_if(|kept| std::ptr::eq(Arc::as_ptr(&kept.open), open));
     }
 
     /// Whether our account has another key than `open` knows, so that what was signed with that one says nothing.
@@ -71,7 +87,7 @@ pub async fn open_authority(
     settings: &AuthoritySettings,
 ) -> Result<Client, AuthorityError> {
     let chance = Chance::from_system();
-    let access = Access { store, vault, clock: &clock, chance: &chance, settings };
+    let access = Access { store, vault, clock: &clock, chance: &chance, settings, goes_on: false };
     let open = access.open().await?;
     find_account(&settings.ca, &AccountKey::from_pkcs8(open.key.expose())?, clock.clone()).await?;
     Ok(open.client)
@@ -86,7 +102,7 @@ pub async fn roll_over_account(
     settings: &AuthoritySettings,
 ) -> Result<String, AuthorityError> {
     let chance = Chance::from_system();
-    let access = Access { store, vault, clock: &clock, chance: &chance, settings };
+    let access = Access { store, vault, clock: &clock, chance: &chance, settings, goes_on: false };
     let is_begun = access.account().await?.next_key.is_some();
     let mut open = access.open().await?;
     if !is_begun {
@@ -97,23 +113,45 @@ pub async fn roll_over_account(
     Ok(open.client.account_url().to_owned())
 }
 
-/// Registers a new account in the place of the one at `url`, which the CA does not know any more: its limits, and what CAA
-/// records say of it, are lost with it. Returns the new account's URL; `None`: `url` is not our account's.
+/// What came of the wish for another account.
+pub enum Replaced {
+    /// It is registered, and this is its URL.
+    By(String),
+    /// That is not our account's URL.
+    NotOurs,
+    /// The CA still knows the account: there is nothing to replace.
+    StillKnown,
+}
+
+/// Registers a new account in the place of the one at `url`, if the CA does not know that any more: its limits, and what CAA
+/// records say of it, are lost with it.
 pub async fn replace_account(
     store: &store::Engine,
     vault: &Vault,
     clock: Arc<dyn Clock>,
     settings: &AuthoritySettings,
     url: &str,
-) -> Result<Option<String>, AuthorityError> {
+) -> Result<Replaced, AuthorityError> {
     let chance = Chance::from_system();
-    let access = Access { store, vault, clock: &clock, chance: &chance, settings };
+    let access = Access { store, vault, clock: &clock, chance: &chance, settings, goes_on: false };
     let account = access.account().await?;
-    if !store.give_up_account(account.account_id, url, &new_key(), vault).await? {
-        return Ok(None);
+    if account.url.as_deref() != Some(url) {
+        return Ok(Replaced::NotOurs);
     }
+    for key in [Some(&account.key), account.next_key.as_ref()].into_iter().flatten() {
+        match find_account(&settings.ca, &AccountKey::from_pkcs8(key.expose())?, clock.clone()).await {
+            Ok(_) => return Ok(Replaced::StillKnown),
+            Err(error) if is_forgotten(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    store.give_up_account(account.account_id, url).await?;
     let open = access.open().await?;
-    Ok(Some(open.client.account_url().to_owned()))
+    Ok(Replaced::By(open.client.account_url().to_owned()))
+}
+
+fn is_forgotten(error: &AcmeError) -> bool {
+    error.problem().is_some_and(|problem| problem.kind.ends_with(":accountDoesNotExist"))
 }
 
 fn new_key() -> Secret {
@@ -127,6 +165,8 @@ struct Access<'a> {
     clock: &'a Arc<dyn Clock>,
     chance: &'a Chance,
     settings: &'a AuthoritySettings,
+    /// A key that the CA does not take is no reason to stop; a command says so instead.
+    goes_on: bool,
 }
 
 impl Access<'_> {
@@ -139,11 +179,11 @@ impl Access<'_> {
         let key = AccountKey::from_pkcs8(account.key.expose())?;
         let credentials = match &account.url {
             Some(url) => AccountCredentials::of(ca, url, &key),
-            None => self.register(account.account_id, &key).await?,
+            None => self.register(&account, &key).await?,
         };
         let client = Client::open(ca, &credentials, self.clock.clone()).await?;
         let Account { account_id, key, .. } = account;
-        Ok(OpenAuthority { account_id, client, key, opened_at: Instant::now() })
+        Ok(OpenAuthority { account_id, client, key })
     }
 
     /// The account as it is on record; its key is made if there is none.
@@ -155,7 +195,7 @@ impl Access<'_> {
 
     async fn register(
         &self,
-        account: AccountId,
+        account: &Account,
         key: &AccountKey,
     ) -> Result<AccountCredentials, AuthorityError> {
         let registration = register(&self.settings.ca, key, self.clock.clone()).await?;
@@ -170,19 +210,37 @@ impl Access<'_> {
         Ok(registration.credentials)
     }
 
-    /// Ends a change of the account's key that was begun, wherever it stopped.
+    /// Ends a change of the account's key that was begun, wherever it stopped. A change that the CA refuses leaves the account
+    /// as it was.
     async fn finish_roll_over(&self, account: Account) -> Result<Account, AuthorityError> {
         let (Some(next), Some(url)) = (&account.next_key, &account.url) else { return Ok(account) };
         let old_key = AccountKey::from_pkcs8(account.key.expose())?;
         let new_key = AccountKey::from_pkcs8(next.expose())?;
         let ca = &self.settings.ca;
-        roll_over(ca, url, &old_key, &new_key, self.clock.clone()).await?;
+        match roll_over(ca, url, &old_key, &new_key, self.clock.clone()).await {
+            Ok(()) => {}
+            Err(error @ AcmeError::NeedsOperator { .. }) if self.goes_on => {
+                let (authority, detail) = (&self.settings.name, error.detail());
+                tracing::warn!(authority, detail, "the CA does not take the account's new key");
+                return Ok(account);
+            }
+            Err(error) => return Err(error.into()),
+        }
         reached("account_key_taken");
         let credentials = AccountCredentials::of(ca, url, &new_key);
         let credentials = Secret::new(credentials.secret_bytes().to_vec());
-        self.store.account_key_changed(account.account_id, next, &credentials, self.vault).await?;
-        tracing::info!(authority = self.settings.name, account.url = url, "the account has a new key");
-        let key = Secret::new(new_key.pkcs8().to_vec());
-        Ok(Account { key, next_key: None, ..account })
+        match self.store.account_key_changed(&account, &credentials, self.vault).await {
+            Ok(()) => {
+                tracing::info!(
+                    authority = self.settings.name,
+                    account.url = url,
+                    "the account has a new key"
+                );
+            }
+            // Another one was quicker.
+            Err(store::StoreError::LeaseLost) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.account().await
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use certmill_acme::{AcmeError, CaSettings, Client, TrustedRoots};
+use certmill_acme::{AcmeError, CaSettings, Client, LimitHit, TrustedRoots};
 use certmill_model::{
     AccountId, Breaker, CaCandidate, CaChoice, LimitProfile, RemainingLife, choose_authority,
 };
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::{Engine, Parts, error::AuthorityError};
 
-pub use account::{open_authority, replace_account, roll_over_account};
+pub use account::{Replaced, open_authority, replace_account, roll_over_account};
 
 /// How long what another worker was told of a limit may be unknown here, where no limits are configured.
 const HOLDS_LAST: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub struct AuthoritySettings {
 pub(crate) struct Authority {
     pub(crate) settings: AuthoritySettings,
     directory_url: String,
-    open: tokio::sync::Mutex<Option<Arc<OpenAuthority>>>,
+    open: tokio::sync::Mutex<Option<account::Kept>>,
     /// The same, for those who do not want to wait.
     known: Mutex<Option<Arc<OpenAuthority>>>,
     breaker: Mutex<Breaker>,
@@ -57,7 +57,6 @@ pub(crate) struct OpenAuthority {
     pub(crate) client: Client,
     /// The account's key, as it was then.
     key: Secret,
-    opened_at: Instant,
 }
 
 /// By what CAA records know a CA and our account with it, as far as we know that ourselves.
@@ -157,7 +156,8 @@ impl Authority {
     /// Takes note of what came of asking it. A refusal is an answer as well.
     pub(crate) fn note(&self, engine: &Engine, error: &AcmeError) {
         let now = engine.now();
-        if error.is_ca_side() {
+        // Too many requests, of whatever kind, is for everybody to heed.
+        if error.is_ca_side() || error.limit_hit() == Some(LimitHit::Requests) {
             let asked = if let AcmeError::Retry { after, .. } = error { *after } else { None };
             self.breaker().failed(now, asked, engine.fraction());
             tracing::info!(
@@ -187,6 +187,16 @@ impl Engine {
     /// The CA that an order for `domain` goes to when nothing is wrong.
     pub(crate) fn preferred_authority(&self, domain: &ClaimedDomain) -> &Arc<Authority> {
         self.authorities_for(domain)[0]
+    }
+
+    /// The first of the CAs that may issue for `domain`; the preferred one where none may.
+    pub(crate) fn permitted_authority(
+        &self,
+        domain: &ClaimedDomain,
+        allows: impl Fn(&Authority) -> bool,
+    ) -> &Arc<Authority> {
+        let authorities = self.authorities_for(domain);
+        authorities.iter().find(|authority| allows(authority)).unwrap_or(&authorities[0])
     }
 
     /// Decides which CA an order for `domain` goes to; `allows` says whether CAA records let it issue.

@@ -57,11 +57,17 @@ pub(super) async fn begin(engine: &Arc<Engine>, domain: ClaimedDomain) -> Result
             return failure::deferred(engine, &domain, authority, &deferral, &checks).await;
         }
     };
-    let Some((key, work)) = store_new(engine, &domain, open.account_id, &members, wish).await? else {
-        return Ok(());
+    let stored = store_new(engine, &domain, open.account_id, &members, wish).await;
+    let Ok(Some((key, work))) = stored else {
+        limits::give_back(engine, authority, &open, &domain, &needs).await?;
+        return stored.map(drop);
     };
     let work = Work { needs, ..work };
     reached("key_stored");
+    // Whoever is let through to a CA that was away is to ask it, and nothing else: here nothing is in the way any more.
+    if let Err(later) = authority.admit(engine.now()) {
+        return Ok(engine.parts.store.rest(&domain.lease, Some(later)).await?);
+    }
     order::carry_out(engine, &domain, authority, &open, key, work).await
 }
 
@@ -88,12 +94,12 @@ impl Wish {
             .and_then(|held| held.identifier.clone())
             .filter(|_| open.client.has_renewal_info());
         let same_names = same_account.filter(|held| same_names(held, names));
-        let exemption = exemption(
+        let exemption = authority.settings.limits.exemption(exemption(
             replaces.is_some(),
             same_account.and_then(|held| held.window),
             same_names.map(|held| held.validity.not_before),
             now,
-        );
+        ));
         let profile = authority.settings.profile.clone().filter(|_| !domain.without_profile);
         Self { replaces, profile, exemption }
     }
@@ -149,10 +155,7 @@ async fn provable<'a>(
     let is_elsewhere = seen.is_elsewhere;
     let checks = seen.checks(engine);
     match (verdict, open) {
-        (Verdict::By(kind), Some(open)) => match authority.admit(engine.now()) {
-            Ok(()) => return Ok(Some(Provable { authority, open, kind, checks })),
-            Err(later) => engine.parts.store.rest(&domain.lease, Some(later)).await?,
-        },
+        (Verdict::By(kind), Some(open)) => return Ok(Some(Provable { authority, open, kind, checks })),
         (Verdict::Not(finding), _) => {
             check::not_provable(engine, domain, &checks, &finding, is_elsewhere).await?;
         }

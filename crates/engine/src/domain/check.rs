@@ -80,7 +80,8 @@ impl<'a> Subject<'a> {
 pub(super) async fn look_again(engine: &Engine, domain: &ClaimedDomain) -> Result<(), EngineError> {
     let subject = Subject { closely: true, ..Subject::of(domain) };
     let mut seen = look(engine, subject).await?;
-    let ca = engine.preferred_authority(domain).identity();
+    // Whoever of them may issue: the name may be proved to any.
+    let ca = engine.permitted_authority(domain, |ca| seen.lets_issue(subject, &ca.identity())).identity();
     let verdict = seen.verdict(engine, subject, &ca).await;
     let (is_elsewhere, is_delegated) = (seen.is_elsewhere, seen.is_delegated);
     let checks = seen.checks(engine);

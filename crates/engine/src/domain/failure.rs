@@ -113,8 +113,32 @@ pub(super) async fn nobody_answers(
     until: OffsetDateTime,
 ) -> Result<(), EngineError> {
     let detail = "The certificate authority does not answer, or with errors of its own.";
-    let wait = until - engine.now() + AFTER_A_CA * engine.fraction();
-    defer(engine, domain, ProblemCode::CaUnavailable, detail, wait).await
+    defer(engine, domain, ProblemCode::CaUnavailable, detail, wait_until(engine, until)).await
+}
+
+/// Until a CA that is away may be asked again, and a little longer, so that not everybody comes at once.
+fn wait_until(engine: &Engine, until: OffsetDateTime) -> Duration {
+    (until - engine.now()).max(Duration::SECOND) + AFTER_A_CA * engine.fraction()
+}
+
+/// Records that the CA works on an order for longer than usual. Nothing is wrong with the name, and the order stays.
+pub(super) async fn slow(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    (order_id, status): (OrderId, OrderStatus),
+    since: OffsetDateTime,
+    wait: Duration,
+) -> Result<(), EngineError> {
+    let minutes = (engine.now() - since).whole_minutes();
+    let detail = format!("The certificate authority has worked on the order for {minutes} minutes.");
+    let failure = Failure {
+        order: Some(OrderFailure { order_id, status, problem: detail.clone().into() }),
+        consecutive_failures: domain.consecutive_failures,
+        next_attempt_at: Some(engine.now() + wait),
+        order_after: None,
+        ..plain(engine, domain, ProblemCode::CaUnavailable, &detail)
+    };
+    Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
 
 /// Records that the order waits for its turn at a rate limit of the CA.
@@ -184,15 +208,16 @@ async fn record(
     error: &AcmeError,
 ) -> Result<(), EngineError> {
     let status = order.as_ref().map_or(OrderStatus::Queued, |order| order.ordered.status);
-    let next = Next::of(engine, domain, authority, error, status);
+    let asked_for = order.as_ref().map(|order| order.ordered.asked_for).unwrap_or_default();
+    let next = Next::of(engine, domain, authority, error, (status, asked_for));
     let names = order.as_ref().map(|order| order.ordered.names).unwrap_or_default();
     let blamed = blamed(error, names);
     // Nobody knows which of the names it was: each is tried by itself, at once.
     let is_verdict = matches!(error, AcmeError::Refused { .. } | AcmeError::NameRejected { .. });
     let parts_ways = is_verdict && names.len() > 1 && blamed.is_empty();
-    tracing::info!(domain.name = %domain.name, code = %error.problem_code(), detail = error.detail(), "the order did not succeed");
+    tracing::info!(domain.name = %domain.name, code = %error.problem_code(), detail = detail(error), "the order did not succeed");
     // A CA may stumble over what is replaced, again and again: it must not keep a renewal from coming at all.
-    let stumbles = order.as_ref().is_some_and(|order| order.ordered.replaces)
+    let stumbles = asked_for.replaces
         && error.is_ca_side()
         && status == OrderStatus::Queued
         && domain.consecutive_failures > 0;
@@ -222,23 +247,27 @@ async fn record(
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
 
-/// The CA's words, and the page where an operator has something to do.
+/// The CA's words. A page where an operator has something to do is not among them: whoever has its address may act for the
+/// whole account. Operators find it in what is on record.
 fn detail(error: &AcmeError) -> String {
+    const WHERE: &str = "`certmill domain show` names the page where an operator finds what to do.";
     match (error, error.operator_url()) {
-        // Whoever has that page's address can end the pause, for every name of the account: it is for operators only,
-        // who find it in the CA's words on record.
         (AcmeError::Paused { .. }, _) => {
-            "The certificate authority takes no more orders for this name from our account. `certmill domain show` names the page where an operator ends that.".to_owned()
+            format!("The certificate authority takes no more orders for this name from our account. {WHERE}")
         }
-        (_, Some(url)) if !error.detail().contains(url) => {
-            format!("{} An operator finds what to do at {url}", error.detail())
+        (_, Some(url)) if error.detail().contains(url) => {
+            format!("The certificate authority wants an operator to act. {WHERE}")
         }
+        (_, Some(_)) => format!("{} {WHERE}", error.detail()),
         _ => error.detail(),
     }
 }
 
 /// The names of the order that the CA holds responsible, if it said so.
 fn blamed(error: &AcmeError, names: &[Hostname]) -> Vec<Blamed> {
+    if matches!(error, AcmeError::Paused { .. }) {
+        return Vec::new();
+    }
     let of_order = error
         .failed_names()
         .iter()
@@ -308,9 +337,6 @@ fn plain<'a>(engine: &Engine, domain: &ClaimedDomain, code: ProblemCode, detail:
 /// How long the CA is not asked for a name that it has paused: an operator ends it sooner, by `certmill domain retry`.
 const WHILE_PAUSED: Duration = Duration::days(30);
 
-/// How long to wait where a limit is reached and the CA does not say until when.
-const UNTIL_FREE: Duration = Duration::minutes(10);
-
 /// Over how long those spread that wait for a CA which is away.
 const AFTER_A_CA: Duration = Duration::seconds(10);
 
@@ -331,7 +357,7 @@ impl Next {
         domain: &ClaimedDomain,
         authority: &Authority,
         error: &AcmeError,
-        status: OrderStatus,
+        (status, asked_for): (OrderStatus, Without),
     ) -> Self {
         let failures = domain.consecutive_failures + 1;
         let wait = backoff(failures, engine.fraction());
@@ -342,16 +368,21 @@ impl Next {
             Self { order, domain: pending, at, not_before: at, counts: true }
         };
         let not_counted = |next: Self| Self { counts: false, ..next };
+        // Refused before it was an order: the next attempt asks the ledger again.
+        let refused = if status == OrderStatus::Queued { OrderStatus::Cancelled } else { status };
         match error {
             AcmeError::Retry { after: asked, .. } if error.limit_hit().is_some() => {
-                not_counted(after(status, asked.unwrap_or(UNTIL_FREE).max(Duration::SECOND)))
+                let asked = asked.unwrap_or(limits::UNTIL_FREE);
+                let least = ca_retry(failures, engine.fraction());
+                // A CA that asks for no wait at all is not believed again and again.
+                Self { counts: asked < least, ..after(refused, asked.max(least)) }
             }
             AcmeError::Retry { after: asked, .. } if error.is_ca_side() => {
                 let wait = asked.unwrap_or_default().max(ca_retry(failures, engine.fraction()));
                 match authority.available(now) {
                     Ok(()) => after(status, wait),
                     // It fails for everybody.
-                    Err(until) => not_counted(after(status, until - now + AFTER_A_CA * engine.fraction())),
+                    Err(until) => not_counted(after(status, wait_until(engine, until))),
                 }
             }
             AcmeError::Retry { after: asked, .. } => {
@@ -360,6 +391,8 @@ impl Next {
             AcmeError::StillProcessing { retry_after } => {
                 after(status, retry_after.unwrap_or(Duration::seconds(5)))
             }
+            AcmeError::WithoutReplaces { .. } if !asked_for.replaces => after(OrderStatus::Invalid, wait),
+            AcmeError::WithoutProfile { .. } if !asked_for.profile => after(OrderStatus::Invalid, wait),
             AcmeError::WithoutReplaces { .. } | AcmeError::WithoutProfile { .. } => {
                 Self { not_before: None, ..not_counted(after(OrderStatus::Cancelled, Duration::ZERO)) }
             }
@@ -374,7 +407,7 @@ impl Next {
                 Self { domain: DomainStatus::Failed, at, ..daily }
             }
             AcmeError::Paused { .. } => after(OrderStatus::Invalid, WHILE_PAUSED),
-            AcmeError::NeedsOperator { .. } => after(status, wait),
+            AcmeError::NeedsOperator { .. } => after(refused, wait),
         }
     }
 }

@@ -9,12 +9,16 @@ use certmill_acme::{
 use certmill_model::{
     CertificateId, ChallengeKind, Hostname, Need, OrderId, OrderStatus, ProblemCode, Validity, look_at_active,
 };
-use certmill_store::{ClaimedDomain, Delegation, Issued, PlacedChallenge, PlacedRecord};
+use certmill_store::{ClaimedDomain, Delegation, Issued, PlacedChallenge, PlacedRecord, Without};
 use certmill_vault::Secret;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{check, failure, records};
+use super::{
+    check, failure,
+    look::{Subject, look},
+    records,
+};
 use crate::{
     Engine, EngineError,
     authorities::{Authority, Chosen, OpenAuthority},
@@ -25,6 +29,14 @@ use crate::{
 
 /// How long a worker waits for the CA within one step. What takes longer is parked.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The same for an order that the CA has worked on for a while: a look at it, and no waiting.
+const PATIENCE_LATER: Duration = Duration::from_secs(3);
+
+/// How soon and how seldom an order is looked at that the CA works on, and from when on that is a problem.
+const SOON: time::Duration = time::Duration::seconds(5);
+const SELDOM: time::Duration = time::Duration::minutes(10);
+const SLOW: time::Duration = time::Duration::minutes(5);
 
 /// How long until name servers are asked again for what they do not show yet.
 const UNTIL_SEEN: time::Duration = time::Duration::seconds(3);
@@ -42,7 +54,7 @@ pub(super) async fn resume(engine: &Arc<Engine>, mut domain: ClaimedDomain) -> R
         let detail = "The order was placed with a certificate authority that is not configured any more.";
         return failure::anew(engine, &domain, order.order_id, detail).await;
     };
-    match asked_now(engine, &domain, authority) {
+    match asked_now(engine, &domain, (authority, order.status)).await? {
         Asked::Now => {}
         Asked::Later(until) => return Ok(engine.parts.store.rest(&domain.lease, Some(until)).await?),
         Asked::NotAtAll => {
@@ -84,12 +96,22 @@ enum Asked {
     NotAtAll,
 }
 
-fn asked_now(engine: &Engine, domain: &ClaimedDomain, authority: &Arc<Authority>) -> Asked {
-    let Err(until) = authority.admit(engine.now()) else { return Asked::Now };
-    match engine.choose_authority(domain, |_| true) {
-        Chosen::Use(other) if !Arc::ptr_eq(other, authority) => Asked::NotAtAll,
-        _ => Asked::Later(until),
+async fn asked_now(
+    engine: &Engine,
+    domain: &ClaimedDomain,
+    (authority, status): (&Arc<Authority>, OrderStatus),
+) -> Result<Asked, EngineError> {
+    let Err(until) = authority.admit(engine.now()) else { return Ok(Asked::Now) };
+    let is_another = |chosen| matches!(chosen, Chosen::Use(other) if !Arc::ptr_eq(other, authority));
+    // What the CA is issuing may be there any moment; and CAA records may not let another one issue.
+    if status != OrderStatus::Processing && is_another(engine.choose_authority(domain, |_| true)) {
+        let subject = Subject::of(domain);
+        let seen = look(engine, subject).await?;
+        if is_another(engine.choose_authority(domain, |ca| seen.lets_issue(subject, &ca.identity()))) {
+            return Ok(Asked::NotAtAll);
+        }
     }
+    Ok(Asked::Later(until))
 }
 
 /// An order as it is on record.
@@ -118,30 +140,38 @@ pub(super) async fn carry_out(
     work: Work,
 ) -> Result<(), EngineError> {
     let mut status = if work.url.is_some() { OrderStatus::Pending } else { OrderStatus::Queued };
-    let done = match obtain(engine, domain, &open.client, &key, &work, &mut status).await {
+    let outcome = obtain(engine, domain, &open.client, &key, &work, &mut status).await;
+    if !matches!(outcome, Err(Stopped::Ca(ref error)) if !matches!(error, AcmeError::StillProcessing { .. }))
+    {
+        // Whatever held the order up, the CA was there.
+        authority.answered(engine.now());
+    }
+    let rest = async |wait| engine.parts.store.rest(&domain.lease, Some(engine.now() + wait)).await;
+    let done = match outcome {
         Ok(chain) => {
-            authority.answered(engine.now());
             reached("certificate_downloaded");
             store_certificate(engine, domain, authority, open, &key, &work, &chain).await
         }
         Err(Stopped::Unrecorded(error)) => Err(error),
-        Err(Stopped::Busy) => {
-            Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + UNTIL_REMOVED)).await?)
-        }
+        Err(Stopped::Busy) => Ok(rest(UNTIL_REMOVED).await?),
         Err(Stopped::Zone(trouble)) => {
             failure::zone(engine, domain, (work.order_id, status), work.since, &trouble).await
         }
         Err(Stopped::NoZone) => failure::no_zone(engine, domain, work.order_id).await,
         Err(Stopped::Ca(AcmeError::StillProcessing { retry_after })) => {
-            let wait = retry_after.unwrap_or(time::Duration::seconds(5));
-            Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + wait)).await?)
+            let age = engine.now() - work.since;
+            let own = (age / 10_i32).clamp(SOON, SELDOM);
+            let wait = retry_after.map_or(own, |asked| asked.max(own));
+            if age < SLOW {
+                Ok(rest(wait).await?)
+            } else {
+                failure::slow(engine, domain, (work.order_id, status), work.since, wait).await
+            }
         }
-        Err(Stopped::Unseen) => {
-            Ok(engine.parts.store.rest(&domain.lease, Some(engine.now() + UNTIL_SEEN)).await?)
-        }
+        Err(Stopped::Unseen) => Ok(rest(UNTIL_SEEN).await?),
         Err(Stopped::Ca(error)) => {
-            let replaces = work.replaces.is_some();
-            let ordered = Ordered { names: &work.names, needs: &work.needs, status, replaces };
+            let asked_for = Without { replaces: work.replaces.is_some(), profile: work.profile.is_some() };
+            let ordered = Ordered { names: &work.names, needs: &work.needs, status, asked_for };
             let order = failure::FailedOrder { order_id: work.order_id, ordered };
             failure::ca(engine, domain, authority, open, order, &error).await
         }
@@ -194,7 +224,8 @@ async fn obtain(
     if !records.is_empty() {
         records::publish(engine, domain, work.order_id, work.since, &records).await?;
     }
-    let deadline = Instant::now() + PATIENCE;
+    let is_old = engine.now() - work.since > time::Duration::MINUTE;
+    let deadline = Instant::now() + if is_old { PATIENCE_LATER } else { PATIENCE };
     order.answer().await?;
     reached("challenge_answered");
     order.await_ready(deadline).await?;

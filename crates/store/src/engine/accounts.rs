@@ -4,7 +4,7 @@ use certmill_model::{AccountId, Chance};
 use certmill_vault::{Place, Secret, Vault};
 use time::OffsetDateTime;
 
-use super::Engine;
+use super::{Engine, domains::held};
 use crate::StoreError;
 
 const TABLE: &str = "accounts";
@@ -19,6 +19,9 @@ pub struct Account {
     pub next_key: Option<Secret>,
     /// By what the CA and CAA records know it; `None` until it is registered.
     pub url: Option<String>,
+    /// The keys as they were read: what is recorded about them holds only while they are still these.
+    sealed_key: Vec<u8>,
+    sealed_next_key: Option<Vec<u8>>,
 }
 
 /// What may be told of an account.
@@ -61,25 +64,27 @@ impl Engine {
         account.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
     }
 
-    /// Records that the CA knows the account.
+    /// Records that the CA knows the account. [`StoreError::LeaseLost`]: it has another key by now.
     pub async fn account_registered(
         &self,
-        account: AccountId,
+        account: &Account,
         url: &str,
         credentials: &Secret,
         vault: &Vault,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "UPDATE accounts SET url = $2, sealed_credentials = $3, registered_at = $4 WHERE account_id = $1",
-            account.uuid(),
+        let done = sqlx::query!(
+            "UPDATE accounts SET url = $2, sealed_credentials = $3, registered_at = $4
+             WHERE account_id = $1 AND sealed_key = $5",
+            account.account_id.uuid(),
             url,
-            vault.seal(&place(account, "sealed_credentials"), credentials),
+            vault.seal(&place(account.account_id, "sealed_credentials"), credentials),
             now,
+            &account.sealed_key,
         )
         .execute(&self.pool)
         .await?;
-        Ok(())
+        held(done.rows_affected())
     }
 
     /// The account's next key: the one that is on record, else the one that `new_key` makes, which is then on record
@@ -101,42 +106,37 @@ impl Engine {
         Ok(vault.open(&place(account, "sealed_next_key"), &sealed)?)
     }
 
-    /// Records that the CA has taken `key`, which was the next one.
+    /// Records that the CA has taken the account's next key. [`StoreError::LeaseLost`]: another has recorded that already, and
+    /// there may be yet another next key.
     pub async fn account_key_changed(
         &self,
-        account: AccountId,
-        key: &Secret,
+        account: &Account,
         credentials: &Secret,
         vault: &Vault,
     ) -> Result<(), StoreError> {
-        sqlx::query!(
+        let Some(key) = &account.next_key else { return Ok(()) };
+        let id = account.account_id;
+        let done = sqlx::query!(
             "UPDATE accounts SET sealed_key = $2, sealed_credentials = $3, sealed_next_key = NULL
-             WHERE account_id = $1 AND sealed_next_key IS NOT NULL",
-            account.uuid(),
-            vault.seal(&place(account, "sealed_key"), key),
-            vault.seal(&place(account, "sealed_credentials"), credentials),
+             WHERE account_id = $1 AND sealed_next_key = $4",
+            id.uuid(),
+            vault.seal(&place(id, "sealed_key"), key),
+            vault.seal(&place(id, "sealed_credentials"), credentials),
+            account.sealed_next_key.as_deref(),
         )
         .execute(&self.pool)
         .await?;
-        Ok(())
+        held(done.rows_affected())
     }
 
-    /// Gives up the account that the CA knows by `url`, with its key: a new one is registered, with `key`. `false`: that is
-    /// not its URL.
-    pub async fn give_up_account(
-        &self,
-        account: AccountId,
-        url: &str,
-        key: &Secret,
-        vault: &Vault,
-    ) -> Result<bool, StoreError> {
+    /// Gives up the account that the CA knows by `url`: the next one to be asked for is new. Its row stays, with its key, for
+    /// the orders and certificates that came of it. `false`: that is not its URL.
+    pub async fn give_up_account(&self, account: AccountId, url: &str) -> Result<bool, StoreError> {
         let done = sqlx::query!(
-            "UPDATE accounts SET sealed_key = $3, sealed_next_key = NULL, sealed_credentials = NULL, url = NULL,
-                 registered_at = NULL
+            "UPDATE accounts SET directory_url = directory_url || '#' || account_id
              WHERE account_id = $1 AND url = $2",
             account.uuid(),
             url,
-            vault.seal(&place(account, "sealed_key"), key),
         )
         .execute(&self.pool)
         .await?;
@@ -176,11 +176,12 @@ impl Engine {
         let Some(row) = row else { return Ok(None) };
         let account_id = AccountId::from_uuid(row.account_id);
         let key = vault.open(&place(account_id, "sealed_key"), &row.sealed_key)?;
-        let next_key = match row.sealed_next_key {
-            Some(sealed) => Some(vault.open(&place(account_id, "sealed_next_key"), &sealed)?),
+        let next_key = match &row.sealed_next_key {
+            Some(sealed) => Some(vault.open(&place(account_id, "sealed_next_key"), sealed)?),
             None => None,
         };
-        Ok(Some(Account { account_id, key, next_key, url: row.url }))
+        let (sealed_key, sealed_next_key) = (row.sealed_key, row.sealed_next_key);
+        Ok(Some(Account { account_id, key, next_key, url: row.url, sealed_key, sealed_next_key }))
     }
 }
 

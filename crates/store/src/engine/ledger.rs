@@ -51,7 +51,8 @@ impl Engine {
         now: OffsetDateTime,
     ) -> Result<Taking, StoreError> {
         if needs.iter().all(|need| scope.rate(need).is_none()) {
-            return self.look_at_holds(scope, needs, now).await;
+            let held = self.held_limit(scope, needs, now).await?;
+            return Ok(held.map_or(Taking::Taken, Taking::Deferred));
         }
         loop {
             let mut tx = self.pool.begin().await?;
@@ -69,7 +70,8 @@ impl Engine {
         }
     }
 
-    /// Gives back what an order took that the CA did not take in.
+    /// Gives back what an order took that the CA did not take in. A tenant's share that is used up is left so: whether the
+    /// order took the last of it, or had to do without, is not known any more.
     pub async fn give_back_limits(
         &self,
         scope: LimitScope<'_>,
@@ -79,8 +81,10 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let used: Vec<_> = needs.iter().filter(|need| need.uses).cloned().collect();
         self.change(scope, &used, Some(tenant), now, |page, rate| {
-            let rate = rate.and_then(|rate| page.place.rate(rate));
-            page.bucket = rate.map_or(page.bucket, |rate| page.bucket.give_back(rate));
+            let Some(rate) = rate.and_then(|rate| page.place.rate(rate)) else { return };
+            if page.place.share_of.is_none() || page.bucket.left(rate, now) > 0 {
+                page.bucket = page.bucket.give_back(rate);
+            }
         })
         .await
     }
@@ -133,13 +137,14 @@ impl Engine {
         Ok(taken)
     }
 
-    /// Where no rate is known, only what the CA said counts.
-    async fn look_at_holds(
+    /// The limit of which the CA said for how long nothing is to be taken; of several, the one that lasts longest. Where no
+    /// rate is known, and for who is exempt from rates, only that counts.
+    pub async fn held_limit(
         &self,
         scope: LimitScope<'_>,
         needs: &[Need],
         now: OffsetDateTime,
-    ) -> Result<Taking, StoreError> {
+    ) -> Result<Option<Deferral>, StoreError> {
         let columns = Columns::of(&scope.places(needs, None));
         let held = sqlx::query!(
             r#"SELECT w.place AS "place!", b.held_until AS "held_until!"
@@ -155,10 +160,10 @@ impl Engine {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(held.map_or(Taking::Taken, |held| {
+        Ok(held.map(|held| {
             let need = &needs[held.place as usize - 1];
             let (limit, counted) = (need.kind, need.key.clone());
-            Taking::Deferred(Deferral { until: held.held_until, limit, counted })
+            Deferral { until: held.held_until, limit, counted }
         }))
     }
 

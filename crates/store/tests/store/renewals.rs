@@ -113,12 +113,19 @@ async fn of_two_that_change_an_accounts_key_both_use_the_one_that_was_first_on_r
     };
     let (one, other) = (next(7).await.unwrap(), next(8).await.unwrap());
     assert_eq!((one.expose(), other.expose()), (&[7][..], &[7][..]));
-    base.engine.account_key_changed(account, &one, &one, &base.vault).await.unwrap();
-    let changed = base
-        .engine
-        .account("https://ca.test/dir", || unreachable!("there is one"), &base.vault, &base.chance, now())
-        .await
-        .unwrap();
+    let read = async || {
+        let new_key = || unreachable!("there is one");
+        base.engine.account("https://ca.test/dir", new_key, &base.vault, &base.chance, now()).await.unwrap()
+    };
+    let (quick, slow) = (read().await, read().await);
+    base.engine.account_key_changed(&quick, &one, &base.vault).await.unwrap();
+    let changed = read().await;
     assert_eq!(changed.key.expose(), &[7]);
     assert!(changed.next_key.is_none());
+
+    // Whoever ends the first change late does not undo the second.
+    next(9).await.unwrap();
+    let late = base.engine.account_key_changed(&slow, &one, &base.vault).await;
+    assert!(matches!(late, Err(certmill_store::StoreError::LeaseLost)), "{late:?}");
+    assert_eq!(read().await.next_key.unwrap().expose(), &[9]);
 }
