@@ -27,7 +27,7 @@ pub struct CaSettings {
     pub request_timeout: Duration,
     /// The wait before the first look at an order that the CA works on, until it is known how long the CA usually takes:
     /// then up to 16 times as long. Further waits are shorter at first, then each twice as long as the one before, up to
-    /// 10 s. A `Retry-After` of the CA goes before it.
+    /// 10 s. A `Retry-After` of the CA that is longer goes before them.
     pub poll_initial_delay: Duration,
 }
 
