@@ -82,8 +82,8 @@ fn distinct(authorities: &[AuthoritySettings]) -> Result<(), Trouble> {
     let mut seen = HashSet::new();
     for authority in authorities {
         let directory = authority.ca.directory_url().to_string();
-        for text in [authority.name.clone(), directory] {
-            if !seen.insert(text.clone()) {
+        for (text, same) in [(&authority.name, authority.name.clone()), (&directory, place(&authority.ca))] {
+            if !seen.insert(same) {
                 let what = format!("acme.authorities: {text} stands there twice");
                 return Err(Trouble::plain(what, "Name each CA and its directory once."));
             }
@@ -109,7 +109,7 @@ impl Entry {
         ca.poll_initial_delay = Duration::from_millis(config.acme.poll_initial_delay_ms);
         ca.external_account = self.external_account(key)?;
         Ok(AuthoritySettings {
-            limits: limits(self.limits.as_ref(), &self.directory_url, &format!("{key}.limits"))?,
+            limits: limits(self.limits.as_ref(), usual_limits(&ca), &format!("{key}.limits"))?,
             ca,
             caa_identities: self.caa_identities.iter().map(|name| name.to_ascii_lowercase()).collect(),
             issuing_roots: roots(&self.issuing_roots_file, &format!("{key}.issuing_roots_file"))?,
@@ -140,19 +140,18 @@ impl Entry {
     }
 }
 
-/// A built-in profile by its name, or a table: a `base`, and what differs from it. Without a word the CA's own, where it is
-/// built in.
-fn limits(wanted: Option<&Value>, directory_url: &str, key: &str) -> Result<LimitProfile, Trouble> {
+/// A built-in profile by its name, or a table: a `base`, and what differs from it. Without a word the `usual` one of the CA.
+fn limits(wanted: Option<&Value>, usual: &str, key: &str) -> Result<LimitProfile, Trouble> {
     let fix = "Name letsencrypt, letsencrypt-staging or none, or write a table as in docs/renewal.md.";
     let nonsense = |why: &str| Trouble::plain(format!("{key} makes no sense: {why}"), fix);
     let named = |name: &str| {
         LimitProfile::named(name).ok_or_else(|| nonsense(&format!("there is no built-in profile {name:?}")))
     };
     let profile = match wanted {
-        None => named(usual_limits(directory_url))?,
-        Some(Value::String(name)) if name.is_empty() => named(usual_limits(directory_url))?,
+        None => named(usual)?,
+        Some(Value::String(name)) if name.is_empty() => named(usual)?,
         Some(Value::String(name)) => named(name)?,
-        Some(Value::Table(table)) => own_limits(table, directory_url, key, named)?,
+        Some(Value::Table(table)) => own_limits(table, usual, key, named)?,
         Some(_) => return Err(nonsense("it is neither a name nor a table")),
     };
     profile
@@ -163,12 +162,12 @@ fn limits(wanted: Option<&Value>, directory_url: &str, key: &str) -> Result<Limi
 
 fn own_limits(
     table: &Table,
-    directory_url: &str,
+    usual: &str,
     key: &str,
     named: impl Fn(&str) -> Result<LimitProfile, Trouble>,
 ) -> Result<LimitProfile, Trouble> {
     let base = match table.get("base") {
-        None => usual_limits(directory_url),
+        None => usual,
         Some(base) => base.as_str().unwrap_or_default(),
     };
     let mut merged = Table::try_from(named(base)?).expect("limits are plain TOML");
@@ -189,13 +188,22 @@ fn own_limits(
 }
 
 /// The profile of a CA that is known by its address.
-fn usual_limits(directory_url: &str) -> &'static str {
-    let host = directory_url.split('/').nth(2).unwrap_or_default();
-    match host {
-        "acme-v02.api.letsencrypt.org" => "letsencrypt",
-        "acme-staging-v02.api.letsencrypt.org" => "letsencrypt-staging",
+fn usual_limits(ca: &CaSettings) -> &'static str {
+    match place(ca).split('/').next() {
+        Some("acme-v02.api.letsencrypt.org") => "letsencrypt",
+        Some("acme-staging-v02.api.letsencrypt.org") => "letsencrypt-staging",
         _ => "none",
     }
+}
+
+/// Host, port and path of a CA's directory, in the same letters for all addresses that lead there: host names have no case, and
+/// 443 is the port where none is named (RFC 3986 section 6.2.3).
+fn place(ca: &CaSettings) -> String {
+    let uri = ca.directory_url();
+    let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+    let port = uri.port_u16().filter(|port| *port != 443).map(|port| format!(":{port}"));
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    format!("{host}{}{path}", port.unwrap_or_default())
 }
 
 fn roots(path: &Path, key: &str) -> Result<Option<TrustedRoots>, Trouble> {
@@ -218,7 +226,7 @@ mod tests {
 
     fn read(limits: &str) -> Result<LimitProfile, String> {
         let table: Table = format!("limits = {limits}").parse().unwrap();
-        super::limits(table.get("limits"), ELSEWHERE, "acme.limits").map_err(|trouble| trouble.what)
+        super::limits(table.get("limits"), "none", "acme.limits").map_err(|trouble| trouble.what)
     }
 
     #[test]
@@ -235,10 +243,48 @@ mod tests {
 
     #[test]
     fn the_limits_of_lets_encrypt_are_known_by_its_address() {
-        let limits = |url| super::limits(None, url, "acme.limits").map_err(|trouble| trouble.what);
-        let directory = "https://acme-v02.api.letsencrypt.org/directory";
-        assert_eq!(limits(directory), Ok(LimitProfile::named("letsencrypt").unwrap()));
-        assert_eq!(limits(ELSEWHERE), Ok(LimitProfile::default()));
+        let limits = |url| usual_limits(&CaSettings::new(url).unwrap());
+        for directory in [
+            "https://acme-v02.api.letsencrypt.org/directory",
+            "https://ACME-v02.api.LetsEncrypt.org/directory",
+            "https://acme-v02.api.letsencrypt.org:443/directory",
+        ] {
+            assert_eq!(limits(directory), "letsencrypt", "{directory}");
+        }
+        for elsewhere in [
+            ELSEWHERE,
+            "https://acme-v02.api.letsencrypt.org:14000/directory",
+            "https://acme-v02.api.letsencrypt.org.ca.example/directory",
+            "https://ca.example/acme-v02.api.letsencrypt.org/directory",
+        ] {
+            assert_eq!(limits(elsewhere), "none", "{elsewhere}");
+        }
+        let usual = super::limits(None, "letsencrypt", "acme.limits").map_err(|trouble| trouble.what);
+        assert_eq!(usual, Ok(LimitProfile::named("letsencrypt").unwrap()));
+    }
+
+    fn authority(name: &str, directory_url: &str) -> AuthoritySettings {
+        AuthoritySettings {
+            name: name.to_owned(),
+            ca: CaSettings::new(directory_url).unwrap(),
+            limits: LimitProfile::default(),
+            caa_identities: Vec::new(),
+            issuing_roots: None,
+            profile: None,
+        }
+    }
+
+    #[test]
+    fn a_ca_that_is_written_in_two_ways_stands_there_twice() {
+        let two = |name, url| distinct(&[authority("one", ELSEWHERE), authority(name, url)]);
+        for same in [ELSEWHERE, "https://CA.example/directory", "https://ca.example:443/directory"] {
+            let trouble = two("two", same).unwrap_err();
+            assert!(trouble.what.ends_with("/directory stands there twice"), "{}", trouble.what);
+        }
+        for other in ["https://ca.example/Directory", "https://ca.example:8443/directory"] {
+            assert!(two("two", other).is_ok(), "{other}");
+        }
+        assert!(two("one", "https://other.example/directory").is_err());
     }
 
     #[test]
