@@ -236,6 +236,9 @@ mod tests {
         let built_in = LimitProfile::named("letsencrypt").unwrap();
         assert_eq!(own.orders_per_account.unwrap().capacity, 50_000);
         assert_eq!(own.certificates_per_name_set, built_in.certificates_per_name_set);
+        assert!(own.exempts_renewals, "the base says so");
+        let exempting = read(r#"{ exempts_renewals = true, orders_per_account = "100/1h" }"#).unwrap();
+        assert!(exempting.exempts_renewals && !read("{}").unwrap().exempts_renewals);
         let requests =
             read(r#"{ base = "letsencrypt", requests = { new_order = "9/s" } }"#).unwrap().requests;
         assert_eq!(requests.len(), built_in.requests.len());
@@ -295,6 +298,7 @@ mod tests {
             (r#"{ orders = "1/h" }"#, "acme.limits.orders makes no sense: unknown field"),
             (r#"{ orders_per_account = "1/w" }"#, "acme.limits.orders_per_account makes no sense"),
             (r#"{ orders_per_account = "0/h" }"#, "orders_per_account = 0/1h: a capacity of 0"),
+            (r#"{ exempts_renewals = "yes" }"#, "acme.limits.exempts_renewals makes no sense"),
             (r#"{ requests = { new_odrer = "1/s" } }"#, "acme.limits.requests makes no sense"),
         ] {
             let error = read(limits).unwrap_err();
