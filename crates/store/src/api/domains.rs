@@ -42,7 +42,7 @@ pub struct Domain {
     pub certificate: Option<DomainCertificate>,
     /// When its renewal begins.
     pub renew_after: Option<OffsetDateTime>,
-    /// The rate limit of the CA that its order waits for.
+    /// The rate limit of the CA that its order waits for, until a date that is still to come.
     pub deferral: Option<Deferral>,
     /// When something is tried next, if something is planned.
     pub next_action_at: Option<OffsetDateTime>,
@@ -245,9 +245,10 @@ async fn select(
                   COALESCE(d.key_type, t.key_type) AS "effective_key_type!", d.status,
                   d.status_since, d.health, d.renew_after, d.next_action_at, d.created_at, d.updated_at,
                   d.certificate_id, c.serial_number AS "serial_number?", c.issuer AS "issuer?",
-                  c.not_before AS "not_before?", c.not_after AS "not_after?", a.directory_url AS "directory_url?",
+                  c.not_before AS "not_before?", c.not_after AS "not_after?", split_part(a.directory_url, '#', 1) AS "directory_url?",
                   r.window_start AS "window_start?", r.window_end AS "window_end?",
-                  r.explanation_url AS "explanation_url?", d.deferred_until, d.deferred_by, d.deferred_for
+                  r.explanation_url AS "explanation_url?", d.deferred_by, d.deferred_for,
+                  CASE WHEN d.deferred_until > now() THEN d.deferred_until END AS deferred_until
            FROM domains d
            JOIN tenants t USING (tenant_id)
            LEFT JOIN certificates c ON c.certificate_id = d.certificate_id

@@ -3,6 +3,7 @@
 mod access;
 mod domains;
 mod history;
+mod holds;
 mod setup;
 mod targets;
 mod tenants;

@@ -77,11 +77,14 @@ impl PlatformTx {
         Ok(())
     }
 
-    /// Lets the next attempt at the CA begin now, whatever it waits for.
+    /// Lets the next attempt at the CA begin now, whatever it waits for; a step that is under way does not undo that.
     pub async fn retry_now(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<(), StoreError> {
+        // Of a domain that is laid aside the claims that were lost are left: its next claim closes the problem by them.
         sqlx::query!(
-            "UPDATE domains SET order_after = NULL, validation_failed_at = NULL, consecutive_failures = 0, lost_claims = 0,
-                 without_replaces = false, without_profile = false, next_action_at = $2, nudged_until = NULL
+            "UPDATE domains SET order_after = NULL, validation_failed_at = NULL, consecutive_failures = 0,
+                 lost_claims = CASE WHEN lease_until IS NULL THEN lost_claims ELSE 0 END,
+                 without_replaces = false, without_profile = false, next_action_at = $2, nudged_until = NULL,
+                 revision = revision + 1
              WHERE domain_id = $1 AND status NOT IN ('pending_deletion', 'deleted')",
             domain.uuid(),
             now,
@@ -105,10 +108,10 @@ impl PlatformTx {
         Ok(found)
     }
 
-    /// Has a certificate renewed now, whatever is planned. `false`: the domain has none yet.
+    /// Has a certificate renewed now, whatever is planned and whatever step is under way. `false`: the domain has none yet.
     pub async fn renew_now(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<bool, StoreError> {
         let done = sqlx::query!(
-            "UPDATE domains SET renew_after = $2, next_action_at = $2, nudged_until = NULL
+            "UPDATE domains SET renew_after = $2, next_action_at = $2, nudged_until = NULL, revision = revision + 1
              WHERE domain_id = $1 AND renew_after IS NOT NULL AND status NOT IN ('pending_deletion', 'deleted')",
             domain.uuid(),
             now,

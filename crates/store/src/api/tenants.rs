@@ -51,14 +51,15 @@ impl TryFrom<TenantColumns> for Tenant {
 }
 
 impl PlatformTx {
-    /// Adds a tenant, or changes the template and upstream of the one with that name.
+    /// Adds a tenant, or changes the template and upstream of the one with that name. Its list of CAs is changed only by
+    /// another list.
     pub async fn put_tenant(&mut self, tenant: &Tenant, now: OffsetDateTime) -> Result<TenantId, StoreError> {
         let row = sqlx::query!(
             r#"WITH before AS (SELECT tenant_id, template, upstream FROM tenants WHERE name = $2)
              INSERT INTO tenants (tenant_id, name, template, upstream, created_at, key_type, authorities)
              VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (name) DO UPDATE SET template = EXCLUDED.template, upstream = EXCLUDED.upstream,
-                 key_type = EXCLUDED.key_type, authorities = EXCLUDED.authorities
+                 key_type = EXCLUDED.key_type, authorities = COALESCE(EXCLUDED.authorities, tenants.authorities)
              RETURNING tenant_id,
                  EXISTS (SELECT 1 FROM before WHERE template <> $3 OR upstream <> $4) AS "changed!""#,
             tenant.tenant_id.uuid(),

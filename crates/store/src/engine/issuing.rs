@@ -91,6 +91,7 @@ async fn record_issued(
                    consecutive_failures = 0, lost_claims = 0,
                    order_id = NULL, order_after = NULL, validation_failed_at = NULL, check_after = $20,
                    without_replaces = false, without_profile = false,
+                   deferred_until = NULL, deferred_by = NULL, deferred_for = NULL,
                    lease_until = NULL, updated_at = $13,
                    next_action_at = CASE WHEN d.domain_id <> $1 OR revision = $18
                                          THEN LEAST($17::timestamptz, $19::timestamptz) ELSE $13 END,

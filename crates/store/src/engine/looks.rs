@@ -28,6 +28,13 @@ pub struct Looked<'a> {
     pub clock_restarts: bool,
 }
 
+impl Looked<'_> {
+    /// A problem that counts as a failure is one because of which no order is placed; others are only told.
+    fn is_not_provable(&self) -> bool {
+        self.problem.is_some() && self.consecutive_failures > 0
+    }
+}
+
 /// Domains for which looks are planned at a time.
 const MISSING_LOOKS: i64 = 5_000;
 
@@ -44,6 +51,10 @@ impl Engine {
         let mut tx = self.pool.begin().await?;
         let done = sqlx::query!(
             "UPDATE domains d SET lease_until = NULL, consecutive_failures = $3, updated_at = $5,
+                 -- What cannot be proved waits for no limit.
+                 deferred_until = CASE WHEN NOT $10 THEN d.deferred_until END,
+                 deferred_by = CASE WHEN NOT $10 THEN d.deferred_by END,
+                 deferred_for = CASE WHEN NOT $10 THEN d.deferred_for END,
                  -- Somebody wants a look that begins later than this one.
                  check_after = CASE WHEN d.check_after IS DISTINCT FROM $8 THEN d.check_after ELSE $4 END,
                  status = CASE WHEN is_wanted THEN COALESCE($6, d.status) ELSE d.status END,
@@ -65,6 +76,7 @@ impl Engine {
             lease.revision,
             domain.situation.check_after,
             looked.clock_restarts,
+            looked.is_not_provable(),
         )
         .execute(&mut *tx)
         .await?;

@@ -117,7 +117,10 @@ impl Engine {
                  -- A wait that the CA or a failed validation asked for is never made shorter.
                  order_after = CASE WHEN at_fault THEN GREATEST(d.order_after, $10) ELSE d.order_after END,
                  validation_failed_at = CASE WHEN at_fault AND $11 THEN $4 ELSE d.validation_failed_at END,
-                 deferred_until = $13, deferred_by = $14, deferred_for = $15,
+                 -- What goes wrong before an order is placed costs a name that waits for a limit its place in no line.
+                 deferred_until = CASE WHEN is_other THEN d.deferred_until ELSE $13 END,
+                 deferred_by = CASE WHEN is_other THEN d.deferred_by ELSE $14 END,
+                 deferred_for = CASE WHEN is_other THEN d.deferred_for ELSE $15 END,
                  without_replaces = d.without_replaces OR $16, without_profile = d.without_profile OR $17,
                  next_action_at = CASE WHEN NOT at_fault AND $9 THEN $4
                                        WHEN d.domain_id = $1 AND d.revision <> $5 THEN now()
@@ -133,7 +136,8 @@ impl Engine {
                                           AND d.status NOT IN ('pending_deletion', $7) THEN $4 ELSE d.status_since END
              FROM domains me
              LEFT JOIN certificates held ON held.certificate_id = me.certificate_id AND held.not_after > $4,
-             LATERAL (SELECT cardinality($12::text[]) = 0 OR me.name = ANY($12) AS at_fault) AS verdict
+             LATERAL (SELECT cardinality($12::text[]) = 0 OR me.name = ANY($12) AS at_fault,
+                             $8::uuid IS NULL AND $13::timestamptz IS NULL AS is_other) AS verdict
              WHERE me.domain_id = d.domain_id
                AND ((d.domain_id = $1 AND d.lease_token = $2)
                     OR (d.order_id = $8 AND d.domain_id <> $1

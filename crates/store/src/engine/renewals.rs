@@ -124,13 +124,19 @@ impl Engine {
                      explanation_url = answer.explanation_url, failures = answer.failures,
                      poll_after = COALESCE(answer.poll_after, r.poll_after)
                  FROM answer WHERE r.certificate_id = answer.certificate_id
-             ), moved AS (
-                 UPDATE domains d SET renew_after = answer.renew_at,
-                     next_action_at = LEAST(d.next_action_at, answer.renew_at)
+             ), changed AS (
+                 -- Locked in the order in which everybody locks domains.
+                 SELECT d.domain_id, answer.renew_at
                  FROM answer JOIN certificates c USING (certificate_id)
-                 WHERE d.name = ANY(c.names) AND d.certificate_id = answer.certificate_id
-                   AND d.renew_after <> answer.renew_at AND d.renew_after > $9
+                 JOIN domains d ON d.name = ANY(c.names) AND d.certificate_id = answer.certificate_id
+                 WHERE d.renew_after <> answer.renew_at AND d.renew_after > $9
                    AND d.status NOT IN ('deleted', 'pending_deletion')
+                 ORDER BY d.domain_id FOR NO KEY UPDATE OF d
+             ), moved AS (
+                 -- The revision tells a step that is under way that it does not know the newest.
+                 UPDATE domains d SET renew_after = changed.renew_at, revision = d.revision + 1,
+                     next_action_at = LEAST(d.next_action_at, changed.renew_at)
+                 FROM changed WHERE d.domain_id = changed.domain_id
                  RETURNING d.domain_id
              )
              SELECT pg_notify($8, '') FROM moved LIMIT 1",

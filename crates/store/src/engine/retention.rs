@@ -22,7 +22,8 @@ const DELETED: Duration = Duration::days(7);
 pub enum Expendable {
     /// Orders that came to nothing, 90 days after their end.
     Orders,
-    /// Certificates that were replaced or ran out, with their orders, 90 days after their last instant.
+    /// Certificates that were replaced or ran out, or whose domains are deleted for 90 days, with their orders, 90 days after
+    /// their last instant.
     Certificates,
     /// Events, after 400 days.
     Events,
@@ -126,6 +127,7 @@ async fn certificates(
     Reached(at, id): Reached,
     before: OffsetDateTime,
 ) -> Result<Batch, StoreError> {
+    let let_go = let_go_of_certificates(connection, before).await?;
     let rows = sqlx::query!(
         "SELECT certificate_id, not_after FROM certificates
          WHERE status IN ('superseded', 'expired', 'revoked') AND (not_after, certificate_id) > ($1, $2)
@@ -150,8 +152,34 @@ async fn certificates(
     .fetch_all(&mut *connection)
     .await?;
     let orders = delete_orders(connection, &ended).await?;
-    let last = rows.last().map(|row| Reached(row.not_after, row.certificate_id));
-    Ok(Batch::new(ended.len() as u64 + orders, rows.len(), last))
+    let last = rows.last().map_or(Reached(at, id), |row| Reached(row.not_after, row.certificate_id));
+    Ok(Batch::new(ended.len() as u64 + orders, rows.len().max(let_go), Some(last)))
+}
+
+/// A tombstone keeps the certificate that its domain had last, for as long as orders are kept. Returns how many let go.
+async fn let_go_of_certificates(
+    connection: &mut PgConnection,
+    before: OffsetDateTime,
+) -> Result<usize, StoreError> {
+    let done = sqlx::query!(
+        "WITH gone AS (
+             SELECT domain_id, certificate_id FROM domains
+             WHERE status = 'deleted' AND certificate_id IS NOT NULL AND status_since < $1
+             ORDER BY status_since LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+         ), unused AS (
+             -- One that another domain has as well is that one's.
+             UPDATE certificates c SET status = 'superseded' FROM gone
+             WHERE c.certificate_id = gone.certificate_id AND c.status IN ('issued', 'active')
+               AND NOT EXISTS (SELECT 1 FROM domains d
+                               WHERE d.certificate_id = c.certificate_id AND d.status <> 'deleted')
+         )
+         UPDATE domains d SET certificate_id = NULL FROM gone WHERE d.domain_id = gone.domain_id",
+        before,
+        BATCH,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() as usize)
 }
 
 /// Their ids begin with the time (RFC 9562 section 5.7), so that they are found by them.

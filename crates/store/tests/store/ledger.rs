@@ -146,6 +146,8 @@ async fn tenants_that_wait_together_share_the_slots() {
         let taking = base.engine.take_limits(account.scope(), &needs, other, false, at).await.unwrap();
         dates.extend((taking != Taking::Taken).then(|| until(&taking)));
     }
+    // The first is another tenant's own share.
+    assert_eq!(dates.len(), 4);
     assert!(dates.windows(2).all(|pair| pair[1] - pair[0] == Duration::minutes(2)), "{dates:?}");
 }
 
@@ -174,6 +176,22 @@ async fn what_a_refused_order_took_is_given_back() {
     let scope = account.scope();
     base.engine.give_back_limits(scope, &needs("a.example.com"), base.tenant, at).await.unwrap();
     assert_eq!(take(&base, &account, "b.example.com", at).await, Taking::Taken);
+}
+
+#[tokio::test]
+async fn a_refused_order_beyond_its_tenants_share_gives_no_claim_on_what_is_left_to_others() {
+    let base = Base::new().await;
+    let account = Account::new(&base, orders(10, Duration::hours(10)));
+    let (at, scope) = (now(), account.scope());
+    for number in 0..9 {
+        assert_eq!(take(&base, &account, &format!("s{number}.example.com"), at).await, Taking::Taken);
+    }
+    base.engine.give_back_limits(scope, &needs("s8.example.com"), base.tenant, at).await.unwrap();
+    let other = TenantId::new(&base.chance, at);
+    let single = base.engine.take_limits(scope, &needs("single.example"), other, false, at).await;
+    assert_eq!(single.unwrap(), Taking::Taken);
+    let again = take(&base, &account, "s8.example.com", at).await;
+    assert!(until(&again) > at, "the last one is left to others");
 }
 
 #[tokio::test]

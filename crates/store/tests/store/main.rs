@@ -8,4 +8,5 @@ mod renewals;
 mod retention;
 mod row_level_security;
 mod txt_records;
+mod under_way;
 mod work;

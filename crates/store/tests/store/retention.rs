@@ -62,6 +62,28 @@ async fn certificates_that_ended_long_ago_go_with_their_orders_but_not_those_in_
 }
 
 #[tokio::test]
+async fn certificates_of_domains_that_were_deleted_long_ago_go_too() {
+    let base = Base::new().await;
+    for name in ["gone.example.com", "lately.example.com", "shop.example.com"] {
+        base.with_certificate(name).await;
+    }
+    base.sql(
+        "WITH ended AS (UPDATE certificates SET not_after = now() - interval '91 days'),
+              gone AS (UPDATE domains SET status = 'deleted', next_action_at = NULL,
+                           status_since = now() - CASE name WHEN 'gone.example.com' THEN interval '91 days'
+                                                            ELSE interval '89 days' END
+                       WHERE name <> 'shop.example.com' RETURNING 1)
+         SELECT count(*) FROM gone",
+    )
+    .await;
+    assert_eq!(base.delete(Expendable::Certificates).await, 2, "the certificate and its order");
+    let left =
+        "SELECT count(*) FROM certificates WHERE names[1] IN ('lately.example.com', 'shop.example.com')";
+    assert_eq!(base.sql(left).await, 2);
+    assert_eq!(base.delete(Expendable::Certificates).await, 0);
+}
+
+#[tokio::test]
 async fn events_go_after_400_days_in_batches() {
     let base = Base::new().await;
     base.put("shop.example.com").await;
