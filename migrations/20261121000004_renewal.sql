@@ -1,6 +1,37 @@
 -- Several CAs, renewal at the time that the CA suggests (RFC 9773), and work that waits for a rate limit.
 --
--- Only additions, and nothing that rewrites a table: the version before goes on working beside this one.
+-- Only additions, and nothing that rewrites a table: the version before goes on working beside this one. What locks
+-- tables that are in use comes last, and takes an instant.
+
+CREATE TABLE renewal_info (
+    certificate_id uuid PRIMARY KEY REFERENCES certificates ON DELETE CASCADE,
+    tenant_id uuid NOT NULL REFERENCES tenants,
+    account_id uuid NOT NULL REFERENCES accounts,
+    identifier text NOT NULL,
+    window_start timestamptz,
+    window_end timestamptz,
+    explanation_url text,
+    failures integer NOT NULL DEFAULT 0,
+    poll_after timestamptz NOT NULL
+);
+COMMENT ON TABLE renewal_info IS 'what the CA said of when to renew a certificate that is in use; a row goes with its use';
+COMMENT ON COLUMN renewal_info.identifier IS 'how the CA knows the certificate (RFC 9773 section 4.1)';
+CREATE INDEX renewal_info_due ON renewal_info (poll_after);
+
+ALTER TABLE renewal_info ENABLE ROW LEVEL SECURITY;
+ALTER TABLE renewal_info FORCE ROW LEVEL SECURITY;
+CREATE POLICY owner ON renewal_info TO CURRENT_USER USING (true) WITH CHECK (true);
+CREATE POLICY engine ON renewal_info TO certmill_engine USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON renewal_info TO certmill_api USING (tenant_id = current_tenant() OR is_platform())
+    WITH CHECK (tenant_id = current_tenant() OR is_platform());
+GRANT SELECT, INSERT, UPDATE, DELETE ON renewal_info TO certmill_engine;
+GRANT SELECT ON renewal_info TO certmill_api;
+
+-- Which CA issued a certificate is shown; the keys stay behind the other door.
+GRANT SELECT (account_id, directory_url, url, created_at, registered_at) ON accounts TO certmill_api;
+
+-- An operator may ask a CA again before the time that it named.
+GRANT SELECT (owner, kind, key, held_until), UPDATE (held_until) ON limit_buckets TO certmill_api;
 
 ALTER TABLE tenants ADD COLUMN authorities text[];
 COMMENT ON COLUMN tenants.authorities IS 'the names of the CAs that are asked, the preferred one first; NULL: the platform''s list';
@@ -23,33 +54,3 @@ COMMENT ON COLUMN domains.deferred_by IS 'the limit''s word';
 COMMENT ON COLUMN domains.deferred_for IS 'what the limit counts: a registered domain, a name, or empty for the account';
 COMMENT ON COLUMN domains.without_replaces IS 'the CA did not take the last order as a renewal: the next one is a plain one';
 COMMENT ON COLUMN domains.without_profile IS 'the CA did not take the profile: the next order leaves the choice to it';
-
-CREATE TABLE renewal_info (
-    certificate_id uuid PRIMARY KEY REFERENCES certificates ON DELETE CASCADE,
-    tenant_id uuid NOT NULL REFERENCES tenants,
-    account_id uuid NOT NULL REFERENCES accounts,
-    identifier text NOT NULL,
-    window_start timestamptz,
-    window_end timestamptz,
-    explanation_url text,
-    failures integer NOT NULL DEFAULT 0,
-    poll_after timestamptz NOT NULL
-);
-COMMENT ON TABLE renewal_info IS 'what the CA said of when to renew a certificate that is in use; a row goes with its use';
-COMMENT ON COLUMN renewal_info.identifier IS 'how the CA knows the certificate (RFC 9773 section 4.1)';
-CREATE INDEX renewal_info_due ON renewal_info (poll_after);
-
--- How many renewals are planned for each hour is counted by this index alone.
-CREATE INDEX domains_renewals ON domains (renew_after) WHERE renew_after IS NOT NULL AND status <> 'deleted';
-
-ALTER TABLE renewal_info ENABLE ROW LEVEL SECURITY;
-ALTER TABLE renewal_info FORCE ROW LEVEL SECURITY;
-CREATE POLICY owner ON renewal_info TO CURRENT_USER USING (true) WITH CHECK (true);
-CREATE POLICY engine ON renewal_info TO certmill_engine USING (true) WITH CHECK (true);
-CREATE POLICY tenant ON renewal_info TO certmill_api USING (tenant_id = current_tenant() OR is_platform())
-    WITH CHECK (tenant_id = current_tenant() OR is_platform());
-GRANT SELECT, INSERT, UPDATE, DELETE ON renewal_info TO certmill_engine;
-GRANT SELECT ON renewal_info TO certmill_api;
-
--- Which CA issued a certificate is shown; the keys stay behind the other door.
-GRANT SELECT (account_id, directory_url, url, created_at, registered_at) ON accounts TO certmill_api;

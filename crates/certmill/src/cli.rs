@@ -343,7 +343,8 @@ pub(crate) enum DomainCommand {
         #[arg(long)]
         wait: bool,
     },
-    /// Let the next attempt at the certificate authority begin now, whatever it waits for.
+    /// Let the next attempt at the certificate authority begin now, whatever it waits for, and whatever the authority said of
+    /// its limits.
     Retry {
         /// The name.
         name: String,

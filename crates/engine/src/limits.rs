@@ -24,6 +24,9 @@ pub(crate) struct Ordered<'a> {
     pub(crate) asked_for: Without,
 }
 
+/// How long a limit is held, for all that count for it, where the CA does not say until when.
+const HELD_BLINDLY: Duration = Duration::MINUTE;
+
 /// How long to wait where a limit is reached and the CA does not say until when.
 pub(crate) const UNTIL_FREE: Duration = Duration::minutes(10);
 
@@ -83,7 +86,7 @@ pub(crate) async fn learn(
 ) -> Result<(), StoreError> {
     let (store, scope, now) = (&engine.parts.store, authority.scope(open), engine.now());
     if let (AcmeError::Retry { after, .. }, Some(hit)) = (error, error.limit_hit()) {
-        let until = now + after.unwrap_or(UNTIL_FREE);
+        let until = now + after.unwrap_or(HELD_BLINDLY);
         for (kind, key) in counted(hit, order.names) {
             store.hold_limit(scope, kind, &key, until, now).await?;
         }

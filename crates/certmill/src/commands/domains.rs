@@ -155,6 +155,7 @@ async fn retry(store: &Api, name: &Hostname) -> Result<(), Trouble> {
     let domain = find(store, name).await?;
     let mut tx = store.platform().await?;
     tx.retry_now(domain.domain_id, SystemClock.now()).await?;
+    tx.lift_holds(name, SystemClock.now()).await?;
     tx.commit().await?;
     say(format!("{name} is tried again now"));
     Ok(())
