@@ -3,7 +3,7 @@
 # Set, it would have the compiler check queries against that database, dependencies' included.
 unexport DATABASE_URL
 
-.PHONY: demo test build check bench-issuing bench-dns01 bench-planner simulate-year
+.PHONY: demo test build check bench-issuing bench-dns01 bench-planner bench-faults simulate-year
 
 # Its end-to-end tests end the program at named steps, hence the feature.
 TESTED := --workspace --features certmill/checkpoints
@@ -48,6 +48,12 @@ bench-planner:
 	target/release/certmill-lab bench-planner $(ARGS)
 
 # A million names, 45 days, a year. ARGS="--outage worst+24h" or "--revoke 150:10" or "--import 150:300000"
+# ARGS="--domains 1000 --bad-nonces 5 --failures 2"
+bench-faults:
+	scripts/install-parts
+	cargo build --release --package certmill --package certmill-lab --bins
+	target/release/certmill-lab bench-faults $(ARGS)
+
 simulate-year:
 	cargo build --release --package certmill
 	target/release/certmill simulate --domains 1000000 --days 365 --lifetime 45d --limits orders-per-3h=5000 $(ARGS)
