@@ -47,13 +47,13 @@ bench-planner:
 	cargo build --release --package certmill-lab --bins --package certmill-engine --example bench_planner
 	target/release/certmill-lab bench-planner $(ARGS)
 
-# A million names, 45 days, a year. ARGS="--outage worst+24h" or "--revoke 150:10" or "--import 150:300000"
 # ARGS="--domains 1000 --bad-nonces 5 --failures 2"
 bench-faults:
 	scripts/install-parts
 	cargo build --release --package certmill --package certmill-lab --bins
 	target/release/certmill-lab bench-faults $(ARGS)
 
+# A million names, 45 days, a year. ARGS="--outage worst+24h" or "--revoke 150:10" or "--import 150:300000"
 simulate-year:
 	cargo build --release --package certmill
 	target/release/certmill simulate --domains 1000000 --days 365 --lifetime 45d --limits orders-per-3h=5000 $(ARGS)
