@@ -1,6 +1,8 @@
--- What is left of the CAs' limits, lanes for what is due, and the end of what is no longer needed.
+-- What is left of the CAs' limits, and two columns of domains.
 --
--- Only additions, and nothing that rewrites a table: the version before goes on working beside this one.
+-- Only additions, and nothing that rewrites a table: the version before goes on working beside this one. The columns come
+-- last, so that the table is locked for an instant only, once nobody is in the middle of a transaction with it. The indexes
+-- are a migration of their own (20261121000005), so that nobody waits for them behind this lock.
 
 CREATE TABLE limit_buckets (
     owner text COLLATE "C" NOT NULL,
@@ -30,25 +32,3 @@ ALTER TABLE domains
     ADD COLUMN lost_claims integer NOT NULL DEFAULT 0;
 COMMENT ON COLUMN domains.expires_at IS 'when its certificate ends; NULL: it has none, or the version before stored it';
 COMMENT ON COLUMN domains.lost_claims IS 'claims in a row whose worker recorded nothing: its step takes the worker with it';
-
--- Two lanes of what is due: names that fail, whose lookups hang, never take a worker from those that do not.
-CREATE INDEX domains_due_healthy ON domains (next_action_at)
-    WHERE next_action_at IS NOT NULL AND consecutive_failures = 0 AND status NOT IN ('failed', 'moved', 'expired');
-CREATE INDEX domains_due_troubled ON domains (next_action_at)
-    WHERE next_action_at IS NOT NULL AND (consecutive_failures > 0 OR status IN ('failed', 'moved', 'expired'));
-
--- When more is due than there is room for: some of each tenant, and what ends soonest.
-CREATE INDEX domains_due_by_tenant ON domains (tenant_id, next_action_at)
-    WHERE next_action_at IS NOT NULL AND consecutive_failures = 0 AND status NOT IN ('failed', 'moved', 'expired');
-CREATE INDEX domains_due_by_end ON domains (expires_at, next_action_at)
-    WHERE expires_at IS NOT NULL AND next_action_at IS NOT NULL AND consecutive_failures = 0
-      AND status NOT IN ('failed', 'moved', 'expired');
-
--- What is deleted after a while, and who may still refer to it.
-CREATE INDEX orders_ended ON orders (updated_at, order_id) WHERE status IN ('invalid', 'cancelled');
-CREATE INDEX certificates_ended ON certificates (not_after, certificate_id)
-    WHERE status IN ('superseded', 'expired', 'revoked');
-CREATE INDEX domains_by_certificate ON domains (certificate_id) WHERE certificate_id IS NOT NULL;
-CREATE INDEX placements_by_wanted ON placements (wanted_certificate_id) WHERE wanted_certificate_id IS NOT NULL;
-CREATE INDEX placements_by_served ON placements (served_certificate_id) WHERE served_certificate_id IS NOT NULL;
-CREATE INDEX domains_deleted ON domains (status_since) WHERE status = 'deleted';

@@ -13,8 +13,18 @@ use crate::StoreError;
 const TENANTS: i32 = 128;
 const OF_EACH: i64 = 4;
 
+/// How many tenants the walk to them passes at most, also those that have nothing due: some ten microseconds each.
+const PASSED: i32 = 4_000;
+
 /// How far the search for what ends soonest goes through names that are not due, or that somebody works on already.
 const SEARCHED: i64 = 256;
+
+/// Of the room for what is in trouble, dead names have a quarter if they need it, and a half at most while others are due.
+const DEAD_AT_LEAST: usize = 4;
+const DEAD_AT_MOST: usize = 2;
+
+/// How long ago a certificate ended whose domain is urgent no more: it is one of those that nobody mends.
+const GIVEN_UP_AFTER: time::Duration = time::Duration::days(7);
 
 /// Domains that were taken, to be nudged in this order. Beside each stands its fencing token, which grows only with a claim.
 #[derive(Debug, Default)]
@@ -54,34 +64,83 @@ impl Engine {
         Ok(Due { taken: take(connection, &chosen, now).await?, is_more: true, next_tenant })
     }
 
-    /// The same for domains that failed lately, or do not point at us: the longest due first.
+    /// The same for domains that failed lately, or do not point at us. Those with a certificate come first, the least life
+    /// left before all, then those with an open order, then names that never had one, the longest due first.
     pub async fn take_due_troubled(
         &self,
         connection: &mut PgConnection,
         room: i64,
         now: OffsetDateTime,
     ) -> Result<Due, StoreError> {
-        let rows = sqlx::query!(
-            "UPDATE domains SET nudged_until = now() + $3
-             WHERE domain_id = ANY (ARRAY (
-                 SELECT domain_id FROM domains
-                 WHERE next_action_at <= $1
-                   AND (consecutive_failures > 0 OR status IN ('failed', 'moved', 'expired'))
-                   AND (lease_until IS NULL OR lease_until < now())
-                   AND (nudged_until IS NULL OR nudged_until < now())
-                 ORDER BY next_action_at LIMIT $2
-                 FOR UPDATE SKIP LOCKED))
-             RETURNING domain_id, lease_token",
-            now,
-            room,
-            interval(NUDGE),
-        )
-        .fetch_all(connection)
-        .await?;
-        let is_more = rows.len() as i64 == room;
-        let taken = rows.into_iter().map(|row| (DomainId::from_uuid(row.domain_id), row.lease_token));
-        Ok(Due { taken: taken.collect(), is_more, next_tenant: None })
+        let chosen = troubled(connection, room, now).await?;
+        let is_more = chosen.len() as i64 == room;
+        Ok(Due { taken: take(connection, &chosen, now).await?, is_more, next_tenant: None })
     }
+}
+
+/// Dead names are left a part of the room, so that one whose owner sets it right at last has its turn, and get no more than
+/// a part while others are due: their lookups hang.
+async fn troubled(
+    connection: &mut PgConnection,
+    room: i64,
+    now: OffsetDateTime,
+) -> Result<Vec<DomainId>, StoreError> {
+    let rows = sqlx::query!(
+        r#"WITH longest AS (
+               SELECT domain_id FROM domains
+               WHERE next_action_at <= $1
+                 AND (consecutive_failures > 0 OR status IN ('failed', 'moved', 'expired'))
+                 AND (certificate_id IS NOT NULL OR order_id IS NOT NULL)
+                 AND (lease_until IS NULL OR lease_until < now())
+                 AND (nudged_until IS NULL OR nudged_until < now())
+               ORDER BY next_action_at LIMIT $2
+           ), ending AS (
+               SELECT domain_id FROM (
+                   SELECT domain_id, next_action_at, lease_until, nudged_until FROM domains
+                   WHERE expires_at > $3 AND next_action_at IS NOT NULL
+                     AND (consecutive_failures > 0 OR status IN ('failed', 'moved', 'expired'))
+                     AND (SELECT count(*) FROM longest) = $2
+                   ORDER BY expires_at LIMIT $4) AS soonest
+               WHERE next_action_at <= $1 AND (lease_until IS NULL OR lease_until < now())
+                 AND (nudged_until IS NULL OR nudged_until < now())
+           ), alive AS (
+               SELECT d.domain_id, row_number() OVER (
+                   ORDER BY d.certificate_id IS NULL, d.expires_at <= $3, d.expires_at, d.next_action_at) AS place
+               FROM domains d
+               WHERE d.domain_id = ANY (ARRAY (SELECT domain_id FROM longest UNION SELECT domain_id FROM ending))
+               ORDER BY place LIMIT $2
+           ), dead AS (
+               SELECT domain_id, next_action_at FROM domains
+               WHERE next_action_at <= $1
+                 AND (consecutive_failures > 0 OR status IN ('failed', 'moved', 'expired'))
+                 AND certificate_id IS NULL AND order_id IS NULL
+                 AND (lease_until IS NULL OR lease_until < now())
+                 AND (nudged_until IS NULL OR nudged_until < now())
+               ORDER BY next_action_at LIMIT $2
+           )
+           SELECT domain_id AS "domain_id!", place AS "place!", false AS "is_dead!" FROM alive
+           UNION ALL
+           SELECT domain_id, row_number() OVER (ORDER BY next_action_at), true FROM dead
+           ORDER BY 3, 2"#,
+        now,
+        room,
+        now - GIVEN_UP_AFTER,
+        SEARCHED,
+    )
+    .fetch_all(connection)
+    .await?;
+    let (dead, alive): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.is_dead);
+    let room = room.unsigned_abs() as usize;
+    let of_alive = alive.len().min(room - dead.len().min(dead_at_least(room)));
+    let at_most = if alive.is_empty() { room } else { (room / DEAD_AT_MOST).max(dead_at_least(room)) };
+    let of_dead = at_most.min(room - of_alive);
+    let chosen = alive.iter().take(of_alive).chain(dead.iter().take(of_dead));
+    Ok(chosen.map(|row| DomainId::from_uuid(row.domain_id)).collect())
+}
+
+/// None of a single place, which is for what has a certificate.
+fn dead_at_least(room: usize) -> usize {
+    (room + 2) / DEAD_AT_LEAST
 }
 
 /// Takes all that are due, if there is room for them; otherwise none.
@@ -128,7 +187,7 @@ async fn candidates(
     from: Option<TenantId>,
     now: OffsetDateTime,
 ) -> Result<(Vec<DueDomain>, Option<TenantId>), StoreError> {
-    let (tenants, next_tenant) = tenants(connection, from).await?;
+    let (tenants, next_tenant) = tenants(connection, from, now).await?;
     let rows = sqlx::query_as!(
         Candidate,
         r#"WITH longest AS (
@@ -179,35 +238,40 @@ async fn candidates(
     Ok((due.collect(), next_tenant))
 }
 
-/// The next tenants behind `from` that have domains, and where to go on after them; from the beginning behind the last one.
+/// The next tenants behind `from` that have something due, and where to go on after them; from the beginning behind the
+/// last one.
 async fn tenants(
     connection: &mut PgConnection,
     from: Option<TenantId>,
+    now: OffsetDateTime,
 ) -> Result<(Vec<Uuid>, Option<TenantId>), StoreError> {
-    // From one tenant to the next by the index: as many steps as tenants, however many domains they have.
-    let tenants = sqlx::query_scalar!(
-        r#"WITH RECURSIVE walk (tenant_id, steps) AS (
-               (SELECT tenant_id, 1 FROM domains
+    // From one tenant to the next by the index, which holds what is due first for each: as many steps as tenants, however
+    // many domains they have.
+    let passed = sqlx::query!(
+        r#"WITH RECURSIVE walk (tenant_id, is_due, due, steps) AS (
+               (SELECT tenant_id, next_action_at <= $4, (next_action_at <= $4)::int, 1 FROM domains
                 WHERE tenant_id > $1 AND next_action_at IS NOT NULL
                   AND consecutive_failures = 0 AND status NOT IN ('failed', 'moved', 'expired')
                 ORDER BY tenant_id, next_action_at LIMIT 1)
                UNION ALL
-               SELECT next.tenant_id, walk.steps + 1 FROM walk, LATERAL (
-                   SELECT tenant_id FROM domains
+               SELECT next.tenant_id, next.is_due, walk.due + next.is_due::int, walk.steps + 1 FROM walk, LATERAL (
+                   SELECT tenant_id, next_action_at <= $4 AS is_due FROM domains
                    WHERE tenant_id > walk.tenant_id AND next_action_at IS NOT NULL
                      AND consecutive_failures = 0 AND status NOT IN ('failed', 'moved', 'expired')
                    ORDER BY tenant_id, next_action_at LIMIT 1) AS next
-               WHERE walk.steps < $2
+               WHERE walk.due < $2 AND walk.steps < $3
            )
-           SELECT tenant_id AS "tenant_id!" FROM walk ORDER BY steps"#,
+           SELECT tenant_id AS "tenant_id!", is_due AS "is_due!", due >= $2 OR steps >= $3 AS "is_last!"
+           FROM walk WHERE is_due OR due >= $2 OR steps >= $3 ORDER BY steps"#,
         from.map_or(Uuid::nil(), TenantId::uuid),
         TENANTS,
+        PASSED,
+        now,
     )
     .fetch_all(connection)
     .await?;
-    let is_end = (tenants.len() as i64) < i64::from(TENANTS);
-    let next = tenants.last().filter(|_| !is_end).map(|last| TenantId::from_uuid(*last));
-    Ok((tenants, next))
+    let next = passed.last().filter(|last| last.is_last).map(|last| TenantId::from_uuid(last.tenant_id));
+    Ok((passed.iter().filter(|row| row.is_due).map(|row| row.tenant_id).collect(), next))
 }
 
 /// Takes those of `chosen` that are still to be had, in that order.
