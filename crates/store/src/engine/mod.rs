@@ -20,6 +20,7 @@ mod problems;
 mod renewals;
 mod retention;
 mod targets;
+mod troubled;
 mod zones;
 
 use std::time::Duration;
