@@ -1,7 +1,9 @@
 -- Lanes for what is due, and the end of what is no longer needed: indexes alone.
 --
--- Readers go on. Whoever writes to a table waits from its first index here until the end, so that the table which most is
--- written to comes last. With a million domains that is a matter of seconds.
+-- Readers go on. Whoever writes to a table waits from its first index here until the end of this migration, so that the
+-- table which most is written to comes last. With 1,000,000 domains, each with an order and a certificate, two busy cores
+-- took 8 seconds, of which writers of domains waited 7.5: half of what a worker's claim lasts without a word. With many
+-- more, or slow disks, stop the workers first.
 
 CREATE INDEX certificates_ended ON certificates (not_after, certificate_id)
     WHERE status IN ('superseded', 'expired', 'revoked');
