@@ -7,8 +7,10 @@ use certmill_model::{AccountId, Clock, Endpoint, LimitProfile};
 use certmill_store::{self as store, LimitScope, Requests};
 use tokio::{sync::Mutex, time::Instant};
 
-/// Requests that are reserved at a time, and how long they may be sent.
+/// Requests that are reserved at a time, and for how long: a part of the limit's period, and a second at most. Limits are kept
+/// a tenth below the CA's, so what is sent that much later than it was taken never exceeds them.
 const HANDFUL: u32 = 8;
+const HANDFUL_PART: i32 = 10;
 const HANDFUL_LASTS: Duration = Duration::from_secs(1);
 
 /// The longest wait without another look: the CA may have said something else meanwhile.
@@ -55,7 +57,11 @@ impl Reserved {
         let mut handful = handful.lock().await;
         while !handful.take() {
             match self.reserve(endpoint).await {
-                Ok(Requests::Granted(granted)) => *handful = Handful::of(granted),
+                Ok(Requests::Granted(granted)) => {
+                    let lasts = self.limits.requests[&endpoint].period / HANDFUL_PART;
+                    let lasts = Duration::try_from(lasts).unwrap_or_default().min(HANDFUL_LASTS);
+                    *handful = Handful::of(granted, lasts);
+                }
                 Ok(Requests::Wait(until)) => {
                     let wait = until - self.clock.now();
                     tokio::time::sleep(Duration::try_from(wait).unwrap_or_default().min(LOOK)).await;
@@ -82,8 +88,8 @@ impl Reserved {
 }
 
 impl Handful {
-    fn of(left: u32) -> Self {
-        Self { left, until: Some(Instant::now() + HANDFUL_LASTS) }
+    fn of(left: u32, lasts: Duration) -> Self {
+        Self { left, until: Some(Instant::now() + lasts) }
     }
 
     fn take(&mut self) -> bool {

@@ -1,6 +1,7 @@
 //! The store on a real Postgres.
 
 mod base;
+mod holds;
 mod joint_orders;
 mod leases;
 mod ledger;
