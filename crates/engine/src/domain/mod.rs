@@ -4,6 +4,7 @@ mod begin;
 mod check;
 mod failure;
 mod look;
+mod next;
 mod observed;
 mod order;
 mod records;
