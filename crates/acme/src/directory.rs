@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
+use certmill_model::Endpoint;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -36,25 +37,6 @@ pub(crate) struct Directory {
     pub(crate) renewal_info: Option<String>,
     #[serde(default, deserialize_with = "read_meta")]
     pub(crate) meta: DirectoryMeta,
-}
-
-/// What a request to a CA is for, as far as CAs limit them differently.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Endpoint {
-    /// The directory itself.
-    Directory,
-    /// A nonce that no other answer brought.
-    NewNonce,
-    /// An account: made, or found by its key.
-    NewAccount,
-    /// An order.
-    NewOrder,
-    /// The revocation of a certificate.
-    RevokeCert,
-    /// When a certificate should be renewed.
-    RenewalInfo,
-    /// Everything else: orders, authorizations, challenges, certificates, the account.
-    Other,
 }
 
 impl Directory {

@@ -39,7 +39,7 @@ mod transport;
 pub use account::{AccountCredentials, Registration, find_account, register};
 pub use authorization::{Challenge, Dns01Challenge, Http01Challenge};
 pub use client::{Client, PlaceOrder};
-pub use directory::{DirectoryMeta, Endpoint};
+pub use directory::DirectoryMeta;
 pub use error::{AcmeError, FailedName, Failure};
 pub use external_account::{ExternalAccount, InvalidExternalAccount};
 pub use issued::{IssuedCertificate, WrongCertificate, verify_issued};

@@ -2,7 +2,7 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use crate::Endpoint;
+use certmill_model::Endpoint;
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use certmill_model::Endpoint;
 use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -18,7 +19,7 @@ use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use crate::{
-    CaSettings, Endpoint, InvalidCaSettings, Pace, TrustedRoots,
+    CaSettings, InvalidCaSettings, Pace, TrustedRoots,
     answer::{nonce_answer, note_answer},
     directory::Directory,
     exchange::{self, Note},

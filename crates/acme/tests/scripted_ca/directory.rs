@@ -2,10 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use certmill_acme::{
-    Endpoint::{self, Directory, NewAccount, NewNonce, NewOrder, Other},
-    Pace, PlaceOrder,
-};
+use certmill_acme::{Pace, PlaceOrder};
+use certmill_model::Endpoint::{self, Directory, NewAccount, NewNonce, NewOrder, Other};
 use serde_json::json;
 
 use crate::ca::{ScriptedCa, always, json_answer, names};

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use certmill_acme::{Endpoint as Asked, Pace};
+use certmill_acme::Pace;
 use certmill_model::{AccountId, Clock, Endpoint, LimitProfile};
 use certmill_store::{self as store, LimitScope, Requests};
 use tokio::{sync::Mutex, time::Instant};
@@ -44,9 +44,9 @@ pub(super) fn pace(
     let handfuls = limits.requests.keys().map(|endpoint| (*endpoint, Mutex::default())).collect();
     let (store, clock, limits) = (store.clone(), clock.clone(), limits.clone());
     let reserved = Arc::new(Reserved { store, clock, directory_url, limits, handfuls });
-    Some(Pace::new(move |asked| {
+    Some(Pace::new(move |endpoint| {
         let reserved = reserved.clone();
-        async move { reserved.hold(endpoint(asked)).await }
+        async move { reserved.hold(endpoint).await }
     }))
 }
 
@@ -97,17 +97,5 @@ impl Handful {
         let taken = fresh && self.left > 0;
         self.left = self.left.saturating_sub(1);
         taken
-    }
-}
-
-fn endpoint(asked: Asked) -> Endpoint {
-    match asked {
-        Asked::Directory => Endpoint::Directory,
-        Asked::NewNonce => Endpoint::NewNonce,
-        Asked::NewAccount => Endpoint::NewAccount,
-        Asked::NewOrder => Endpoint::NewOrder,
-        Asked::RevokeCert => Endpoint::RevokeCert,
-        Asked::RenewalInfo => Endpoint::RenewalInfo,
-        Asked::Other => Endpoint::Other,
     }
 }
