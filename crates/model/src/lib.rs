@@ -50,7 +50,7 @@ pub use name_policy::{NamePolicy, NameRefused};
 pub use problem::{Health, Problem, ProblemCode, Severity};
 pub use renewal::{
     Forecast, InvalidWindow, RenewalAnswer, RenewalPlan, SuggestedWindow, Validity, asks_to_replace,
-    exemption, renew_after,
+    exemption,
 };
 pub use status::{
     CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, UnknownStatus,

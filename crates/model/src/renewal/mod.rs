@@ -11,7 +11,7 @@ mod properties;
 
 pub use forecast::Forecast;
 pub use plan::RenewalPlan;
-pub use validity::{Validity, renew_after};
+pub use validity::Validity;
 pub use window::{InvalidWindow, RenewalAnswer, SuggestedWindow};
 
 use time::{Duration, OffsetDateTime};

@@ -49,12 +49,6 @@ impl Validity {
     }
 }
 
-/// The instant at which a certificate is to be renewed when its CA is not asked: up to 2 % of its life before
-/// [`Validity::fallback`], by `chance` in `0.0..1.0`.
-pub fn renew_after(not_before: OffsetDateTime, not_after: OffsetDateTime, chance: f64) -> OffsetDateTime {
-    Validity { not_before, not_after }.jittered(chance)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,8 +66,8 @@ mod tests {
     #[test]
     fn chance_only_makes_earlier() {
         let start = OffsetDateTime::UNIX_EPOCH;
-        let early = renew_after(start, start + Duration::days(100), 1.0);
-        let late = renew_after(start, start + Duration::days(100), 0.0);
-        assert_eq!(late - early, Duration::days(2));
+        let validity = Validity { not_before: start, not_after: start + Duration::days(100) };
+        assert_eq!(validity.jittered(0.0), validity.fallback());
+        assert_eq!(validity.fallback() - validity.jittered(1.0), Duration::days(2));
     }
 }
