@@ -1,6 +1,7 @@
 //! The engine: makes wanted state so, one step at a time.
 //!
-//! [`run`] starts a planner and two lanes of workers. The planner, woken by the database or by the clock, looks for
+//! [`run`] starts a planner, three lanes of workers (domains, domains in trouble, targets), and loops of their own for what
+//! CAs suggest, for TXT records and rows that are left. The planner, woken by the database or by the clock, looks for
 //! domains and targets that are due and pushes a nudge for each; a worker takes a nudge, claims the row, does the next
 //! step and records it. What is due, and why, is in the tables: a nudge that is lost or doubled changes nothing.
 

@@ -56,9 +56,7 @@ impl Engine {
         *self.planned.0.lock().await = Some((Instant::now(), counted));
         Ok(())
     }
-}
 
-impl Engine {
     /// When a certificate that has just come is renewed, and when its CA is asked about that.
     pub(crate) async fn plan_renewal(
         &self,

@@ -141,10 +141,10 @@ pub(super) async fn carry_out(
 ) -> Result<(), EngineError> {
     let mut status = if work.url.is_some() { OrderStatus::Pending } else { OrderStatus::Queued };
     let outcome = obtain(engine, domain, &open.client, &key, &work, &mut status).await;
-    if !matches!(outcome, Err(Stopped::Ca(ref error)) if !matches!(error, AcmeError::StillProcessing { .. }))
-    {
-        // Whatever held the order up, the CA was there.
-        authority.answered(engine.now());
+    // What it refused or failed in is told when it is recorded; whatever else held the order up, the CA was there.
+    match &outcome {
+        Err(Stopped::Ca(error)) if !matches!(error, AcmeError::StillProcessing { .. }) => {}
+        _ => authority.answered(engine.now()),
     }
     let rest = async |wait| engine.parts.store.rest(&domain.lease, Some(engine.now() + wait)).await;
     let done = match outcome {
