@@ -3,7 +3,7 @@
 # Set, it would have the compiler check queries against that database, dependencies' included.
 unexport DATABASE_URL
 
-.PHONY: demo test build check bench-issuing bench-dns01 bench-planner bench-faults simulate-year
+.PHONY: demo test build check screenshots bench-issuing bench-dns01 bench-planner bench-faults simulate-year
 
 # Its end-to-end tests end the program at named steps, hence the feature.
 TESTED := --workspace --features certmill/checkpoints
@@ -15,7 +15,8 @@ demo:
 
 # Tests and programs are built together: one set of artefacts, and nothing is built twice.
 test:
-	scripts/install-parts
+	scripts/install-parts --with-tests
+	scripts/fetch-test-tools
 	cargo build $(TESTED) --bins --tests --examples
 	cargo test $(TESTED)
 
@@ -28,6 +29,14 @@ check:
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
 	scripts/check-edges
 	scripts/prepare-queries --check
+
+# A picture of every page in light and dark, wide and narrow, into docs/pictures.
+screenshots:
+	scripts/install-parts --with-tests
+	scripts/fetch-test-tools
+	cargo build --package certmill --package certmill-lab
+	cargo run --package certmill-tests --example screenshots
+	pngquant --force --ext .png --strip 64 docs/pictures/*.png
 
 # ARGS="--domains 1000 --concurrency 32 --pairs 3"
 bench-issuing:

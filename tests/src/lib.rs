@@ -2,6 +2,7 @@
 //!
 //! Every test waits for a state with a deadline ([`until`]), never for a time.
 
+mod browser;
 mod ca;
 mod database;
 mod faults;
@@ -11,6 +12,7 @@ mod plain;
 mod stage;
 mod wait;
 
+pub use browser::{Audience, HOSTILE};
 pub use ca::CaLog;
 pub use database::Database;
 pub use faults::{FaultStage, fault_lab, recovered};

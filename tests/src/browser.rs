@@ -1,0 +1,103 @@
+//! The tests in a real browser: what they are shown, and how they are run. They are written in JavaScript, in `web/tests`.
+
+use std::path::{Path, PathBuf};
+
+use certmill_lab::service::domain_path;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{SOON, Stage, until};
+
+/// Words that are code wherever they are not escaped.
+pub const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'{{7*7}}";
+
+/// Shops with a certificate, as a platform has them.
+const SHOPS: [&str; 6] = [
+    "wolle.example-shops.test",
+    "bücher.example-shops.test",
+    "tee.example-shops.test",
+    "lampen.example-shops.test",
+    "keramik.example-shops.test",
+    "fahrrad.example-shops.test",
+];
+
+/// A shop whose DNS still leads elsewhere.
+const FAILING: &str = "umzug.example-shops.test";
+
+/// In a network for examples (RFC 5737): nobody is there, and nobody is asked.
+const ELSEWHERE: std::net::Ipv4Addr = std::net::Ipv4Addr::new(203, 0, 113, 80);
+
+/// One login link for each test that logs in by itself, and some to spare.
+const LOGIN_LINKS: usize = 12;
+
+/// A stage with shops in several states, as the browser is shown it.
+pub struct Audience<'a> {
+    stage: &'a Stage,
+    description: Value,
+}
+
+impl<'a> Audience<'a> {
+    /// Fills `stage`, on which certmill runs.
+    pub async fn before(stage: &'a Stage) -> Self {
+        stage.lab.set_addresses_of(&[(FAILING, vec![ELSEWHERE.into()])]).await.unwrap();
+        for (number, name) in SHOPS.iter().chain([&FAILING]).enumerate() {
+            let body = json!({ "external_id": format!("shop-{}", 1001 + number) });
+            stage.shops.put(name, &body).await.unwrap();
+        }
+        for name in SHOPS {
+            stage.becomes(name, "active").await;
+        }
+        stage.told(FAILING, "dns_wrong_target").await;
+        let mut login_links = Vec::new();
+        for _ in 0..LOGIN_LINKS {
+            login_links.push(stage.service.run(&["login-link"]).await.unwrap());
+        }
+        let fresh: Vec<_> = (1..=8).map(|number| format!("fresh-{number}.example-shops.test")).collect();
+        let description = json!({
+            "url": format!("http://{}", stage.lab.description().responder),
+            "loginLinks": login_links,
+            "platformToken": stage.service.platform_api().await.unwrap().token(),
+            "tenantToken": stage.shops.token(),
+            "active": SHOPS[0],
+            "failing": FAILING,
+            "fresh": fresh,
+            "pictures": root().join("docs/pictures"),
+        });
+        Self { stage, description }
+    }
+
+    /// Puts words that are code where they are not escaped wherever words may stand, and waits until they do.
+    pub async fn with_hostile_words(self) -> Self {
+        let hostile = self.stage.service.add_tenant(HOSTILE).await.unwrap();
+        let body = json!({ "external_id": HOSTILE });
+        hostile.put("hostile.example-shops.test", &body).await.unwrap();
+        until("hostile words are stored", SOON, async || {
+            let path = domain_path("hostile.example-shops.test");
+            let domain = hostile.expect("GET", &path, None).await.unwrap();
+            if domain["external_id"] == HOSTILE { Ok(()) } else { Err(domain.to_string()) }
+        })
+        .await;
+        self
+    }
+
+    /// Runs a program of `web/tests` to its end, and fails with its words.
+    #[expect(
+        clippy::print_stdout,
+        reason = "a test's words are kept back unless it fails or they are asked for"
+    )]
+    pub async fn run(&self, arguments: &[&str]) {
+        let mut node = Command::new("node");
+        node.args(arguments).current_dir(root().join("web/tests")).kill_on_drop(true);
+        node.env("STAGE", self.description.to_string());
+        // The browser keeps things in its user's home: here they go with the lab.
+        node.env("HOME", self.stage.lab.directory());
+        let output = node.output().await.expect("node runs; scripts/install-parts installs it");
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        assert!(output.status.success(), "the browser tests failed:\n{}", said.concat());
+        println!("{}", said.concat());
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace is here")
+}

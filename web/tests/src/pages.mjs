@@ -1,0 +1,33 @@
+// Every page: how to reach an example of it, and who may see it. Accessibility, layout, the keyboard and the pictures go
+// by this table; a page that is linked from another and has no row here fails the suite.
+
+import { stage } from './stage.mjs';
+
+/**
+ * @typedef {object} Row
+ * @property {string} name of its pictures
+ * @property {RegExp} shape of the paths that are this page
+ * @property {() => string} path of an example; updates by themselves are paused, which would end what looks at it
+ * @property {boolean} [open] whether nobody needs to be logged in
+ * @property {number} [status] the answer's, 200 unless said
+ */
+
+/** @type {Row[]} */
+export const PAGES = [
+  { name: 'domains', shape: /^\/$/, path: () => '/?refresh=off' },
+  { name: 'domain-active', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.active}?refresh=off` },
+  { name: 'domain-failing', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.failing}?refresh=off` },
+  { name: 'signed-out', shape: /^\/$/, path: () => '/', open: true, status: 401 },
+  { name: 'login', shape: /^\/login\/[^/]+$/, path: () => new URL(stage.loginLinks[0]).pathname, open: true },
+  { name: 'login-stale', shape: /^\/login\/[^/]+$/, path: () => '/login/nonsense', open: true, status: 410 },
+  { name: 'not-found', shape: /^\/nowhere$/, path: () => '/nowhere', open: true, status: 404 },
+];
+
+/** Opens the example of a page, and fails unless it is answered as its row says. */
+export async function visit(page, row) {
+  const answer = await page.goto(row.path());
+  const expected = row.status ?? 200;
+  if (answer.status() !== expected) {
+    throw new Error(`${row.name} (${row.path()}) was answered ${answer.status()}, not ${expected}`);
+  }
+}

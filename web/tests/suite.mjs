@@ -1,0 +1,11 @@
+// All browser tests, in one process with one browser: `node --test-reporter=spec suite.mjs`, with STAGE set.
+
+import { after, before } from 'node:test';
+import { start, stop } from './src/browser.mjs';
+
+before(start);
+after(stop);
+
+await import('./scenarios/sessions.mjs');
+await import('./scenarios/domains.mjs');
+await import('./scenarios/looks.mjs');
