@@ -148,6 +148,8 @@ ids! {
     EventKind EventId "evt" "an event";
     TokenKind TokenId "tok" "an API token";
     ZoneKind ZoneId "zon" "a DNS zone that certmill writes to";
+    AlertKind AlertId "alr" "an alert: one cause, while it lasts";
+    MailKind MailId "mai" "a mail that is to be sent";
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no SQL. Time and chance are values that come in ([`Clock`], [`Chance`]).
 
 mod address;
+mod alerts;
 mod authority;
 mod backoff;
 mod breaker;
@@ -27,6 +28,10 @@ mod token;
 mod work;
 
 pub use address::{InvalidUpstream, UpstreamAddress};
+pub use alerts::{
+    About, AlertLevel, AlertState, AlertTurn, Cause, DigestFrequency, DigestPeriod, Gathered, Gathering, Hit,
+    InvalidAbout, Outage, Rule, Served, TOP, Victim, Word, digest_due, take_turn,
+};
 pub use authority::{CaCandidate, CaChoice, RemainingLife, choose_authority};
 pub use backoff::{backoff, ca_retry, target_retry};
 pub use breaker::Breaker;
@@ -37,8 +42,8 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::EventKind;
 pub use hostname::{Hostname, InvalidHostname};
 pub use ids::{
-    AccountId, CertificateId, DomainId, EventId, Id, IdKind, InvalidId, OrderId, ReleaseId, TargetId,
-    TenantId, TokenId, ZoneId,
+    AccountId, AlertId, CertificateId, DomainId, EventId, Id, IdKind, InvalidId, MailId, OrderId, ReleaseId,
+    TargetId, TenantId, TokenId, ZoneId,
 };
 pub use key_type::KeyType;
 pub use limits::{

@@ -75,6 +75,8 @@ closed_set! {
         ReloadFailed = "reload_failed",
         /// A load balancer serves another certificate than it should.
         ServedWrongCertificate = "served_wrong_certificate",
+        /// The renewal was due long ago, and nothing says why it did not come.
+        RenewalLate = "renewal_late",
         /// The template that the domain names does not exist or does not render.
         TemplateUnusable = "template_unusable",
         /// Our own fault.
@@ -109,6 +111,7 @@ impl ProblemCode {
             Self::ConfigTestFailed => "A load balancer refused the configuration",
             Self::ReloadFailed => "A load balancer did not take up the configuration",
             Self::ServedWrongCertificate => "A load balancer serves a different certificate",
+            Self::RenewalLate => "The certificate should have been renewed by now",
             Self::TemplateUnusable => "The configuration template cannot be used",
             Self::Internal => "Something went wrong on our side",
         }
@@ -161,6 +164,9 @@ impl ProblemCode {
             Self::ConfigTestFailed => "An operator must mend the template; the message of nginx says where.",
             Self::ReloadFailed => "An operator must look at nginx on the load balancer.",
             Self::ServedWrongCertificate => "An operator must look at what else serves this name there.",
+            Self::RenewalLate => {
+                "An operator must see whether the workers run: `certmill domain show` says what it waits for."
+            }
             Self::TemplateUnusable => "An operator must add or mend the template, or name another one.",
             Self::Internal => {
                 "Nothing to do: it is tried again at the time shown. Operators find details in the log."
