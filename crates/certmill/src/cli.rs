@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use certmill_model::KeyType;
+use certmill_model::{KeyType, Scope};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
@@ -83,6 +83,10 @@ pub(crate) enum TokenCommand {
         /// Days until it expires.
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=365))]
         days: u16,
+        /// What it may be used for: `domains:read`, `domains:write`, `targets:read`, `targets:write`, `webhooks:write` or
+        /// `admin`; several times, or with commas.
+        #[arg(long = "scope", value_delimiter = ',', default_value = "admin")]
+        scopes: Vec<Scope>,
     },
 }
 

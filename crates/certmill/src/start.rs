@@ -176,6 +176,8 @@ async fn web_state(config: &Config, url: &str, templates: &Templates) -> Result<
         public_url: public_url(config)?,
         name_policy: name_policy(config),
         templates: templates.list(),
+        requests_per_minute: i32::from(config.web.requests_per_minute.max(1)),
+        trusted_proxies: config.web.trusted_proxies.clone(),
     };
     Ok(WebState::new(store, Arc::new(SystemClock), Arc::new(Chance::from_system()), settings))
 }

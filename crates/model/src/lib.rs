@@ -11,6 +11,7 @@ mod challenge;
 mod chance;
 mod checks;
 mod clock;
+mod email;
 mod event;
 mod hostname;
 mod ids;
@@ -18,6 +19,7 @@ mod key_type;
 mod limits;
 mod looks;
 mod name_policy;
+mod people;
 mod problem;
 mod renewal;
 mod status;
@@ -39,11 +41,12 @@ pub use challenge::{ChallengeKind, possible_challenges};
 pub use chance::Chance;
 pub use checks::{Check, CheckKind, CheckResult, Checks, Finding};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use email::{EmailAddress, InvalidEmail};
 pub use event::EventKind;
 pub use hostname::{Hostname, InvalidHostname};
 pub use ids::{
-    AccountId, AlertId, CertificateId, DomainId, EventId, Id, IdKind, InvalidId, MailId, OrderId, ReleaseId,
-    TargetId, TenantId, TokenId, ZoneId,
+    AccountId, AlertId, AuditId, CertificateId, DomainId, EventId, GroupId, Id, IdKind, InvalidId, MailId,
+    OrderId, ReleaseId, SetupLinkId, TargetId, TenantId, TokenId, UserId, ZoneId,
 };
 pub use key_type::KeyType;
 pub use limits::{
@@ -52,6 +55,7 @@ pub use limits::{
 };
 pub use looks::{after_validation_failure, look_at_active, look_at_moved, look_at_pending};
 pub use name_policy::{NamePolicy, NameRefused};
+pub use people::{Permission, Role, Scope};
 pub use problem::{Health, Problem, ProblemCode, Severity};
 pub use renewal::{
     Forecast, InvalidWindow, RenewalAnswer, RenewalPlan, SuggestedWindow, Validity, asks_to_replace,

@@ -8,6 +8,15 @@ pub enum StoreError {
     /// The name belongs to another tenant (or, seen by a tenant, to somebody else): tell the caller.
     #[error("the name is taken")]
     NameTaken,
+    /// Something else has this already, which only one may have: tell the caller.
+    #[error("another one has the same {field}")]
+    Taken {
+        /// The field.
+        field: &'static str,
+    },
+    /// It was changed since it was read: tell the caller to read it again.
+    #[error("it was changed meanwhile")]
+    Stale,
     /// Another worker has claimed the row since: write nothing, leave it to the other.
     #[error("the lease was lost to another worker")]
     LeaseLost,
@@ -37,6 +46,16 @@ impl StoreError {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self::Inconsistent { table, source: source.into() }
+    }
+
+    /// What a refused `constraint` means to whoever wrote.
+    pub(crate) fn taken(error: sqlx::Error, constraint: &str, field: &'static str) -> Self {
+        match &error {
+            sqlx::Error::Database(refusal) if refusal.constraint() == Some(constraint) => {
+                Self::Taken { field }
+            }
+            _ => Self::Database(error),
+        }
     }
 
     /// Whether Postgres could not be reached or did not answer: trying again later may help.

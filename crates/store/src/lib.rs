@@ -10,10 +10,7 @@ mod error;
 mod rows;
 mod zones;
 
-pub use api::{
-    Api, Caller, Domain, DomainCertificate, DomainEvent, DomainFilter, DomainWish, NewTarget, NewZone,
-    PlatformTx, Put, Setup, TargetRow, Tenant, TenantTx, ZoneRow,
-};
+pub use api::*;
 pub use connect::{connect_api, connect_engine, migrate};
 pub use engine::*;
 pub use error::StoreError;

@@ -2,14 +2,17 @@
 //!
 //! Each secret is encrypted (AES-256-GCM) with a data key of its own, which is wrapped by a master key. Both layers
 //! bind the place where the secret stands, so that a ciphertext moved to another row, tenant or column does not open.
-//! Master keys never enter the database. Also made here: API tokens, of which only a hash is kept.
+//! Master keys never enter the database. Also made here: API tokens, of which only a hash is kept,
+//! and hashes of passwords.
 
 mod api_token;
 mod envelope;
 mod master_key;
+mod password;
 mod secret;
 
 pub use api_token::{ApiToken, InvalidApiToken, TokenHash};
 pub use envelope::{Place, Vault, VaultError};
 pub use master_key::{InvalidKeyFile, MasterKey};
+pub use password::{InvalidPassword, Password};
 pub use secret::Secret;

@@ -3,6 +3,7 @@
 //! Web only writes what is wanted and reads what is: it orders, renders and delivers nothing itself. [`router`] makes
 //! all routes of a [`WebState`]; [`serve`] answers them on a listener until it is told to stop.
 
+mod access;
 mod api;
 mod challenge;
 mod dashboard;
@@ -14,7 +15,8 @@ mod server;
 mod setup;
 mod state;
 
+pub use access::{Access, Door, RouteEntry};
 pub use api::openapi_json;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
-pub use server::{router, serve};
+pub use server::{route_table, router, serve};
 pub use state::{WebSettings, WebState};

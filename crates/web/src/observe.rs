@@ -27,8 +27,9 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// Handles `request` with its id in every line of the log, and finishes the answer.
-pub(crate) async fn observe(State(state): State<WebState>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers(), &state);
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let (uri, wants_html) = (request.uri().clone(), wants_html(request.uri(), request.headers()));
     let path = logged_path(&uri).to_owned();
     let span = tracing::info_span!("request", request_id, method = %request.method(), path);
@@ -61,18 +62,28 @@ fn request_id(headers: &HeaderMap, state: &WebState) -> String {
         (1..=64).contains(&id.len()) && id.bytes().all(allowed)
     };
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
-    given.map_or_else(|| RequestId::new(&state.chance, state.now()).to_string(), str::to_owned)
+    given.map_or_else(|| Id::<RequestKind>::new(&state.chance, state.now()).to_string(), str::to_owned)
 }
 
 enum RequestKind {}
 impl certmill_model::IdKind for RequestKind {
     const PREFIX: &'static str = "req";
 }
-type RequestId = Id<RequestKind>;
 
-/// The path without what is secret in it: a login link is as good as a password.
+/// The id of a request, for whoever handles it.
+#[derive(Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// The path without what is secret in it: a link that opens something is as good as a password.
 fn logged_path(uri: &Uri) -> &str {
-    if uri.path().starts_with("/login/") { "/login/…" } else { uri.path() }
+    ["/login/", "/password/", "/setup/"].into_iter().find(|secret| uri.path().starts_with(secret)).map_or(
+        uri.path(),
+        |secret| match secret {
+            "/login/" => "/login/…",
+            "/password/" => "/password/…",
+            _ => "/setup/…",
+        },
+    )
 }
 
 /// Whether an error is to be a page: not for programs, which ask below `/v1` or do not ask for HTML.

@@ -93,6 +93,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "domain_not_found", "Domain not found", detail)
     }
 
+    /// Nothing of this kind can be seen from where the caller stands: it is not there, or somebody else's.
+    pub(crate) fn no_such(kind: &str) -> Self {
+        let detail = format!("There is no {kind} of this id here.");
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+    }
+
     /// Stands in for an error that some layer answered with a bare status.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let (code, title, detail) = match status {
@@ -154,6 +160,21 @@ impl From<StoreError> for Problem {
             StoreError::NameTaken => {
                 let detail = "The name is registered already, by somebody else.";
                 return Self::new(StatusCode::CONFLICT, "domain_taken", "Domain is taken", detail);
+            }
+            StoreError::Taken { field } => {
+                let mut problem =
+                    Self::field(format!("/{field}"), "taken", "another one has the same".into());
+                problem.status = StatusCode::CONFLICT;
+                return problem;
+            }
+            StoreError::Stale => {
+                let detail = "It was changed since it was read. Read it again, and repeat the change.";
+                return Self::new(
+                    StatusCode::PRECONDITION_FAILED,
+                    "changed_meanwhile",
+                    "Changed meanwhile",
+                    detail,
+                );
             }
             error if error.is_transient() => Self::database_away(),
             _ => Self::internal(),

@@ -4,6 +4,7 @@ use std::{
     any::Any,
     future::{Future, ready},
     io,
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::TimeoutLayer};
 
-use crate::{WebState, api, challenge, dashboard, observe, problem::Problem};
+use crate::{RouteEntry, WebState, api, challenge, dashboard, observe, problem::Problem};
 
 /// The longest that an answer may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,12 +32,18 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// All routes: API, dashboard, responder, probes.
 pub fn router(state: WebState) -> Router {
-    let routes = Router::new()
-        .merge(api::routes())
-        .merge(challenge::routes())
+    let routes = api::routes()
         .merge(dashboard::routes())
+        .guarded(&state)
+        .merge(api::description())
+        .merge(challenge::routes())
         .fallback(|| ready(Problem::of_status(StatusCode::NOT_FOUND)));
     layered(routes, state)
+}
+
+/// Every route of API and dashboard, with what a caller needs for it.
+pub fn route_table() -> Vec<RouteEntry> {
+    api::routes().merge(dashboard::routes()).table()
 }
 
 /// Answers requests on `listener` until `shutdown` completes and the requests under way have ended.
@@ -57,8 +64,9 @@ pub async fn serve(
             Err(_) => std::future::pending().await,
         }
     };
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
-        ended = async { axum::serve(listener, router).with_graceful_shutdown(signal).await } => ended,
+        ended = async { axum::serve(listener, service).with_graceful_shutdown(signal).await } => ended,
         () = drained => Ok(()),
     }
 }
@@ -102,6 +110,8 @@ mod tests {
             public_url: PublicUrl::parse("http://127.0.0.1:8080").unwrap(),
             name_policy: NamePolicy::default(),
             templates: Vec::new(),
+            requests_per_minute: 600,
+            trusted_proxies: Vec::new(),
         };
         WebState::new(store, Arc::new(SystemClock), Arc::new(Chance::seeded(1)), settings)
     }

@@ -1,13 +1,15 @@
 //! What every handler can reach.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use certmill_model::{Chance, Clock, Form, NamePolicy, TemplateRef};
 use certmill_store::Api;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
-use crate::{PublicUrl, challenge::ChallengeCache, look};
+use crate::{PublicUrl, access::Pace, challenge::ChallengeCache, look};
+
+const PASSWORDS_AT_ONCE: usize = 2;
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -18,6 +20,10 @@ pub struct WebSettings {
     pub name_policy: NamePolicy,
     /// The templates that exist, each with a form it has; a domain that names another one is refused.
     pub templates: Vec<(String, Form)>,
+    /// Requests a minute that a token may send, where its tenant's quota says nothing else.
+    pub requests_per_minute: i32,
+    /// Proxies in front of certmill, which say in `X-Forwarded-For` where a request came from.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// What every handler can reach; cheap to clone.
@@ -28,6 +34,9 @@ pub struct WebState {
     pub(crate) settings: Arc<WebSettings>,
     pub(crate) challenges: Arc<ChallengeCache>,
     pub(crate) waiting_for_looks: Arc<Semaphore>,
+    /// Hashing a password fills a core for 20 ms: at most so many at once.
+    pub(crate) passwords: Arc<Semaphore>,
+    pub(crate) pace: Arc<Pace>,
     clock: Arc<dyn Clock>,
 }
 
@@ -36,7 +45,8 @@ impl WebState {
     pub fn new(store: Api, clock: Arc<dyn Clock>, chance: Arc<Chance>, settings: WebSettings) -> Self {
         let (settings, challenges) = (Arc::new(settings), Arc::default());
         let waiting_for_looks = Arc::new(Semaphore::new(look::WAITING));
-        Self { store, chance, settings, challenges, waiting_for_looks, clock }
+        let (passwords, pace) = (Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)), Arc::default());
+        Self { store, chance, settings, challenges, waiting_for_looks, passwords, pace, clock }
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

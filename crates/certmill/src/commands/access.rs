@@ -1,7 +1,7 @@
 //! Tokens and login links.
 
-use certmill_model::{Chance, Clock, Label, SystemClock, TenantId, TokenId};
-use certmill_store::Api;
+use certmill_model::{Chance, Clock, Label, Scope, SystemClock, TenantId, TokenId};
+use certmill_store::{Actor, Api, AuditEntry, NewToken, Reach};
 use certmill_vault::ApiToken;
 use time::Duration;
 
@@ -16,6 +16,7 @@ pub(super) async fn create_token(
     name: &str,
     tenant: Option<&str>,
     days: u16,
+    scopes: Vec<Scope>,
 ) -> Result<(), Trouble> {
     let name = Label::parse(name)
         .map_err(|error| Trouble::new("the token's name cannot be used", &error, "Give it another name."))?;
@@ -25,10 +26,30 @@ pub(super) async fn create_token(
     };
     let token = ApiToken::generate();
     let now = SystemClock.now();
-    let id = TokenId::new(&Chance::from_system(), now);
-    let mut tx = store.platform().await?;
-    tx.add_token(id, tenant, &name, &token.hash(), now, now + Duration::days(i64::from(days))).await?;
-    tx.commit().await?;
+    let chance = Chance::from_system();
+    let id = TokenId::new(&chance, now);
+    let actor = Actor::command_line();
+    let new = NewToken {
+        token_id: id,
+        tenant_id: tenant,
+        name,
+        hash: token.hash(),
+        scopes,
+        expires_at: now + Duration::days(i64::from(days)),
+        created_by: actor.name.clone(),
+    };
+    let entry = AuditEntry {
+        actor: &actor,
+        action: "token.created",
+        object_kind: "token",
+        object_id: Some(id.to_string()),
+        object_name: new.name.to_string(),
+        tenant,
+        detail: serde_json::json!({ "scopes": new.scopes, "expires_at": new.expires_at.unix_timestamp() }),
+    };
+    let mut tx = store.scoped(Reach::Platform).await?;
+    tx.add_token(&new, now).await?;
+    tx.commit(&entry, &chance, now).await?;
     say(token.expose());
     Ok(())
 }

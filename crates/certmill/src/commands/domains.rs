@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certmill_model::{Chance, Clock, DomainStatus, Health, Hostname, Label, SystemClock};
-use certmill_store::{Api, Domain, DomainEvent, DomainWish, StoreError};
+use certmill_store::{Api, Domain, DomainEvent, DomainWish, Reach, StoreError};
 use time::format_description::well_known::Rfc3339;
 
 use super::{
@@ -87,7 +87,7 @@ async fn add(store: &Api, tenant: &str, wish: &DomainWish) -> Result<(), Trouble
 async fn list(store: &Api) -> Result<(), Trouble> {
     let mut after: Option<String> = None;
     loop {
-        let page = store.platform().await?.list_domains(after.as_deref(), PAGE).await?;
+        let page = store.read(Reach::Platform).await?.list_domains(after.as_deref(), PAGE).await?;
         for domain in &page {
             let until =
                 domain.certificate.as_ref().map(|certificate| certificate.not_after.date().to_string());

@@ -46,8 +46,8 @@ async fn with_database(command: Command, config: &Config, database: &Database) -
     let store: Api = certmill_store::connect_api(&database.url, 2).await?;
     match command {
         Command::LoginLink => access::login_link(&store, config).await,
-        Command::Token(TokenCommand::Create { name, tenant, platform: _, days }) => {
-            access::create_token(&store, &name, tenant.as_deref(), days).await
+        Command::Token(TokenCommand::Create { name, tenant, platform: _, days, scopes }) => {
+            access::create_token(&store, &name, tenant.as_deref(), days, scopes).await
         }
         Command::Tenant(command) => tenants::run(&store, config, command).await,
         Command::Target(command) => targets::run(&store, config, command).await,

@@ -3,7 +3,7 @@
 use certmill_delivery::{Connection, SshSettings, TargetConfig};
 use certmill_engine::TargetSettings;
 use certmill_model::{Chance, Clock, Label, SystemClock, TargetId};
-use certmill_store::{Api, NewTarget};
+use certmill_store::{Api, NewTarget, Reach};
 
 use super::say;
 use crate::{
@@ -75,7 +75,7 @@ fn settings(arguments: TargetArguments) -> Result<TargetSettings, Trouble> {
 }
 
 async fn list(store: &Api) -> Result<(), Trouble> {
-    for target in store.platform().await?.list_targets().await? {
+    for target in store.read(Reach::Platform).await?.list_targets().await? {
         let release = target.release_number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         say(format!(
             "{:<16} {:<22} {:<12} release {release}, {} domains, {} to be delivered {}",
@@ -91,7 +91,7 @@ async fn list(store: &Api) -> Result<(), Trouble> {
 }
 
 async fn test(store: &Api, config: &Config, name: &str) -> Result<(), Trouble> {
-    let targets = store.platform().await?.list_targets().await?;
+    let targets = store.read(Reach::Platform).await?.list_targets().await?;
     let target = targets.into_iter().find(|target| target.name == name).ok_or_else(|| {
         Trouble::not_found(
             format!("there is no load balancer {name:?}"),

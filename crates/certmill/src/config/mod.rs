@@ -4,7 +4,7 @@ mod authorities;
 mod sources;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -46,6 +46,10 @@ pub(crate) struct Web {
     pub(crate) public_url: String,
     /// Where load balancers reach the responder, `host:port`; empty: `listen`.
     pub(crate) responders: Vec<String>,
+    /// Requests a minute that a token may send, where its tenant's quota says nothing else.
+    pub(crate) requests_per_minute: i16,
+    /// Addresses of proxies in front of certmill, which say in `X-Forwarded-For` where a request came from.
+    pub(crate) trusted_proxies: Vec<IpAddr>,
 }
 
 /// The `[acme]` section.
@@ -126,6 +130,8 @@ master_key_file = ""
 listen = "127.0.0.1:8402"
 public_url = "http://127.0.0.1:8402"
 responders = []
+requests_per_minute = 1200
+trusted_proxies = []
 
 [acme]
 name = ""

@@ -1,41 +1,51 @@
-//! Who is calling: API tokens, one-time login links and sessions. Only hashes are kept.
+//! Coming in: log-in by password or one-time link, sessions, links that set a password. Only hashes are kept.
 
-use certmill_model::{Label, TenantId, TokenId};
+use certmill_model::{EmailAddress, Role, TenantId, UserId};
 use certmill_vault::TokenHash;
 use time::{Duration, OffsetDateTime};
 
-use super::{Api, PlatformTx};
-use crate::StoreError;
+use super::{
+    PlatformTx, Reach,
+    users::{User, UserColumns},
+};
+use crate::{Api, StoreError, rows::parsed};
 
-/// Whom a valid token speaks for.
+/// Who has an open session.
+#[derive(Clone, Debug)]
+pub struct SessionHolder {
+    /// The user; `None`: whoever has a shell where certmill runs, and made a link there.
+    pub user_id: Option<UserId>,
+    /// How far the session sees.
+    pub reach: Reach,
+    /// What it allows.
+    pub role: Role,
+    /// The user's name.
+    pub name: Option<String>,
+    /// The user's address.
+    pub email: Option<String>,
+    /// The user's language.
+    pub language: Option<String>,
+}
+
+/// What a password is compared with.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The user.
+    pub user_id: UserId,
+    /// The argon2id hash of the password.
+    pub password_hash: String,
+}
+
+/// Failed log-ins in a row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Caller {
-    /// One tenant.
-    Tenant(TenantId),
-    /// The platform's own people.
-    Platform,
+pub struct LoginFailures {
+    /// How many.
+    pub failures: i32,
+    /// When the last one was.
+    pub last_at: OffsetDateTime,
 }
 
 impl Api {
-    /// Whom the token with this hash speaks for; `None` for an unknown, expired or revoked one.
-    pub async fn authenticate(
-        &self,
-        hash: &TokenHash,
-        now: OffsetDateTime,
-    ) -> Result<Option<Caller>, StoreError> {
-        let found = sqlx::query!(
-            r#"SELECT tenant_id AS "tenant_id?" FROM token_owner($1, $2)"#,
-            hash.as_bytes(),
-            now,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(found.map(|row| match row.tenant_id {
-            Some(id) => Caller::Tenant(TenantId::from_uuid(id)),
-            None => Caller::Platform,
-        }))
-    }
-
     /// Opens a session for the holder of a login link, which is used up by it. `false`: unknown, used or expired.
     pub async fn log_in(
         &self,
@@ -61,22 +71,77 @@ impl Api {
         Ok(opened.rows_affected() == 1)
     }
 
-    /// Whether a session with this hash is open; it stays so while it is used at least once every `idle`.
-    pub async fn use_session(
+    /// What the password of the user with this address is compared with; `None`: there is no such user, or none who may log
+    /// in by a password.
+    pub async fn credentials(&self, email: &EmailAddress) -> Result<Option<Credentials>, StoreError> {
+        let mut tx = self.platform().await?;
+        let found = sqlx::query!(
+            r#"SELECT u.user_id, u.password_hash AS "password_hash!" FROM users u LEFT JOIN tenants t USING (tenant_id)
+               WHERE u.email = $1 AND u.password_hash IS NOT NULL AND u.disabled_at IS NULL
+                 AND (u.tenant_id IS NULL OR t.status <> 'deleted')"#,
+            email.as_str(),
+        )
+        .fetch_optional(tx.connection())
+        .await?;
+        Ok(found.map(|row| Credentials {
+            user_id: UserId::from_uuid(row.user_id),
+            password_hash: row.password_hash,
+        }))
+    }
+
+    /// Opens a session of `user`.
+    pub async fn open_session(
+        &self,
+        user: UserId,
+        session: &TokenHash,
+        now: OffsetDateTime,
+        lasts: Duration,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.platform().await?;
+        sqlx::query!(
+            "WITH old AS (DELETE FROM sessions WHERE expires_at < $3),
+                  seen AS (UPDATE users SET last_login_at = $3 WHERE user_id = $1)
+             INSERT INTO sessions (hash, user_id, created_at, last_seen_at, expires_at) VALUES ($2, $1, $3, $3, $4)",
+            user.uuid(),
+            session.as_bytes(),
+            now,
+            now + lasts,
+        )
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await
+    }
+
+    /// Who has the session with this hash; it stays open while it is used at least once every `idle`, a minute more or less.
+    pub async fn session_holder(
         &self,
         session: &TokenHash,
         now: OffsetDateTime,
         idle: Duration,
-    ) -> Result<bool, StoreError> {
-        let used = sqlx::query!(
-            "UPDATE sessions SET last_seen_at = $2 WHERE hash = $1 AND expires_at > $2 AND last_seen_at > $3",
+    ) -> Result<Option<SessionHolder>, StoreError> {
+        let found = sqlx::query!(
+            r#"SELECT user_id AS "user_id?", tenant_id AS "tenant_id?", name AS "name?", email AS "email?", role AS "role?",
+                      language AS "language?"
+               FROM session_holder($1, $2, make_interval(secs => $3))"#,
             session.as_bytes(),
             now,
-            now - idle,
+            idle.as_seconds_f64(),
         )
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(used.rows_affected() == 1)
+        let Some(row) = found else { return Ok(None) };
+        let tenant = row.tenant_id.map(TenantId::from_uuid);
+        Ok(Some(SessionHolder {
+            user_id: row.user_id.map(UserId::from_uuid),
+            reach: tenant.map_or(Reach::Platform, Reach::Tenant),
+            role: match row.role {
+                Some(role) => parsed("users", &role)?,
+                None => Role::PlatformAdmin,
+            },
+            name: row.name,
+            email: row.email,
+            language: row.language,
+        }))
     }
 
     /// Ends a session.
@@ -84,34 +149,114 @@ impl Api {
         sqlx::query!("DELETE FROM sessions WHERE hash = $1", session.as_bytes()).execute(&self.pool).await?;
         Ok(())
     }
-}
 
-impl PlatformTx {
-    /// Adds a token; `tenant` is `None` for a token of the platform.
-    pub async fn add_token(
-        &mut self,
-        id: TokenId,
-        tenant: Option<TenantId>,
-        name: &Label,
-        hash: &TokenHash,
+    /// The user whom a link lets set a password; `None`: unknown, used or expired.
+    pub async fn password_link(
+        &self,
+        link: &TokenHash,
         now: OffsetDateTime,
-        expires_at: OffsetDateTime,
+    ) -> Result<Option<User>, StoreError> {
+        let mut tx = self.platform().await?;
+        sqlx::query_as!(
+            UserColumns,
+            r#"SELECT u.user_id, u.tenant_id, u.email, u.name, u.role, u.language,
+                      u.password_hash IS NOT NULL AS "has_password!", u.revision, u.created_at, u.disabled_at, u.last_login_at
+               FROM password_links l JOIN users u USING (user_id)
+               WHERE l.hash = $1 AND l.used_at IS NULL AND l.expires_at > $2 AND u.disabled_at IS NULL"#,
+            link.as_bytes(),
+            now,
+        )
+        .fetch_optional(tx.connection())
+        .await?
+        .map(User::try_from)
+        .transpose()
+    }
+
+    /// The user with this address who may log in, for whom a link is to be made.
+    pub async fn user_by_email(&self, email: &EmailAddress) -> Result<Option<User>, StoreError> {
+        let mut tx = self.platform().await?;
+        sqlx::query_as!(
+            UserColumns,
+            r#"SELECT user_id, tenant_id, email, name, role, language, password_hash IS NOT NULL AS "has_password!", revision,
+                      created_at, disabled_at, last_login_at
+               FROM users WHERE email = $1 AND disabled_at IS NULL"#,
+            email.as_str(),
+        )
+        .fetch_optional(tx.connection())
+        .await?
+        .map(User::try_from)
+        .transpose()
+    }
+
+    /// Gives the holder of a link the password with this hash; the link is used up, and every session of the user ends.
+    /// `None`: unknown, used or expired.
+    pub async fn set_password(
+        &self,
+        link: &TokenHash,
+        password_hash: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<UserId>, StoreError> {
+        let mut tx = self.platform().await?;
+        let user = sqlx::query_scalar!(
+            "WITH link AS (
+                 UPDATE password_links SET used_at = $3 WHERE hash = $1 AND used_at IS NULL AND expires_at > $3
+                 RETURNING user_id
+             ), ended AS (
+                 DELETE FROM sessions s USING link WHERE s.user_id = link.user_id
+             )
+             UPDATE users u SET password_hash = $2, updated_at = $3 FROM link
+             WHERE u.user_id = link.user_id AND u.disabled_at IS NULL
+             RETURNING u.user_id",
+            link.as_bytes(),
+            password_hash,
+            now,
+        )
+        .fetch_optional(tx.connection())
+        .await?;
+        tx.commit().await?;
+        Ok(user.map(UserId::from_uuid))
+    }
+
+    /// How often log-ins failed in a row under each of `keys`, where they did.
+    pub async fn login_failures(&self, keys: &[String]) -> Result<Vec<LoginFailures>, StoreError> {
+        let found = sqlx::query_as!(
+            LoginFailures,
+            "SELECT failures, last_at FROM login_failures WHERE key = ANY($1)",
+            keys
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(found)
+    }
+
+    /// Counts a failed log-in under each of `keys`. One that lies before `forgotten` no longer counts.
+    pub async fn count_login_failure(
+        &self,
+        keys: &[String],
+        now: OffsetDateTime,
+        forgotten: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO api_tokens (token_id, tenant_id, name, hash, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            id.uuid(),
-            tenant.map(TenantId::uuid),
-            name.as_str(),
-            hash.as_bytes(),
+            "WITH old AS (DELETE FROM login_failures WHERE last_at < $3 AND key <> ALL($1))
+             INSERT INTO login_failures AS f (key, failures, last_at) SELECT key, 1, $2 FROM UNNEST($1::text[]) AS k (key)
+             ON CONFLICT (key) DO UPDATE SET failures = CASE WHEN f.last_at < $3 THEN 1 ELSE f.failures + 1 END, last_at = $2",
+            keys,
             now,
-            expires_at,
+            forgotten,
         )
-        .execute(self.connection())
+        .execute(&self.pool)
         .await?;
         Ok(())
     }
 
+    /// Forgets failed log-ins under `key`: there was one that succeeded.
+    pub async fn forget_login_failures(&self, key: &str) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM login_failures WHERE key = $1", key).execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+impl PlatformTx {
     /// Adds a login link that works once, until `expires_at`.
     pub async fn add_login_link(
         &mut self,

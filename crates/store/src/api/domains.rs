@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{PlatformTx, TenantTx};
+use super::{PlatformTx, ScopedTx, TenantTx};
 use crate::{
     Deferral, StoreError,
     rows::{hostname, parsed},
@@ -100,31 +100,45 @@ impl TenantTx {
 }
 
 impl PlatformTx {
-    /// Up to `limit` domains of all tenants by name, beginning behind the name `after`.
-    pub async fn list_domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
-        select(self.connection(), Which { after, ..Which::default() }, limit).await
-    }
-
     /// The domain called `name`, whoever's it is.
     pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
         let which = Which { name: Some(name.as_str()), ..Which::default() };
         select(self.connection(), which, 1).await.map(|mut found| found.pop())
     }
+}
 
-    /// Up to `limit` domains of all tenants that suit `filter`, by name, beginning behind the name `after`.
+impl ScopedTx {
+    /// The domain called `name`, if it can be seen from here.
+    pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
+        let tenant = self.reach().tenant();
+        let which = Which { tenant, name: Some(name.as_str()), ..Which::default() };
+        select(self.connection(), which, 1).await.map(|mut found| found.pop())
+    }
+
+    /// Up to `limit` domains by name, beginning behind the name `after`.
+    pub async fn list_domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
+        let tenant = self.reach().tenant();
+        select(self.connection(), Which { tenant, after, ..Which::default() }, limit).await
+    }
+
+    /// Up to `limit` domains that suit `filter`, by name, beginning behind the name `after`.
     pub async fn search_domains(
         &mut self,
         filter: DomainFilter<'_>,
         after: Option<&str>,
         limit: i64,
     ) -> Result<Vec<Domain>, StoreError> {
-        select(self.connection(), Which { after, filter, ..Which::default() }, limit).await
+        let tenant = self.reach().tenant();
+        select(self.connection(), Which { tenant, after, filter, ..Which::default() }, limit).await
     }
 
     /// How many domains have a problem.
     pub async fn count_unhealthy(&mut self) -> Result<i64, StoreError> {
+        let only = self.only();
         let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM domains WHERE status <> 'deleted' AND health <> 'ok'"#
+            r#"SELECT count(*) AS "count!" FROM domains
+               WHERE status <> 'deleted' AND health <> 'ok' AND ($1::uuid IS NULL OR tenant_id = $1)"#,
+            only,
         )
         .fetch_one(self.connection())
         .await?;
@@ -133,8 +147,11 @@ impl PlatformTx {
 
     /// How many domains are in each status.
     pub async fn count_domains(&mut self) -> Result<Vec<(DomainStatus, i64)>, StoreError> {
+        let only = self.only();
         let counts = sqlx::query!(
-            r#"SELECT status, count(*) AS "count!" FROM domains WHERE status <> 'deleted' GROUP BY status"#
+            r#"SELECT status, count(*) AS "count!" FROM domains
+               WHERE status <> 'deleted' AND ($1::uuid IS NULL OR tenant_id = $1) GROUP BY status"#,
+            only,
         )
         .fetch_all(self.connection())
         .await?;

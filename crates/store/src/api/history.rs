@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{PlatformTx, TenantTx};
+use super::{PlatformTx, ScopedTx, TenantTx};
 use crate::{StoreError, rows::parsed};
 
 /// An entry of a domain's timeline.
@@ -19,6 +19,41 @@ pub struct DomainEvent {
     pub detail: String,
     /// When.
     pub happened_at: OffsetDateTime,
+}
+
+impl ScopedTx {
+    /// The open problems of `domain`.
+    pub async fn problems(&mut self, domain: DomainId) -> Result<Vec<Problem>, StoreError> {
+        let found = problems(self.connection(), &[domain]).await?;
+        Ok(found.into_iter().map(|(_, problem)| problem).collect())
+    }
+
+    /// The open problems of each of `domains`.
+    pub async fn problems_of(
+        &mut self,
+        domains: &[DomainId],
+    ) -> Result<Vec<(DomainId, Problem)>, StoreError> {
+        problems(self.connection(), domains).await
+    }
+
+    /// Up to `limit` events of `domain` behind the event `after`, oldest first.
+    pub async fn timeline(
+        &mut self,
+        domain: DomainId,
+        after: Option<EventId>,
+        limit: i64,
+    ) -> Result<Vec<DomainEvent>, StoreError> {
+        timeline(self.connection(), domain, after, limit).await
+    }
+
+    /// The last `limit` events of `domain`, newest first.
+    pub async fn latest_events(
+        &mut self,
+        domain: DomainId,
+        limit: i64,
+    ) -> Result<Vec<DomainEvent>, StoreError> {
+        latest(self.connection(), domain, limit).await
+    }
 }
 
 impl TenantTx {
@@ -78,17 +113,7 @@ impl PlatformTx {
         domain: DomainId,
         limit: i64,
     ) -> Result<Vec<DomainEvent>, StoreError> {
-        let rows = sqlx::query!(
-            "SELECT event_id, kind, detail, happened_at FROM events
-             WHERE domain_id = $1 ORDER BY event_id DESC LIMIT $2",
-            domain.uuid(),
-            limit,
-        )
-        .fetch_all(self.connection())
-        .await?;
-        rows.into_iter()
-            .map(|row| DomainEvent::read(row.event_id, &row.kind, row.detail, row.happened_at))
-            .collect()
+        latest(self.connection(), domain, limit).await
     }
 }
 
@@ -145,6 +170,24 @@ async fn timeline(
          WHERE domain_id = $1 AND ($2::uuid IS NULL OR event_id > $2) ORDER BY event_id LIMIT $3",
         domain.uuid(),
         after.map(EventId::uuid),
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| DomainEvent::read(row.event_id, &row.kind, row.detail, row.happened_at))
+        .collect()
+}
+
+async fn latest(
+    connection: &mut PgConnection,
+    domain: DomainId,
+    limit: i64,
+) -> Result<Vec<DomainEvent>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT event_id, kind, detail, happened_at FROM events
+         WHERE domain_id = $1 ORDER BY event_id DESC LIMIT $2",
+        domain.uuid(),
         limit,
     )
     .fetch_all(connection)

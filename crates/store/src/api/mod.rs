@@ -1,22 +1,28 @@
 //! The door for people and programs.
 
 mod access;
+mod audit;
 mod domains;
 mod history;
 mod holds;
 mod setup;
 mod targets;
 mod tenants;
+mod tokens;
 mod transactions;
+mod users;
 mod wishes;
 mod zones;
 
-pub use access::Caller;
+pub use access::{Credentials, LoginFailures, SessionHolder};
+pub use audit::{Actor, AuditEntry, AuditRow};
 pub use domains::{Domain, DomainCertificate, DomainFilter};
 pub use history::DomainEvent;
 pub use setup::Setup;
 pub use targets::{NewTarget, TargetRow};
 pub use tenants::Tenant;
-pub use transactions::{Api, PlatformTx, TenantTx};
+pub use tokens::{NewToken, TokenHolder, TokenRow};
+pub use transactions::{Api, PlatformTx, Reach, ScopedTx, TenantTx};
+pub use users::{NewUser, User, UserChange};
 pub use wishes::{DomainWish, Put};
 pub use zones::{NewZone, ZoneRow};

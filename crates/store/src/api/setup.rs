@@ -6,7 +6,7 @@ use certmill_model::{Checks, DomainId, KeyType};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{PlatformTx, TenantTx};
+use super::{PlatformTx, ScopedTx, TenantTx};
 use crate::{
     StoreError, WAKE_CHANNEL,
     rows::{hostname, parsed},
@@ -48,6 +48,13 @@ impl TenantTx {
         .await?;
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(())
+    }
+}
+
+impl ScopedTx {
+    /// What the owner of a name is told.
+    pub async fn setup(&mut self, domain: DomainId) -> Result<Setup, StoreError> {
+        setup(self.connection(), domain).await
     }
 }
 

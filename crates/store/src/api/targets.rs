@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use certmill_model::{Label, TargetId, TargetState};
 use time::OffsetDateTime;
 
-use super::PlatformTx;
+use super::{PlatformTx, ScopedTx};
 use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
 
 /// A target to be added.
@@ -101,7 +101,9 @@ impl PlatformTx {
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(TargetId::from_uuid(target_id))
     }
+}
 
+impl ScopedTx {
     /// Every target, by name.
     pub async fn list_targets(&mut self) -> Result<Vec<TargetRow>, StoreError> {
         let rows = sqlx::query!(

@@ -1,9 +1,30 @@
 //! Transactions that belong to somebody: to one tenant, or to the platform's own people.
 
-use certmill_model::{ChallengeToken, TenantId};
+use certmill_model::{ChallengeToken, Chance, TenantId};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use time::OffsetDateTime;
 
+use super::audit::{self, AuditEntry};
 use crate::StoreError;
+
+/// How far somebody sees.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// One tenant.
+    Tenant(TenantId),
+    /// The platform: every tenant, and what belongs to none.
+    Platform,
+}
+
+impl Reach {
+    /// The tenant that is all of it.
+    pub fn tenant(self) -> Option<TenantId> {
+        match self {
+            Self::Tenant(tenant) => Some(tenant),
+            Self::Platform => None,
+        }
+    }
+}
 
 /// The database, for people and programs. It hands out no connection without an owner.
 #[derive(Clone)]
@@ -20,6 +41,12 @@ pub struct TenantTx {
 /// A transaction of the platform's own people, who see every tenant.
 pub struct PlatformTx {
     pub(super) tx: Transaction<'static, Postgres>,
+}
+
+/// A transaction of somebody, as far as they see: for all that a tenant's people and the platform's do alike.
+pub struct ScopedTx {
+    pub(super) tx: Transaction<'static, Postgres>,
+    pub(super) reach: Reach,
 }
 
 impl Api {
@@ -48,6 +75,16 @@ impl Api {
         Ok(PlatformTx { tx: of_platform(self.pool.begin_with(AS_OF_ONE_INSTANT).await?).await? })
     }
 
+    /// Begins a transaction that sees as far as `reach`.
+    pub async fn scoped(&self, reach: Reach) -> Result<ScopedTx, StoreError> {
+        Ok(ScopedTx { tx: reaching(self.pool.begin().await?, reach).await?, reach })
+    }
+
+    /// Begins a transaction that sees as far as `reach`, only reads, and all of it as of one instant.
+    pub async fn read(&self, reach: Reach) -> Result<ScopedTx, StoreError> {
+        Ok(ScopedTx { tx: reaching(self.pool.begin_with(AS_OF_ONE_INSTANT).await?, reach).await?, reach })
+    }
+
     /// The key authorization for `token`, whoever's it is: it is public by design (RFC 8555 section 8.3).
     pub async fn key_authorization(&self, token: &ChallengeToken) -> Result<Option<String>, StoreError> {
         let found =
@@ -68,6 +105,13 @@ const AS_OF_ONE_INSTANT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONL
 
 type Tx = Transaction<'static, Postgres>;
 
+async fn reaching(tx: Tx, reach: Reach) -> Result<Tx, StoreError> {
+    match reach {
+        Reach::Tenant(tenant) => of_tenant(tx, tenant).await,
+        Reach::Platform => of_platform(tx).await,
+    }
+}
+
 async fn of_tenant(mut tx: Tx, tenant: TenantId) -> Result<Tx, StoreError> {
     // Local to the transaction, so that nothing of it is left on a pooled connection.
     sqlx::query!("SELECT set_config('certmill.tenant_id', $1, true)", tenant.uuid().to_string())
@@ -87,6 +131,17 @@ impl TenantTx {
         Ok(self.tx.commit().await?)
     }
 
+    /// Makes everything done in it last, and `entry` with it: who changed what.
+    pub async fn commit_audited(
+        mut self,
+        entry: &AuditEntry<'_>,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        audit::record(self.connection(), entry, chance, now).await?;
+        self.commit().await
+    }
+
     /// Whose it is.
     pub fn tenant_id(&self) -> TenantId {
         self.tenant
@@ -103,7 +158,45 @@ impl PlatformTx {
         Ok(self.tx.commit().await?)
     }
 
+    /// Makes everything done in it last, and `entry` with it: who changed what.
+    pub async fn commit_audited(
+        mut self,
+        entry: &AuditEntry<'_>,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        audit::record(self.connection(), entry, chance, now).await?;
+        self.commit().await
+    }
+
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.tx
+    }
+}
+
+impl ScopedTx {
+    /// Makes everything done in it last, and `entry` with it: who changed what.
+    pub async fn commit(
+        mut self,
+        entry: &AuditEntry<'_>,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        audit::record(self.connection(), entry, chance, now).await?;
+        Ok(self.tx.commit().await?)
+    }
+
+    /// How far it sees.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// The tenant that every row must belong to; `None` of the platform.
+    pub(super) fn only(&self) -> Option<uuid::Uuid> {
+        self.reach.tenant().map(TenantId::uuid)
     }
 }

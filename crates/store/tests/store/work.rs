@@ -32,7 +32,7 @@ impl Base {
     }
 
     async fn names(&self, domains: &[DomainId]) -> Vec<String> {
-        let mut tx = self.api.platform().await.unwrap();
+        let mut tx = self.api.read(certmill_store::Reach::Platform).await.unwrap();
         let all = tx.list_domains(None, 10_000).await.unwrap();
         let name =
             |id: &DomainId| all.iter().find(|domain| domain.domain_id == *id).unwrap().name.to_string();

@@ -10,9 +10,14 @@ use http::{StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{access::Authenticated, documents::DomainDetails, domains::details, name::DomainName};
+use super::{
+    documents::DomainDetails,
+    domains::{details, tenant_of},
+    name::DomainName,
+};
 use crate::{
     WebState,
+    access::Caller,
     look::{Looked, look_now},
     problem::{Problem, ProblemDocument},
 };
@@ -78,11 +83,12 @@ pub(super) struct FindingDocument {
 )]
 pub(super) async fn post(
     State(state): State<WebState>,
-    caller: Authenticated,
+    caller: Caller,
     DomainName(name): DomainName,
 ) -> Result<Response, Problem> {
-    let tenant = caller.tenant()?;
-    let domain = caller.read(&state).await?.find_domain(&name).await?;
+    let tenant = tenant_of(&caller)?;
+    let domain = state.store.read(caller.reach).await?.find_domain(&name).await?;
+    let domain = domain.ok_or_else(Problem::no_such_domain)?;
     if domain.status == DomainStatus::PendingDeletion {
         let detail = "The domain is being removed; nobody looks at it any more.";
         return Err(Problem::new(StatusCode::CONFLICT, "domain_being_removed", "Being removed", detail));
@@ -91,8 +97,8 @@ pub(super) async fn post(
     if let Looked::TooSoon(seconds) = looked {
         return Ok(([(RETRY_AFTER, seconds.to_string())], too_soon()).into_response());
     }
-    let mut reader = caller.read(&state).await?;
-    let domain = reader.find_domain(&name).await?;
+    let mut reader = state.store.read(caller.reach).await?;
+    let domain = reader.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     let document = Json(details(&mut reader, domain).await?);
     Ok(match looked {
         Looked::Done => document.into_response(),

@@ -2,11 +2,10 @@
 
 use axum::{Json, extract::State, response::Response};
 use certmill_model::{DomainId, Hostname, TenantId};
-use certmill_store::{Domain, DomainWish, Put, StoreError};
+use certmill_store::{Domain, DomainWish, Put, Reach, ScopedTx, StoreError};
 use http::StatusCode;
 
 use super::{
-    access::{Authenticated, Reader},
     body::PutDomain,
     cursor::cursor,
     documents::{DomainDetails, DomainDocument},
@@ -15,6 +14,7 @@ use super::{
 };
 use crate::{
     WebState,
+    access::Caller,
     problem::{Problem, ProblemDocument},
 };
 
@@ -41,11 +41,11 @@ const LIST: &str = "domains";
 )]
 pub(super) async fn put(
     State(state): State<WebState>,
-    caller: Authenticated,
+    caller: Caller,
     DomainName(name): DomainName,
     body: PutDomain,
 ) -> Result<(StatusCode, Json<DomainDetails>), Problem> {
-    let tenant = caller.tenant()?;
+    let tenant = tenant_of(&caller)?;
     state.settings.name_policy.check(&name)?;
     let template = body.template(|wanted| state.settings.has_template(wanted))?;
     let wish = DomainWish { name, external_id: body.external_id()?, template, key_type: body.key_type()? };
@@ -58,7 +58,7 @@ pub(super) async fn put(
         Put::Created(domain) => (StatusCode::CREATED, domain),
         Put::Changed(domain) | Put::Same(domain) => (StatusCode::OK, domain),
     };
-    Ok((status, Json(details(&mut caller.read(&state).await?, domain).await?)))
+    Ok((status, Json(details(&mut state.store.read(caller.reach).await?, domain).await?)))
 }
 
 /// Read a domain
@@ -74,11 +74,11 @@ pub(super) async fn put(
 )]
 pub(super) async fn show(
     State(state): State<WebState>,
-    caller: Authenticated,
+    caller: Caller,
     DomainName(name): DomainName,
 ) -> Result<Json<DomainDetails>, Problem> {
-    let mut reader = caller.read(&state).await?;
-    let domain = reader.find_domain(&name).await?;
+    let mut reader = state.store.read(caller.reach).await?;
+    let domain = reader.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     Ok(Json(details(&mut reader, domain).await?))
 }
 
@@ -98,16 +98,16 @@ pub(super) async fn show(
 )]
 pub(super) async fn delete(
     State(state): State<WebState>,
-    caller: Authenticated,
+    caller: Caller,
     DomainName(name): DomainName,
 ) -> Result<(StatusCode, Json<DomainDetails>), Problem> {
-    let mut tx = state.store.tenant(caller.tenant()?).await?;
+    let mut tx = state.store.tenant(tenant_of(&caller)?).await?;
     if !tx.delete_domain(&name, &state.chance, state.now()).await? {
         return Err(Problem::no_such_domain());
     }
     let domain = tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     tx.commit().await?;
-    Ok((StatusCode::ACCEPTED, Json(details(&mut caller.read(&state).await?, domain).await?)))
+    Ok((StatusCode::ACCEPTED, Json(details(&mut state.store.read(caller.reach).await?, domain).await?)))
 }
 
 /// List domains by name
@@ -127,16 +127,29 @@ pub(super) async fn delete(
 )]
 pub(super) async fn list(
     State(state): State<WebState>,
-    caller: Authenticated,
+    caller: Caller,
     query: PageQuery,
 ) -> Result<Response, Problem> {
-    let after = query.after::<Hostname>(caller.0, LIST)?;
-    let mut reader = caller.read(&state).await?;
+    let after = query.after::<Hostname>(caller.reach, LIST)?;
+    let mut reader = state.store.read(caller.reach).await?;
     let mut domains = reader.list_domains(after.as_ref().map(Hostname::as_str), query.rows()).await?;
     let end = cut(&mut domains, query.limit, |domain| domain.name.to_string());
-    let next = end.map(|name| cursor(caller.0, LIST, &name));
+    let next = end.map(|name| cursor(caller.reach, LIST, &name));
     let documents = documents(&mut reader, domains).await?;
     Ok(Page::answer(documents, next, query.limit, "/v1/domains"))
+}
+
+/// The tenant that writes; the platform has no domains of its own.
+pub(super) fn tenant_of(caller: &Caller) -> Result<TenantId, Problem> {
+    match caller.reach {
+        Reach::Tenant(tenant) => Ok(tenant),
+        Reach::Platform => {
+            let detail =
+                "A domain belongs to a tenant: use a token of that tenant. This token is the platform's.";
+            let title = "Not allowed with this token";
+            Err(Problem::new(StatusCode::FORBIDDEN, "tenant_token_required", title, detail))
+        }
+    }
 }
 
 async fn try_put(state: &WebState, tenant: TenantId, wish: &DomainWish) -> Result<Put, StoreError> {
@@ -147,17 +160,17 @@ async fn try_put(state: &WebState, tenant: TenantId, wish: &DomainWish) -> Resul
 }
 
 /// The document of `domain`, with its problems and what was last seen of it.
-pub(super) async fn details(reader: &mut Reader, domain: Domain) -> Result<DomainDetails, Problem> {
+pub(super) async fn details(reader: &mut ScopedTx, domain: Domain) -> Result<DomainDetails, Problem> {
     let id = domain.domain_id;
-    let problems = reader.problems(&[id]).await?.into_iter().map(|(_, problem)| problem).collect();
+    let problems = reader.problems_of(&[id]).await?.into_iter().map(|(_, problem)| problem).collect();
     let checks = reader.setup(id).await?.checks;
     Ok(DomainDetails::new(DomainDocument::new(domain, problems), checks.as_ref()))
 }
 
 /// The documents of `domains`, with the problems of all of them read at once.
-async fn documents(reader: &mut Reader, domains: Vec<Domain>) -> Result<Vec<DomainDocument>, Problem> {
+async fn documents(reader: &mut ScopedTx, domains: Vec<Domain>) -> Result<Vec<DomainDocument>, Problem> {
     let ids: Vec<DomainId> = domains.iter().map(|domain| domain.domain_id).collect();
-    let problems = reader.problems(&ids).await?;
+    let problems = reader.problems_of(&ids).await?;
     let of =
         |id| problems.iter().filter(move |(domain, _)| *domain == id).map(|(_, problem)| problem.clone());
     let document = |domain: Domain| {

@@ -1,6 +1,5 @@
 //! The REST API, below `/v1`, and the probes beside it.
 
-mod access;
 mod body;
 mod checks;
 mod cursor;
@@ -14,6 +13,7 @@ mod targets;
 mod timeline;
 
 use axum::{Json, Router, routing::get};
+use certmill_model::Permission;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -23,32 +23,43 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::WebState;
+use crate::{
+    WebState,
+    access::{Access, Routes},
+};
 
-/// All routes for programs.
-pub(crate) fn routes() -> Router<WebState> {
-    let (routes, document) = documented().split_for_parts();
-    routes.route("/openapi.json", get(async move || Json(document)))
+/// All routes for programs, each with what it needs.
+pub(crate) fn routes() -> Routes {
+    let (read, write) = (Access::Needs(Permission::DomainsRead), Access::Needs(Permission::DomainsWrite));
+    Routes::default()
+        .api(read, routes!(domains::list))
+        .api(read, routes!(domains::show))
+        .api(write, routes!(domains::put))
+        .api(write, routes!(domains::delete))
+        .api(read, routes!(setup::show))
+        .api(write, routes!(checks::post))
+        .api(read, routes!(timeline::show))
+        .api(Access::Needs(Permission::TargetsRead), routes!(targets::list))
+        .api(Access::Open, routes!(probes::livez))
+        .api(Access::Open, routes!(probes::readyz))
+        .api(Access::Open, routes!(probes::version))
+}
+
+/// The route of the API's description.
+pub(crate) fn description() -> Router<WebState> {
+    let document = documented();
+    Router::new().route("/openapi.json", get(async move || Json(document)))
 }
 
 /// The description of the API, as `/openapi.json` answers it, indented.
 pub fn openapi_json() -> String {
-    let mut text = documented().into_openapi().to_pretty_json().expect("the description is plain data");
+    let mut text = documented().to_pretty_json().expect("the description is plain data");
     text.push('\n');
     text
 }
 
-fn documented() -> OpenApiRouter<WebState> {
-    OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(domains::list))
-        .routes(routes!(domains::put, domains::show, domains::delete))
-        .routes(routes!(setup::show))
-        .routes(routes!(checks::post))
-        .routes(routes!(timeline::show))
-        .routes(routes!(targets::list))
-        .routes(routes!(probes::livez))
-        .routes(routes!(probes::readyz))
-        .routes(routes!(probes::version))
+fn documented() -> Document {
+    routes().describe(OpenApiRouter::with_openapi(Description::openapi())).into_openapi()
 }
 
 #[derive(OpenApi)]

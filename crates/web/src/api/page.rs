@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequestParts, Query},
     response::{IntoResponse, Response},
 };
-use certmill_store::Caller;
+use certmill_store::Reach;
 use http::{HeaderValue, StatusCode, header::LINK, request::Parts};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,8 +42,8 @@ struct RawQuery {
 
 impl PageQuery {
     /// Where the page begins: behind this position of `list`.
-    pub(super) fn after<T: FromStr>(&self, caller: Caller, list: &str) -> Result<Option<T>, Problem> {
-        self.cursor.as_deref().map(|text| cursor::position(caller, list, text)).transpose()
+    pub(super) fn after<T: FromStr>(&self, reach: Reach, list: &str) -> Result<Option<T>, Problem> {
+        self.cursor.as_deref().map(|text| cursor::position(reach, list, text)).transpose()
     }
 
     /// How many rows to read: one more than the page has, which tells whether there is a next one.

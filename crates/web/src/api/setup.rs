@@ -7,9 +7,10 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{access::Authenticated, checks::FindingDocument, name::DomainName};
+use super::{checks::FindingDocument, name::DomainName};
 use crate::{
     WebState,
+    access::Caller,
     problem::{Problem, ProblemDocument},
     setup::{self, Purpose, WantedRecord},
 };
@@ -87,11 +88,11 @@ struct RecordDocument {
 )]
 pub(super) async fn show(
     State(state): State<WebState>,
-    caller: Authenticated,
+    caller: Caller,
     DomainName(name): DomainName,
 ) -> Result<Json<SetupDocument>, Problem> {
-    let mut reader = caller.read(&state).await?;
-    let domain = reader.find_domain(&name).await?;
+    let mut reader = state.store.read(caller.reach).await?;
+    let domain = reader.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     let setup = reader.setup(domain.domain_id).await?;
     Ok(Json(SetupDocument::new(&domain, &setup)))
 }

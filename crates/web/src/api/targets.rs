@@ -4,9 +4,10 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{access::Authenticated, documents::TargetDocument};
+use super::documents::TargetDocument;
 use crate::{
     WebState,
+    access::Caller,
     problem::{Problem, ProblemDocument},
 };
 
@@ -26,11 +27,7 @@ pub(super) struct Targets {
         (status = 403, description = "A token of a tenant", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn list(
-    State(state): State<WebState>,
-    caller: Authenticated,
-) -> Result<Json<Targets>, Problem> {
-    caller.platform()?;
-    let targets = state.store.platform().await?.list_targets().await?;
+pub(super) async fn list(State(state): State<WebState>, caller: Caller) -> Result<Json<Targets>, Problem> {
+    let targets = state.store.read(caller.reach).await?.list_targets().await?;
     Ok(Json(Targets { data: targets.into_iter().map(TargetDocument::from).collect() }))
 }

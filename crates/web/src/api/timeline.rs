@@ -4,7 +4,6 @@ use axum::{extract::State, response::Response};
 use certmill_model::EventId;
 
 use super::{
-    access::Authenticated,
     cursor::cursor,
     documents::EventDocument,
     name::DomainName,
@@ -12,6 +11,7 @@ use super::{
 };
 use crate::{
     WebState,
+    access::Caller,
     problem::{Problem, ProblemDocument},
 };
 
@@ -33,17 +33,17 @@ use crate::{
 )]
 pub(super) async fn show(
     State(state): State<WebState>,
-    caller: Authenticated,
+    caller: Caller,
     DomainName(name): DomainName,
     query: PageQuery,
 ) -> Result<Response, Problem> {
-    let mut reader = caller.read(&state).await?;
-    let domain = reader.find_domain(&name).await?;
+    let mut reader = state.store.read(caller.reach).await?;
+    let domain = reader.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     let list = format!("timeline of {}", domain.domain_id);
-    let after = query.after::<EventId>(caller.0, &list)?;
+    let after = query.after::<EventId>(caller.reach, &list)?;
     let mut events = reader.timeline(domain.domain_id, after, query.rows()).await?;
     let end = cut(&mut events, query.limit, |event| event.event_id.to_string());
-    let next = end.map(|id| cursor(caller.0, &list, &id));
+    let next = end.map(|id| cursor(caller.reach, &list, &id));
     let documents: Vec<_> = events.into_iter().map(EventDocument::from).collect();
     Ok(Page::answer(documents, next, query.limit, &format!("/v1/domains/{name}/timeline")))
 }

@@ -6,16 +6,15 @@ use axum::{
 };
 use certmill_model::{CheckResult, DomainStatus, Finding, Hostname, Problem as DomainProblem};
 use certmill_store::{Domain, Setup};
-use http::{HeaderMap, Uri};
 use time::OffsetDateTime;
 
 use super::{
     moment::Moment,
-    session::{self, Session},
     words::{self, Look},
 };
 use crate::{
     WebState,
+    access::Caller,
     look::look_now,
     problem::Problem,
     setup::{self, Purpose, WantedRecord},
@@ -65,14 +64,11 @@ pub(super) struct Fault {
 /// Looks now, and leads back to the page.
 pub(super) async fn check(
     State(state): State<WebState>,
-    _session: Session,
+    caller: Caller,
     Path(name): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    session::require_own_form(&headers, &uri, &state.settings.public_url)?;
     let name = Hostname::parse(&name).map_err(|_| Problem::no_such_domain())?;
-    let domain = state.store.platform().await?.find_domain(&name).await?;
+    let domain = state.store.read(caller.reach).await?.find_domain(&name).await?;
     let domain = domain.ok_or_else(Problem::no_such_domain)?;
     if domain.status != DomainStatus::PendingDeletion {
         // The page shows when the last look was and whether one is due: more there is not to tell.

@@ -12,12 +12,12 @@ use time::OffsetDateTime;
 
 use super::{
     dns::DnsCard,
+    frame::Frame,
     moment::Moment,
     pages::{self, DomainPage, Refresh},
-    session::Session,
     words::{self, Look},
 };
-use crate::{WebState, problem::Problem};
+use crate::{WebState, access::Caller, problem::Problem};
 
 /// Entries of the timeline on the page.
 const EVENTS: i64 = 100;
@@ -70,13 +70,13 @@ pub(super) struct EventEntry {
 
 pub(super) async fn show(
     State(state): State<WebState>,
-    _session: Session,
+    caller: Caller,
     Path(name): Path<String>,
     Query(query): Query<DomainQuery>,
 ) -> Result<Response, Problem> {
     let now = state.now();
     let name = Hostname::parse(&name).map_err(|_| Problem::no_such_domain())?;
-    let mut tx = state.store.read_platform().await?;
+    let mut tx = state.store.read(caller.reach).await?;
     let domain = tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
     let problems = tx.problems(domain.domain_id).await?;
     let setup = tx.setup(domain.domain_id).await?;
@@ -87,6 +87,7 @@ pub(super) async fn show(
         word => format!("/domains/{name}?refresh={word}"),
     };
     let page = DomainPage {
+        frame: Frame::new(&caller, "/domains"),
         refresh: Refresh::new(words::is_under_way(domain.status), paused, address),
         look: words::status(domain.status),
         sentence: words::status_sentence(domain.status),

@@ -11,12 +11,12 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{
+    frame::Frame,
     moment::{Moment, number},
     pages::{self, ListPage},
-    session::Session,
     words::{self, Look},
 };
-use crate::{WebState, problem::Problem};
+use crate::{WebState, access::Caller, problem::Problem};
 
 /// Rows on a page.
 const ROWS: usize = 50;
@@ -78,11 +78,11 @@ pub(super) struct Row {
 
 pub(super) async fn show(
     State(state): State<WebState>,
-    _session: Session,
+    caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let now = state.now();
-    let mut tx = state.store.read_platform().await?;
+    let mut tx = state.store.read(caller.reach).await?;
     let counts = tx.count_domains().await?;
     let unhealthy = tx.count_unhealthy().await?;
     let targets = tx.list_targets().await?;
@@ -96,6 +96,7 @@ pub(super) async fn show(
     let under_way = domains.iter().any(|domain| words::is_under_way(domain.status));
     let next = domains.last().filter(|_| more).map(|last| query.address(last.name.as_str(), &query.refresh));
     let page = ListPage {
+        frame: Frame::new(&caller, "/"),
         refresh: pages::Refresh::new(under_way, query.refresh == "off", |word| {
             query.address(&query.after, word)
         }),

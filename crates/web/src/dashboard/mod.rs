@@ -3,33 +3,43 @@
 mod assets;
 mod dns;
 mod domain;
+mod frame;
 mod list;
 mod login;
 mod moment;
 mod pages;
+mod password;
 mod session;
 mod words;
 
-use axum::{
-    Router,
-    response::Response,
-    routing::{get, post},
+use axum::response::Response;
+use certmill_model::Permission;
+
+use crate::{
+    access::{Access, Routes},
+    problem::Problem,
 };
 
-use crate::{WebState, problem::Problem};
+pub(crate) use session::session_id;
 
 /// The content type of every page.
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
-/// All routes for people.
-pub(crate) fn routes() -> Router<WebState> {
-    Router::new()
-        .route("/", get(list::show))
-        .route("/domains/{name}", get(domain::show))
-        .route("/domains/{name}/check", post(dns::check))
-        .route("/login/{link}", get(login::ask).post(login::open))
-        .route("/logout", post(login::close))
-        .route("/assets/{file}", get(assets::serve))
+/// All routes for people, each with what it needs.
+pub(crate) fn routes() -> Routes {
+    let (read, write) = (Access::Needs(Permission::DomainsRead), Access::Needs(Permission::DomainsWrite));
+    Routes::default()
+        .page("/", read, list::show)
+        .page("/domains/{name}", read, domain::show)
+        .form("/domains/{name}/check", write, dns::check)
+        .page("/login", Access::Open, login::ask)
+        .form("/login", Access::Open, login::open)
+        .page("/login/{link}", Access::Open, login::ask_by_link)
+        .form("/login/{link}", Access::Open, login::open_by_link)
+        .page("/password/{link}", Access::Open, password::ask)
+        .form("/password/{link}", Access::Open, password::set)
+        .form("/logout", Access::SignedIn, login::close)
+        .page("/assets/{file}", Access::Open, assets::serve)
 }
 
 /// The page that tells of `problem`.

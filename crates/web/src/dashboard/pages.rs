@@ -8,6 +8,7 @@ use super::{
     HTML,
     dns::DnsCard,
     domain::{CertificateCard, EventEntry, ProblemCard},
+    frame::Frame,
     list::{ListQuery, Row, TargetCard, Tile},
     moment::Moment,
     words::Look,
@@ -54,6 +55,7 @@ fn version() -> &'static str {
 #[derive(Template)]
 #[template(path = "list.html")]
 pub(super) struct ListPage {
+    pub(super) frame: Frame,
     pub(super) refresh: Refresh,
     pub(super) tiles: Vec<Tile>,
     pub(super) targets: Vec<TargetCard>,
@@ -70,6 +72,7 @@ pub(super) struct ListPage {
 #[derive(Template)]
 #[template(path = "domain.html")]
 pub(super) struct DomainPage {
+    pub(super) frame: Frame,
     pub(super) refresh: Refresh,
     pub(super) id: String,
     pub(super) name: String,
@@ -93,17 +96,38 @@ pub(super) struct DomainPage {
     pub(super) is_cut: bool,
 }
 
-/// How to open a session.
-#[derive(Template)]
-#[template(path = "signed_out.html")]
-pub(super) struct SignedOutPage;
-
-/// The button behind a login link.
+/// Address and password.
 #[derive(Template)]
 #[template(path = "login.html")]
 pub(super) struct LoginPage<'a> {
+    pub(super) next: &'a str,
+    pub(super) email: &'a str,
+    pub(super) fault: Option<&'a str>,
+}
+
+/// The button behind a login link.
+#[derive(Template)]
+#[template(path = "link.html")]
+pub(super) struct LinkPage<'a> {
     pub(super) link: &'a str,
 }
+
+/// A new password, by the link of an invitation or a reset.
+#[derive(Template)]
+#[template(path = "password.html")]
+pub(super) struct PasswordPage<'a> {
+    pub(super) link: &'a str,
+    pub(super) name: &'a str,
+    pub(super) email: &'a str,
+    /// Whether it is the first one.
+    pub(super) is_new: bool,
+    pub(super) fault: Option<&'a str>,
+}
+
+/// A link that sets no password.
+#[derive(Template)]
+#[template(path = "stale_password_link.html")]
+pub(super) struct StalePasswordLinkPage;
 
 /// A login link that opens nothing.
 #[derive(Template)]

@@ -159,7 +159,7 @@ async fn load_balancers_are_shown_to_the_platform_without_their_settings() {
     let (_, tenant) = bench.tenant("nordwind").await;
     bench.add_target("lb-1").await;
     let refused = bench.get("/v1/targets").token(&tenant).send().await;
-    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "platform_token_required"));
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "forbidden"));
 
     let platform = bench.token(None).await;
     let answer = bench.get("/v1/targets").token(&platform).send().await;

@@ -134,7 +134,7 @@ async fn a_domain_that_is_not_there_is_a_page_not_found() {
 #[tokio::test]
 async fn the_style_sheet_is_kept_for_ever_under_a_name_of_its_content() {
     let bench = Bench::new().await;
-    let page = bench.get("/").send().await.text;
+    let page = bench.get("/login").send().await.text;
     let (_, rest) = page.split_once("href=\"/assets/style-").expect("a style sheet");
     let (name, _) = rest.split_once('"').unwrap();
     let style = bench.get(&format!("/assets/style-{name}")).send().await;

@@ -102,7 +102,7 @@ async fn a_button_looks_now_and_only_on_our_own_page() {
     let operator = Operator::of(&bench).await;
 
     let path = "/domains/shop.brand.test/check";
-    assert_eq!(bench.post(path).send().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(bench.post(path).send().await.status, StatusCode::SEE_OTHER);
     let foreign = Call::new(&bench.router, Method::POST, path).cookie(&operator.cookie);
     let foreign = foreign.header("origin", "https://evil.example").send().await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
@@ -110,15 +110,15 @@ async fn a_button_looks_now_and_only_on_our_own_page() {
     assert_eq!(listed["data"][0]["next_action_at"], "2026-11-21T12:02:00Z");
 
     let look = right(CheckKind::Addresses, &["shop.brand.test A 203.0.113.7"]);
-    let call = bench.post(path).cookie(&operator.cookie).send();
+    let call = operator.send(path, &[]);
     let (answer, ()) = tokio::join!(call, bench.look_when_asked(name, vec![look]));
     assert_eq!(
         (answer.status, answer.header("location")),
         (StatusCode::SEE_OTHER, "/domains/shop.brand.test#dns")
     );
     assert!(operator.page("/domains/shop.brand.test").await.text.contains("Right"));
-    let at_once = bench.post(path).cookie(&operator.cookie).send().await;
+    let at_once = operator.send(path, &[]).await;
     assert_eq!(at_once.status, StatusCode::SEE_OTHER);
-    let nowhere = bench.post("/domains/none.brand.test/check").cookie(&operator.cookie).send().await;
+    let nowhere = operator.send("/domains/none.brand.test/check", &[]).await;
     assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
 }

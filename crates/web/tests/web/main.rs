@@ -9,6 +9,7 @@ mod dashboard;
 mod dashboard_dns;
 mod errors;
 mod openapi;
+mod passwords;
 mod readiness;
 mod responder;
 mod sessions;

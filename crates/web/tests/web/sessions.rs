@@ -13,21 +13,24 @@ async fn log_in(bench: &Bench) -> String {
 
 async fn is_in(bench: &Bench, cookie: &str) -> bool {
     let answer = bench.get("/").cookie(cookie).send().await;
-    assert!(matches!(answer.status, StatusCode::OK | StatusCode::UNAUTHORIZED), "{}", answer.text);
+    assert!(matches!(answer.status, StatusCode::OK | StatusCode::SEE_OTHER), "{}", answer.text);
     answer.status == StatusCode::OK
 }
 
 #[tokio::test]
-async fn without_a_session_a_page_says_how_to_get_in() {
+async fn without_a_session_a_page_leads_to_the_log_in_and_back() {
     let bench = Bench::new().await;
-    for path in ["/", "/domains/shop.example-shops.test"] {
+    for (path, to) in [("/", "/login"), ("/domains/a.test?x=1", "/login?next=%2Fdomains%2Fa%2Etest%3Fx%3D1")]
+    {
         let answer = bench.get(path).send().await;
-        assert_eq!(
-            (answer.status, answer.header("content-type")),
-            (StatusCode::UNAUTHORIZED, "text/html; charset=utf-8")
-        );
-        assert!(answer.text.contains("certmill login-link"));
+        assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, to));
     }
+    let page = bench.get("/login?next=%2Fdomains").send().await;
+    assert!(
+        page.text.contains("certmill login-link") && page.text.contains("value=\"/domains\""),
+        "{}",
+        page.text
+    );
 }
 
 #[tokio::test]
@@ -91,7 +94,11 @@ async fn a_session_ends_after_12_hours_however_much_it_is_used() {
 async fn logging_out_ends_the_session() {
     let bench = Bench::new().await;
     let cookie = log_in(&bench).await;
-    let answer = bench.post("/logout").cookie(&cookie).send().await;
+    let csrf = bench.get("/").cookie(&cookie).send().await.csrf().to_owned();
+    let without = bench.post("/logout").cookie(&cookie).send().await;
+    assert_eq!(without.status, StatusCode::FORBIDDEN);
+    assert!(is_in(&bench, &cookie).await);
+    let answer = bench.post("/logout").cookie(&cookie).form(&[("csrf", &csrf)]).send().await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert!(
         answer.header("set-cookie").starts_with("certmill=; ")
@@ -117,7 +124,7 @@ async fn another_sites_form_does_nothing() {
 async fn api_tokens_open_no_page_and_sessions_open_no_api() {
     let bench = Bench::new().await;
     let platform = bench.token(None).await;
-    assert_eq!(bench.get("/").token(&platform).send().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(bench.get("/").token(&platform).send().await.status, StatusCode::SEE_OTHER);
     assert!(!is_in(&bench, &format!("certmill={platform}")).await);
     let cookie = log_in(&bench).await;
     assert_eq!(bench.get("/v1/domains").cookie(&cookie).send().await.status, StatusCode::UNAUTHORIZED);

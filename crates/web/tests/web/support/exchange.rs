@@ -3,6 +3,7 @@
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -66,6 +67,14 @@ impl<'a> Call<'a> {
         self.header("cookie", cookie).header("accept", "text/html")
     }
 
+    /// The fields of a form.
+    pub(crate) fn form(self, fields: &[(&str, &str)]) -> Self {
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let pairs: Vec<_> =
+            fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        self.header("content-type", "application/x-www-form-urlencoded").body(pairs.join("&"))
+    }
+
     pub(crate) fn json(self, body: impl Into<Body>) -> Self {
         self.header("content-type", "application/json").body(body)
     }
@@ -104,6 +113,13 @@ impl Answer {
             assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
         }
         problem["code"].as_str().expect("a code").to_owned()
+    }
+
+    /// What forms on this page prove with that they are ours.
+    #[track_caller]
+    pub(crate) fn csrf(&self) -> &str {
+        let (_, rest) = self.text.split_once("name=\"csrf\" value=\"").expect("a page with a form");
+        rest.split('"').next().unwrap_or_default()
     }
 
     /// The cookie that was set, as a browser sends it back.

@@ -6,13 +6,16 @@ pub(crate) mod looks;
 pub(crate) mod operator;
 mod seed;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use certmill_model::{
-    Chance, Form, KeyType, Label, ManualClock, NamePolicy, TemplateRef, TenantId, TokenId, UpstreamAddress,
+    Chance, EmailAddress, Form, KeyType, Label, ManualClock, NamePolicy, Role, Scope, TemplateRef, TenantId,
+    TokenId, UpstreamAddress, UserId,
 };
-use certmill_store::{Api, Engine, Tenant, connect_api, connect_engine};
+use certmill_store::{
+    Actor, Api, AuditEntry, Engine, NewToken, NewUser, Reach, Tenant, connect_api, connect_engine,
+};
 use certmill_vault::{ApiToken, MasterKey, Vault};
 use certmill_web::{PublicUrl, WebSettings, WebState, router};
 use time::{Duration, macros::datetime};
@@ -65,15 +68,57 @@ impl Bench {
         (id, self.token(Some(id)).await)
     }
 
-    /// Adds a token of `tenant`, or of the platform, that is valid for 90 days.
+    /// Adds a token of `tenant`, or of the platform, that is valid for 90 days and may do everything there.
     pub(crate) async fn token(&self, tenant: Option<TenantId>) -> String {
+        self.token_for(tenant, &[Scope::Admin]).await
+    }
+
+    /// Adds a token of `tenant`, or of the platform, that is valid for 90 days.
+    pub(crate) async fn token_for(&self, tenant: Option<TenantId>, scopes: &[Scope]) -> String {
         let token = ApiToken::generate();
         let (id, now) = (TokenId::new(&self.chance, self.now()), self.now());
-        let name = Label::parse("test").unwrap();
-        let mut tx = self.api.platform().await.unwrap();
-        tx.add_token(id, tenant, &name, &token.hash(), now, now + Duration::days(90)).await.unwrap();
-        tx.commit().await.unwrap();
+        let new = NewToken {
+            token_id: id,
+            tenant_id: tenant,
+            name: Label::parse("test").unwrap(),
+            hash: token.hash(),
+            scopes: scopes.to_vec(),
+            expires_at: now + Duration::days(90),
+            created_by: "test".into(),
+        };
+        let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
+        tx.add_token(&new, now).await.unwrap();
+        tx.commit(&added(&new.name), &self.chance, now).await.unwrap();
         token.expose().to_owned()
+    }
+
+    /// Adds a user of `tenant`, or one of the platform's own people, and gives the link that sets the password.
+    pub(crate) async fn invite(&self, tenant: Option<TenantId>, role: Role, email: &str) -> String {
+        let (now, link) = (self.now(), ApiToken::generate());
+        let new = NewUser {
+            user_id: UserId::new(&self.chance, now),
+            tenant_id: tenant,
+            email: EmailAddress::parse(email).unwrap(),
+            name: Label::parse(email).unwrap(),
+            role,
+            language: "en".into(),
+        };
+        let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
+        tx.add_user(&new, now).await.unwrap();
+        let user = tx.find_user(new.user_id).await.unwrap().unwrap();
+        tx.add_password_link(&user, &link.hash(), now, now + Duration::days(3)).await.unwrap();
+        tx.commit(&added(&new.name), &self.chance, now).await.unwrap();
+        format!("/password/{}", link.expose())
+    }
+
+    /// A link that sets a new password for the user with this address.
+    pub(crate) async fn reset(&self, email: &str) -> String {
+        let (now, link) = (self.now(), ApiToken::generate());
+        let user = self.api.user_by_email(&EmailAddress::parse(email).unwrap()).await.unwrap().unwrap();
+        let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
+        tx.add_password_link(&user, &link.hash(), now, now + Duration::hours(1)).await.unwrap();
+        tx.commit(&added(&user.name), &self.chance, now).await.unwrap();
+        format!("/password/{}", link.expose())
     }
 
     /// Adds a login link that is valid for 10 minutes, and gives its path.
@@ -90,6 +135,19 @@ impl Bench {
     }
 }
 
+fn added(name: &Label) -> AuditEntry<'static> {
+    static ACTOR: LazyLock<Actor> = LazyLock::new(Actor::command_line);
+    AuditEntry {
+        actor: &ACTOR,
+        action: "test.added",
+        object_kind: "test",
+        object_id: None,
+        object_name: name.to_string(),
+        tenant: None,
+        detail: serde_json::json!({}),
+    }
+}
+
 /// What an operator would set, with names below `.test` allowed.
 pub(crate) fn settings(public_url: &str) -> WebSettings {
     WebSettings {
@@ -100,5 +158,7 @@ pub(crate) fn settings(public_url: &str) -> WebSettings {
             ("storefront".into(), Form::Dedicated),
             ("redirect".into(), Form::Shared),
         ],
+        requests_per_minute: 6000,
+        trusted_proxies: Vec::new(),
     }
 }

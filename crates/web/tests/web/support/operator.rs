@@ -8,12 +8,20 @@ use super::{Bench, exchange::Answer};
 pub(crate) struct Operator<'a> {
     bench: &'a Bench,
     pub(crate) cookie: String,
+    csrf: String,
 }
 
 impl<'a> Operator<'a> {
     pub(crate) async fn of(bench: &'a Bench) -> Self {
         let cookie = bench.post(&bench.login_path().await).send().await.set_cookie();
-        Self { bench, cookie }
+        let csrf = bench.get("/").cookie(&cookie).send().await.csrf().to_owned();
+        Self { bench, cookie, csrf }
+    }
+
+    /// Sends a form of one of our own pages.
+    pub(crate) async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let fields: Vec<_> = fields.iter().copied().chain([("csrf", self.csrf.as_str())]).collect();
+        self.bench.post(path).cookie(&self.cookie).form(&fields).send().await
     }
 
     /// The page at `path`, which has no script and no style of its own.

@@ -1,0 +1,183 @@
+//! API tokens. Only hashes are kept.
+
+use certmill_model::{Label, Scope, TenantId, TokenId};
+use certmill_vault::TokenHash;
+use time::OffsetDateTime;
+
+use super::{Reach, ScopedTx};
+use crate::{Api, StoreError, rows::parsed};
+
+/// Whom a valid token speaks for.
+#[derive(Clone, Debug)]
+pub struct TokenHolder {
+    /// The token.
+    pub token_id: TokenId,
+    /// How far it sees.
+    pub reach: Reach,
+    /// Its name.
+    pub name: String,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// Requests a minute that its tenant is given; `None`: the platform's.
+    pub quota_requests: Option<i32>,
+}
+
+/// A token to be added.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Its id.
+    pub token_id: TokenId,
+    /// Its tenant; `None` for a token of the platform.
+    pub tenant_id: Option<TenantId>,
+    /// Its name.
+    pub name: Label,
+    /// What is kept of its text.
+    pub hash: TokenHash,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// Until when.
+    pub expires_at: OffsetDateTime,
+    /// The name of who made it.
+    pub created_by: String,
+}
+
+/// A token, without what opens anything.
+#[derive(Clone, Debug)]
+pub struct TokenRow {
+    /// Its id.
+    pub token_id: TokenId,
+    /// Its tenant; `None` for a token of the platform.
+    pub tenant_id: Option<TenantId>,
+    /// Its name.
+    pub name: String,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// Who made it, where that is known.
+    pub created_by: Option<String>,
+    /// When.
+    pub created_at: OffsetDateTime,
+    /// Until when it may be used.
+    pub expires_at: OffsetDateTime,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<OffsetDateTime>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
+impl Api {
+    /// Whom the token with this hash speaks for; `None` for an unknown, expired or revoked one.
+    pub async fn token_holder(
+        &self,
+        hash: &TokenHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<TokenHolder>, StoreError> {
+        let found = sqlx::query!(
+            r#"SELECT token_id AS "token_id!", tenant_id AS "tenant_id?", name AS "name!", scopes AS "scopes!",
+                      quota_requests AS "quota_requests?"
+               FROM token_holder($1, $2)"#,
+            hash.as_bytes(),
+            now,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.map(|row| TokenHolder {
+            token_id: TokenId::from_uuid(row.token_id),
+            reach: row.tenant_id.map_or(Reach::Platform, |id| Reach::Tenant(TenantId::from_uuid(id))),
+            name: row.name,
+            scopes: known(&row.scopes),
+            quota_requests: row.quota_requests,
+        }))
+    }
+}
+
+impl ScopedTx {
+    /// Adds a token.
+    pub async fn add_token(&mut self, token: &NewToken, now: OffsetDateTime) -> Result<(), StoreError> {
+        let scopes: Vec<_> = token.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        sqlx::query!(
+            "INSERT INTO api_tokens (token_id, tenant_id, name, hash, scopes, created_by, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            token.token_id.uuid(),
+            token.tenant_id.map(TenantId::uuid),
+            token.name.as_str(),
+            token.hash.as_bytes(),
+            &scopes,
+            token.created_by,
+            now,
+            token.expires_at,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Up to `limit` tokens, newest first, beginning behind (before) `before`. Those of its tenant, or all.
+    pub async fn list_tokens(
+        &mut self,
+        before: Option<TokenId>,
+        limit: i64,
+    ) -> Result<Vec<TokenRow>, StoreError> {
+        self.select_tokens(None, before, limit).await
+    }
+
+    /// The token with this id.
+    pub async fn find_token(&mut self, id: TokenId) -> Result<Option<TokenRow>, StoreError> {
+        Ok(self.select_tokens(Some(id), None, 1).await?.pop())
+    }
+
+    /// Ends a token; the next request with it is refused. `false`: there is none, or it was revoked before.
+    pub async fn revoke_token(&mut self, id: TokenId, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let only = self.only();
+        let done = sqlx::query!(
+            "UPDATE api_tokens SET revoked_at = $3
+             WHERE token_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2) AND revoked_at IS NULL",
+            id.uuid(),
+            only,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn select_tokens(
+        &mut self,
+        id: Option<TokenId>,
+        before: Option<TokenId>,
+        limit: i64,
+    ) -> Result<Vec<TokenRow>, StoreError> {
+        let only = self.only();
+        let rows = sqlx::query!(
+            "SELECT token_id, tenant_id, name, scopes, created_by, created_at, expires_at, last_used_at, revoked_at
+             FROM api_tokens
+             WHERE ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR token_id = $2)
+               AND ($3::uuid IS NULL OR token_id < $3)
+             ORDER BY token_id DESC LIMIT $4",
+            only,
+            id.map(TokenId::uuid),
+            before.map(TokenId::uuid),
+            limit,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| TokenRow {
+                token_id: TokenId::from_uuid(row.token_id),
+                tenant_id: row.tenant_id.map(TenantId::from_uuid),
+                name: row.name,
+                scopes: known(&row.scopes),
+                created_by: row.created_by,
+                created_at: row.created_at,
+                expires_at: row.expires_at,
+                last_used_at: row.last_used_at,
+                revoked_at: row.revoked_at,
+            })
+            .collect())
+    }
+}
+
+/// The scopes that this version knows: one of a later version opens nothing here.
+fn known(scopes: &[String]) -> Vec<Scope> {
+    scopes.iter().filter_map(|scope| parsed("api_tokens", scope).ok()).collect()
+}

@@ -1,0 +1,80 @@
+//! How many requests a token may send: a bucket for each, in this process.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use certmill_model::TokenId;
+use time::OffsetDateTime;
+
+/// The time that the quota is given for, in seconds.
+pub(super) const WINDOW: i64 = 60;
+
+/// So many buckets are kept before those that are full again are let go.
+const KEPT: usize = 4096;
+
+/// What is left to a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Left {
+    /// The quota.
+    pub(super) quota: i32,
+    /// Requests that may follow at once.
+    pub(super) remaining: i64,
+    /// Seconds until the quota is whole again.
+    pub(super) reset: i64,
+    /// Seconds until the next request is taken; `None`: this one is.
+    pub(super) refused_for: Option<i64>,
+}
+
+/// The buckets.
+#[derive(Default)]
+pub(crate) struct Pace {
+    /// When each bucket is full again, in milliseconds since the epoch.
+    full_at: Mutex<HashMap<TokenId, i64>>,
+}
+
+impl Pace {
+    /// Takes one request of `quota` a minute for `token`: a full bucket holds a minute's worth.
+    pub(super) fn take(&self, token: TokenId, quota: i32, now: OffsetDateTime) -> Left {
+        let now = (now.unix_timestamp_nanos() / 1_000_000) as i64;
+        let (window, quota) = (WINDOW * 1000, quota.max(1));
+        let each = (window / i64::from(quota)).max(1);
+        let mut buckets = self.full_at.lock().expect("nobody panics with the lock held");
+        if buckets.len() >= KEPT {
+            buckets.retain(|_, full_at| *full_at > now);
+        }
+        let full_at = buckets.entry(token).or_insert(now);
+        let before = (*full_at).max(now);
+        let after = before + each;
+        let refused_for = (after - now > window).then(|| seconds(after - now - window));
+        if refused_for.is_none() {
+            *full_at = after;
+        }
+        let owed = if refused_for.is_none() { after } else { before } - now;
+        Left { quota, remaining: (window - owed) / each, reset: seconds(owed), refused_for }
+    }
+}
+
+fn seconds(milliseconds: i64) -> i64 {
+    milliseconds.div_euclid(1000) + i64::from(milliseconds.rem_euclid(1000) > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use certmill_model::Chance;
+    use time::{Duration, macros::datetime};
+
+    use super::*;
+
+    #[test]
+    fn a_quota_may_be_used_at_once_and_comes_back_evenly() {
+        let (pace, now) = (Pace::default(), datetime!(2026-11-21 12:00 UTC));
+        let token = TokenId::new(&Chance::seeded(1), now);
+        for left in (0..60).rev() {
+            let taken = pace.take(token, 60, now);
+            assert_eq!((taken.remaining, taken.refused_for), (left, None));
+        }
+        assert_eq!(pace.take(token, 60, now).refused_for, Some(1));
+        let later = pace.take(token, 60, now + Duration::seconds(2));
+        assert_eq!((later.remaining, later.refused_for, later.reset), (1, None, 59));
+        assert_eq!(pace.take(TokenId::nil(), 60, now).remaining, 59, "each token has its own");
+    }
+}
