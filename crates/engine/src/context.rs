@@ -63,6 +63,8 @@ pub struct Engine {
     pub(crate) to_deliver: Notify,
     /// Woken when an order is over that may have left TXT records.
     pub(crate) records_left: Notify,
+    /// Woken when there is something new to send to webhook endpoints.
+    pub(crate) to_send: Notify,
     pub(crate) zones: Zones,
     pub(crate) answered: Answered,
     addresses: Mutex<Option<(Instant, LoadBalancers)>>,
@@ -117,6 +119,7 @@ impl Engine {
             finished: Notify::new(),
             to_deliver: Notify::new(),
             records_left: Notify::new(),
+            to_send: Notify::new(),
             zones: Zones::default(),
             answered: Answered::default(),
             addresses: Mutex::new(None),

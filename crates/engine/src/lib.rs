@@ -1,7 +1,7 @@
 //! The engine: makes wanted state so, one step at a time.
 //!
 //! [`run`] starts a planner, three lanes of workers (domains, domains in trouble, targets), and loops of their own for what
-//! CAs suggest, for TXT records and rows that are left. The planner, woken by the database or by the clock, looks for
+//! CAs suggest, for TXT records and rows that are left, for the feed of events. The planner, woken by the database or by the clock, looks for
 //! domains and targets that are due and pushes a nudge for each; a worker takes a nudge, claims the row, does the next
 //! step and records it. What is due, and why, is in the tables: a nudge that is lost or doubled changes nothing.
 
@@ -11,6 +11,7 @@ mod cleaner;
 mod context;
 mod domain;
 mod error;
+mod feed;
 mod heartbeat;
 mod housekeeping;
 mod limits;
@@ -49,6 +50,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     parts.spawn(waker::run(engine.clone(), stop.clone()));
     parts.spawn(housekeeping::run(engine.clone(), stop.clone()));
     parts.spawn(renewals::run(engine.clone(), stop.clone()));
+    parts.spawn(feed::run(engine.clone(), stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Domains, stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Troubled, stop.clone()));
     parts.spawn(nudge::run_lane(engine, Lane::Targets, stop.clone()));

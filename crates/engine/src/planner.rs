@@ -140,7 +140,7 @@ async fn push(tx: &mut PgConnection, lane: Lane, due: &store::Due) -> Result<(),
 }
 
 /// Ends when a writer says that something may be due. Without a connection to listen on, never: the clock still wakes.
-async fn woken(store: &store::Engine, listener: &mut Option<PgListener>) {
+pub(crate) async fn woken(store: &store::Engine, listener: &mut Option<PgListener>) {
     if listener.is_none() {
         *listener = store.listen().await.ok();
     }

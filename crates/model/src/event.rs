@@ -1,9 +1,13 @@
-//! What happens to a domain, in the words of its timeline.
+//! What happens, in the words of timelines, of the feed and of webhooks.
+
+mod document;
+
+pub use document::{EventData, EventDocument, EventProblem, LONGEST_EVENT};
 
 use crate::status::{UnknownStatus, closed_set};
 
 closed_set! {
-    /// The kinds of event on a domain's timeline.
+    /// The kinds of event, as they are stored. Programs read [`EventKind::public_type`].
     EventKind {
         /// The commerce backend registered it.
         DomainCreated = "domain_created",
@@ -21,19 +25,145 @@ closed_set! {
         DomainReturned = "domain_returned",
         /// Its certificate has ended.
         DomainExpired = "domain_expired",
+        /// Automatic attempts ended.
+        DomainFailed = "domain_failed",
         /// A certificate was asked for.
         OrderStarted = "order_started",
-        /// The CA refused or failed.
+        /// The CA refused or failed, and the order is over.
         OrderFailed = "order_failed",
-        /// The CA issued a certificate.
+        /// The CA issued a certificate for a name that was not served with one.
         CertificateIssued = "certificate_issued",
+        /// The CA issued the next certificate of a name that is served.
+        CertificateRenewed = "certificate_renewed",
         /// A handshake with a load balancer showed the certificate.
         Served = "served",
+        /// Less is left of the certificate than a renewal in time would leave.
+        CertificateExpiring = "certificate_expiring",
+        /// The certificate was revoked at the CA.
+        CertificateRevoked = "certificate_revoked",
         /// Every load balancer serves it.
         DomainActive = "domain_active",
         /// A problem was seen for the first time.
         ProblemOpened = "problem_opened",
         /// A problem is gone.
         ProblemResolved = "problem_resolved",
+        /// A load balancer did not take a delivery.
+        DeploymentFailed = "deployment_failed",
+        /// A load balancer cannot be reached any more.
+        TargetUnreachable = "target_unreachable",
+        /// A load balancer is reached again.
+        TargetRecovered = "target_recovered",
+        /// A bulk operation has ended.
+        OperationCompleted = "operation_completed",
+        /// Nothing is sent to a webhook endpoint any more.
+        WebhookDisabled = "webhook_disabled",
+        /// Somebody wants to see a webhook arrive.
+        WebhookTest = "webhook_test",
+    }
+}
+
+impl EventKind {
+    /// What programs know it by: segments of letters, digits and underscores, parted by full stops.
+    pub const fn public_type(self) -> &'static str {
+        match self {
+            Self::DomainCreated => "domain.created",
+            Self::DomainChanged => "domain.changed",
+            Self::DomainDeletionRequested => "domain.deletion_requested",
+            Self::DomainDeleted => "domain.deleted",
+            Self::DnsVerified => "domain.dns_verified",
+            Self::DomainMoved => "domain.moved",
+            Self::DomainReturned => "domain.returned",
+            Self::DomainExpired => "domain.expired",
+            Self::DomainFailed => "domain.failed",
+            Self::OrderStarted => "order.started",
+            Self::OrderFailed => "order.failed",
+            Self::CertificateIssued => "certificate.issued",
+            Self::CertificateRenewed => "certificate.renewed",
+            Self::Served => "certificate.served",
+            Self::CertificateExpiring => "certificate.expiring",
+            Self::CertificateRevoked => "certificate.revoked",
+            Self::DomainActive => "domain.active",
+            Self::ProblemOpened => "domain.problem_opened",
+            Self::ProblemResolved => "domain.problem_resolved",
+            Self::DeploymentFailed => "deployment.failed",
+            Self::TargetUnreachable => "target.unreachable",
+            Self::TargetRecovered => "target.recovered",
+            Self::OperationCompleted => "operation.completed",
+            Self::WebhookDisabled => "webhook.disabled",
+            Self::WebhookTest => "webhook.test",
+        }
+    }
+
+    /// The kind that programs know by this type.
+    pub fn from_public_type(public_type: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.public_type() == public_type)
+    }
+
+    /// Whether it is sent to nobody who did not ask for it by name: what comes again with each certificate of a healthy
+    /// domain. A million names renew hundreds of thousands of times a month.
+    pub const fn is_quiet(self) -> bool {
+        matches!(self, Self::DomainChanged | Self::OrderStarted | Self::CertificateRenewed | Self::Served)
+    }
+
+    /// What it means, in one line of the documentation.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::DomainCreated => "A domain was registered.",
+            Self::DomainChanged => "What is wanted of a domain changed.",
+            Self::DomainDeletionRequested => "The removal of a domain was asked for.",
+            Self::DomainDeleted => "A domain is off every load balancer.",
+            Self::DnsVerified => "DNS is right: a certificate is obtained next.",
+            Self::DomainMoved => "The DNS of an active domain leads elsewhere now.",
+            Self::DomainReturned => "The DNS of a moved domain leads here again.",
+            Self::DomainExpired => "The certificate of a domain has ended, and there is no other.",
+            Self::DomainFailed => "Automatic attempts ended; slow ones go on.",
+            Self::OrderStarted => "A certificate was asked for at the CA.",
+            Self::OrderFailed => "The CA refused an order.",
+            Self::CertificateIssued => {
+                "The first certificate of a domain, or the one after an outage, was issued."
+            }
+            Self::CertificateRenewed => "The next certificate of an active domain was issued.",
+            Self::Served => "A load balancer was seen to serve the certificate.",
+            Self::CertificateExpiring => {
+                "A renewal is so late that half of the time that was left for it is gone."
+            }
+            Self::CertificateRevoked => "A certificate was revoked.",
+            Self::DomainActive => "Every load balancer serves the domain.",
+            Self::ProblemOpened => "Something is wrong with a domain; `problems` says what mends it.",
+            Self::ProblemResolved => "A problem is gone.",
+            Self::DeploymentFailed => "A load balancer did not take a delivery.",
+            Self::TargetUnreachable => "A load balancer cannot be reached.",
+            Self::TargetRecovered => "A load balancer is reached again.",
+            Self::OperationCompleted => "A bulk operation has ended.",
+            Self::WebhookDisabled => "Nothing is sent to a webhook endpoint any more.",
+            Self::WebhookTest => "Somebody asked for a test of a webhook endpoint.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_unique_and_made_of_segments_that_the_standard_allows() {
+        for kind in EventKind::ALL {
+            let public = kind.public_type();
+            assert_eq!(EventKind::from_public_type(public), Some(*kind), "{public}");
+            let is_segment = |segment: &str| {
+                !segment.is_empty()
+                    && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            };
+            assert!(public.contains('.') && public.split('.').all(is_segment), "{public}");
+        }
+        assert_eq!(EventKind::from_public_type("domain_created"), None);
+    }
+
+    #[test]
+    fn routine_renewals_are_quiet_and_trouble_is_not() {
+        assert!(EventKind::CertificateRenewed.is_quiet() && EventKind::Served.is_quiet());
+        for kind in [EventKind::CertificateIssued, EventKind::CertificateExpiring, EventKind::DomainExpired] {
+            assert!(!kind.is_quiet(), "{kind}");
+        }
     }
 }

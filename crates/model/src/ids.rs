@@ -154,6 +154,9 @@ ids! {
     AuditKind AuditId "aud" "an entry of the audit log";
     GroupKind GroupId "grp" "a group of targets";
     SetupLinkKind SetupLinkId "lnk" "a link for the owner of a shop";
+    WebhookEndpointKind WebhookEndpointId "whe" "a webhook endpoint";
+    WebhookSecretKind WebhookSecretId "whs" "a secret of a webhook endpoint";
+    WebhookDeliveryKind WebhookDeliveryId "whd" "the delivery of an event to a webhook endpoint";
 }
 
 #[cfg(test)]

@@ -42,11 +42,12 @@ pub use chance::Chance;
 pub use checks::{Check, CheckKind, CheckResult, Checks, Finding};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use email::{EmailAddress, InvalidEmail};
-pub use event::EventKind;
+pub use event::{EventData, EventDocument, EventKind, EventProblem, LONGEST_EVENT};
 pub use hostname::{Hostname, InvalidHostname};
 pub use ids::{
     AccountId, AlertId, AuditId, CertificateId, DomainId, EventId, GroupId, Id, IdKind, InvalidId, MailId,
-    OrderId, ReleaseId, SetupLinkId, TargetId, TenantId, TokenId, UserId, ZoneId,
+    OrderId, ReleaseId, SetupLinkId, TargetId, TenantId, TokenId, UserId, WebhookDeliveryId,
+    WebhookEndpointId, WebhookSecretId, ZoneId,
 };
 pub use key_type::KeyType;
 pub use limits::{

@@ -17,3 +17,6 @@ pub use error::StoreError;
 
 /// The channel on which writers wake the planner.
 pub const WAKE_CHANNEL: &str = "certmill_wake";
+
+/// The channel on which readers of the feed hear that there is more of it.
+pub const FEED_CHANNEL: &str = "certmill_feed";

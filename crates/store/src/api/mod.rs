@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod domains;
+mod feed;
 mod history;
 mod holds;
 mod setup;
@@ -17,6 +18,7 @@ mod zones;
 pub use access::{Credentials, LoginFailures, SessionHolder};
 pub use audit::{Actor, AuditEntry, AuditRow};
 pub use domains::{Domain, DomainCertificate, DomainFilter};
+pub use feed::{FeedPage, FeedPlace};
 pub use history::DomainEvent;
 pub use setup::Setup;
 pub use targets::{NewTarget, TargetRow};

@@ -111,7 +111,8 @@ impl TenantTx {
         )
         .execute(self.connection())
         .await?;
-        self.record(&domain, EventKind::DomainDeletionRequested, "", chance, now).await?;
+        let to = DomainStatus::PendingDeletion;
+        self.record(&domain, EventKind::DomainDeletionRequested, to, chance, now).await?;
         self.wake_engine().await?;
         Ok(true)
     }
@@ -143,8 +144,8 @@ impl TenantTx {
                  FROM created
                  ON CONFLICT (tenant_id, name) DO NOTHING
              ), told AS (
-                 INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
-                 SELECT $7, tenant_id, domain_id, $8, '', $6 FROM created
+                 INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, status)
+                 SELECT $7, tenant_id, domain_id, $8, '', $6, 'pending_dns' FROM created
              )
              SELECT t.name AS "tenant!", t.key_type AS "key_type!" FROM created JOIN tenants t USING (tenant_id),
                     LATERAL (SELECT pg_notify($9, '')) AS woken"#,
@@ -226,7 +227,11 @@ impl TenantTx {
         )
         .execute(self.connection())
         .await?;
-        self.record(domain, EventKind::DomainChanged, "", chance, now).await?;
+        let to = match domain.status {
+            DomainStatus::PendingDeletion | DomainStatus::Failed => DomainStatus::PendingDns,
+            status => status,
+        };
+        self.record(domain, EventKind::DomainChanged, to, chance, now).await?;
         self.wake_engine().await?;
         self.find_domain(&wish.name).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
     }
@@ -235,19 +240,20 @@ impl TenantTx {
         &mut self,
         domain: &Domain,
         kind: EventKind,
-        detail: &str,
+        to: DomainStatus,
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, previous_status, status)
+             VALUES ($1, $2, $3, $4, '', $5, $6, $7)",
             EventId::new(chance, now).uuid(),
             domain.tenant_id.uuid(),
             domain.domain_id.uuid(),
             kind.as_str(),
-            detail,
             now,
+            Some(domain.status.as_str()).filter(|_| to != domain.status),
+            to.as_str(),
         )
         .execute(self.connection())
         .await?;

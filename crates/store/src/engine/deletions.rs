@@ -1,10 +1,14 @@
 //! The end of a domain: off every load balancer, then a tombstone without keys.
 
-use certmill_model::{Chance, EventKind};
+use certmill_model::{Chance, DomainStatus, EventKind};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{DomainLease, EMPTY, Engine, domains::held, problems::add_events};
+use super::{
+    DomainLease, EMPTY, Engine,
+    domains::held,
+    events::{StatusChange, add_changes},
+};
 use crate::StoreError;
 
 impl Engine {
@@ -53,7 +57,12 @@ impl Engine {
         .await?;
         held(done.rows_affected())?;
         forget(&mut tx, lease, now).await?;
-        add_events(&mut tx, &[lease.domain_id], EventKind::DomainDeleted, "", chance, now).await?;
+        let turned = StatusChange {
+            domain: lease.domain_id,
+            from: DomainStatus::PendingDeletion,
+            to: DomainStatus::Deleted,
+        };
+        add_changes(&mut tx, &[turned], EventKind::DomainDeleted, "", chance, now).await?;
         Ok(tx.commit().await?)
     }
 }

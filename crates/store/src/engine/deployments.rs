@@ -11,10 +11,11 @@ use time::OffsetDateTime;
 use super::{
     ClaimedTarget, Engine, LEASE, ReleaseRecord, TargetLease,
     domains::held,
+    events::{add_events, add_target_event},
     interval,
-    problems::{add_events, open_problem},
+    problems::open_problem,
 };
-use crate::StoreError;
+use crate::{StoreError, rows::parsed};
 
 /// A domain that a handshake (or, for one that was taken off, the release without it) has proved.
 #[derive(Clone, Debug)]
@@ -113,6 +114,7 @@ impl Engine {
         let lease = &target.lease;
         let manifest = serde_json::to_value(&release.manifest)
             .map_err(|error| StoreError::inconsistent("targets", error))?;
+        let state = if undelivered.is_empty() { TargetState::InSync } else { TargetState::Behind };
         let upstreams: Vec<_> = release.upstreams.iter().map(ToString::to_string).collect();
         let mut tx = self.pool.begin().await?;
         let touched =
@@ -129,7 +131,7 @@ impl Engine {
             manifest,
             release.rendered_from,
             now,
-            if undelivered.is_empty() { TargetState::InSync } else { TargetState::Behind }.as_str(),
+            state.as_str(),
             &upstreams,
             target.settings,
         )
@@ -137,6 +139,7 @@ impl Engine {
         .await?;
         held(done.rows_affected())?;
         let name = &target.name;
+        recovered(&mut tx, target, state, chance, now).await?;
         sqlx::query!(
             "WITH activated AS (
                  UPDATE releases SET activated_at = COALESCE(activated_at, $3) WHERE target_id = $1 AND number = $4
@@ -173,10 +176,13 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let (code, detail) = reason;
         let mut tx = self.pool.begin().await?;
-        let name = sqlx::query_scalar!(
-            "UPDATE targets SET lease_until = NULL, consecutive_failures = consecutive_failures + 1, state_detail = $3,
-                 next_attempt_at = $4, state_since = CASE WHEN state = $5 THEN state_since ELSE $6 END, state = $5
-             WHERE target_id = $1 AND lease_token = $2 RETURNING name",
+        let target = sqlx::query!(
+            "UPDATE targets t SET lease_until = NULL, consecutive_failures = t.consecutive_failures + 1,
+                 state_detail = $3, next_attempt_at = $4,
+                 state_since = CASE WHEN t.state = $5 THEN t.state_since ELSE $6 END, state = $5
+             FROM targets before
+             WHERE before.target_id = t.target_id AND t.target_id = $1 AND t.lease_token = $2
+             RETURNING t.name, before.state AS state_before, t.consecutive_failures",
             lease.target_id.uuid(),
             lease.token,
             detail,
@@ -187,6 +193,12 @@ impl Engine {
         .fetch_optional(&mut *tx)
         .await?
         .ok_or(StoreError::LeaseLost)?;
+        let (name, before) = (target.name, parsed("targets", &target.state_before)?);
+        let is_first = target.consecutive_failures == 1;
+        if let Some(kind) = told_of_failure(before, state, status, is_first) {
+            let target = (lease.target_id, name.as_str());
+            add_target_event(&mut tx, target, kind, before, state, detail, chance, now).await?;
+        }
         if let Some(deployment) = deployment {
             sqlx::query!(
                 "UPDATE deployments SET status = $2, problem = $3, finished_at = $4 WHERE deployment_id = $1",
@@ -218,6 +230,36 @@ impl Engine {
         .await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// What is told of a delivery that failed as a whole. One that fails again and again is told once.
+fn told_of_failure(
+    before: TargetState,
+    state: TargetState,
+    status: DeploymentStatus,
+    is_first: bool,
+) -> Option<EventKind> {
+    match (before, state) {
+        (TargetState::Unreachable, TargetState::Unreachable) => None,
+        (_, TargetState::Unreachable) => Some(EventKind::TargetUnreachable),
+        (TargetState::Unreachable, _) => Some(EventKind::TargetRecovered),
+        _ => (is_first || status == DeploymentStatus::RolledBack).then_some(EventKind::DeploymentFailed),
+    }
+}
+
+/// Tells that a target is reached again, if it was not.
+async fn recovered(
+    connection: &mut sqlx::PgConnection,
+    target: &ClaimedTarget,
+    to: TargetState,
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    if target.state != TargetState::Unreachable {
+        return Ok(());
+    }
+    let subject = (target.lease.target_id, target.name.as_str());
+    add_target_event(connection, subject, EventKind::TargetRecovered, target.state, to, "", chance, now).await
 }
 
 async fn record_delivered(

@@ -93,15 +93,15 @@ async fn record_issued(
                    without_replaces = false, without_profile = false,
                    deferred_until = NULL, deferred_by = NULL, deferred_for = NULL,
                    lease_until = NULL, updated_at = $13,
-                   next_action_at = CASE WHEN d.domain_id <> $1 OR revision = $18
+                   next_action_at = CASE WHEN d.domain_id <> $1 OR d.revision = $18
                                          THEN LEAST($17::timestamptz, $19::timestamptz) ELSE $13 END,
-                   status = CASE WHEN status IN ('pending_deletion', 'active', 'moved') THEN status
+                   status = CASE WHEN d.status IN ('pending_deletion', 'active', 'moved') THEN d.status
                                  ELSE 'pending_deployment' END,
-                   status_since = CASE WHEN status IN ('pending_deletion', 'active', 'moved') THEN status_since
+                   status_since = CASE WHEN d.status IN ('pending_deletion', 'active', 'moved') THEN d.status_since
                                        ELSE $13 END
-               FROM held
-               WHERE d.domain_id = held.domain_id OR d.order_id = $4
-               RETURNING d.domain_id, d.tenant_id, d.revision, d.status, d.health
+               FROM held, domains before
+               WHERE before.domain_id = d.domain_id AND (d.domain_id = held.domain_id OR d.order_id = $4)
+               RETURNING d.domain_id, d.tenant_id, d.revision, d.status, d.health, before.status AS status_before
            ), stored AS (
                INSERT INTO certificates (certificate_id, tenant_id, domain_id, order_id, names, status, serial_number,
                                          fingerprint, issuer, not_before, not_after, fullchain, sealed_key, created_at)
@@ -116,8 +116,10 @@ async fn record_issued(
            ), answered AS (
                DELETE FROM challenges USING held WHERE order_id = $4
            ), told AS (
-               INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
-               SELECT told.event_id, m.tenant_id, m.domain_id, $16, $8, $13
+               INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, previous_status, status)
+               SELECT told.event_id, m.tenant_id, m.domain_id,
+                      CASE WHEN m.status_before IN ('active', 'moved') THEN $24 ELSE $16 END, $8, $13,
+                      NULLIF(m.status_before, m.status), m.status
                FROM (SELECT *, row_number() OVER (ORDER BY domain_id <> $1) AS number FROM members) m
                JOIN UNNEST($15::uuid[]) WITH ORDINALITY AS told (event_id, number) USING (number)
            ), placed AS (
@@ -156,6 +158,7 @@ async fn record_issued(
         issued.known_as.map(|(identifier, _)| identifier),
         issued.known_as.map(|(_, account)| account.uuid()),
         issued.plan.poll_at,
+        EventKind::CertificateRenewed.as_str(),
     )
     .fetch_one(executor)
     .await?;

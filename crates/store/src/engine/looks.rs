@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::{
     ClaimedDomain, DomainLease, Engine,
-    domains::held,
-    problems::{add_events, open_problem, resolve_problems},
+    events::{StatusChange, add_changes},
+    problems::{open_problem, resolve_problems},
 };
 use crate::StoreError;
 
@@ -49,7 +49,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let lease = &domain.lease;
         let mut tx = self.pool.begin().await?;
-        let done = sqlx::query!(
+        let row = sqlx::query!(
             "UPDATE domains d SET lease_until = NULL, consecutive_failures = $3, updated_at = $5,
                  -- What cannot be proved waits for no limit.
                  deferred_until = CASE WHEN NOT $10 THEN d.deferred_until END,
@@ -66,7 +66,8 @@ impl Engine {
              LATERAL (SELECT CASE WHEN me.renew_after > $5 THEN me.renew_after END AS renewal,
                              CASE WHEN c.not_after > $5 THEN c.not_after END AS ended,
                              me.status NOT IN ('pending_deletion', 'deleted', 'paused', 'blocked') AS is_wanted) AS until
-             WHERE me.domain_id = d.domain_id AND d.domain_id = $1 AND d.lease_token = $2",
+             WHERE me.domain_id = d.domain_id AND d.domain_id = $1 AND d.lease_token = $2
+             RETURNING me.status AS status_before, d.status",
             lease.domain_id.uuid(),
             lease.token,
             looked.consecutive_failures as i32,
@@ -78,9 +79,9 @@ impl Engine {
             looked.clock_restarts,
             looked.is_not_provable(),
         )
-        .execute(&mut *tx)
-        .await?;
-        held(done.rows_affected())?;
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or(StoreError::LeaseLost)?;
         save_checks(&mut tx, lease, looked.checks).await?;
         let ids = [lease.domain_id];
         let still = looked.problem.map(|problem| problem.code);
@@ -90,9 +91,10 @@ impl Engine {
             let next = Some(looked.next_look_at);
             open_problem(&mut tx, &ids, problem.code, &problem.detail, next, chance, now).await?;
         }
-        if let Some(kind) = told(domain.status, looked.status) {
+        let turned = StatusChange::read(lease.domain_id, &row.status_before, &row.status)?;
+        if let Some((turned, kind)) = turned.and_then(|turned| Some((turned, turned.kind()?))) {
             let detail = looked.problem.map_or("", |problem| problem.detail.as_str());
-            add_events(&mut tx, &ids, kind, detail, chance, now).await?;
+            add_changes(&mut tx, &[turned], kind, detail, chance, now).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -135,17 +137,20 @@ impl Engine {
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let done = sqlx::query!(
-            "UPDATE domains SET lease_until = NULL, status = 'expired', status_since = $3, updated_at = $3,
+        let before = sqlx::query_scalar!(
+            "UPDATE domains d SET lease_until = NULL, status = 'expired', status_since = $3, updated_at = $3,
                  health = 'critical', next_action_at = $3
-             WHERE domain_id = $1 AND lease_token = $2 AND status IN ('active', 'moved', 'pending_deployment')",
+             FROM domains me
+             WHERE me.domain_id = d.domain_id AND d.domain_id = $1 AND d.lease_token = $2
+               AND d.status IN ('active', 'moved', 'pending_deployment')
+             RETURNING me.status",
             lease.domain_id.uuid(),
             lease.token,
             now,
         )
-        .execute(&mut *tx)
-        .await?;
-        held(done.rows_affected())?;
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or(StoreError::LeaseLost)?;
         sqlx::query!(
             "UPDATE certificates c SET status = 'expired' FROM domains d
              WHERE d.domain_id = $1 AND c.certificate_id = d.certificate_id AND c.status IN ('issued', 'active')",
@@ -153,17 +158,9 @@ impl Engine {
         )
         .execute(&mut *tx)
         .await?;
-        add_events(&mut tx, &[lease.domain_id], EventKind::DomainExpired, "", chance, now).await?;
+        let turned = StatusChange::read(lease.domain_id, &before, DomainStatus::Expired.as_str())?;
+        add_changes(&mut tx, turned.as_slice(), EventKind::DomainExpired, "", chance, now).await?;
         Ok(tx.commit().await?)
-    }
-}
-
-/// What the timeline says of a change of status.
-fn told(before: DomainStatus, after: Option<DomainStatus>) -> Option<EventKind> {
-    match (before, after?) {
-        (DomainStatus::Active, DomainStatus::Moved) => Some(EventKind::DomainMoved),
-        (DomainStatus::Moved, DomainStatus::Active) => Some(EventKind::DomainReturned),
-        _ => None,
     }
 }
 

@@ -9,7 +9,12 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{DomainLease, Engine, LEASE, domains::held, interval, problems::add_events};
+use super::{
+    DomainLease, Engine, LEASE,
+    domains::held,
+    events::{StatusChange, add_changes, add_events},
+    interval,
+};
 use crate::StoreError;
 
 /// When a domain that another's order includes is looked at, in case nobody brought it its certificate.
@@ -177,14 +182,15 @@ async fn insert_order(
                                           OR d.status IN ('expired', 'moved') THEN $9 ELSE d.status_since END
              FROM domains before
              WHERE before.domain_id = d.domain_id AND d.domain_id = $1 AND d.lease_token = $2 AND d.revision = $10
-             RETURNING d.domain_id, d.tenant_id, before.status AS status_before
+             RETURNING d.domain_id, d.tenant_id, before.status AS status_before, d.status
          ), started AS (
              INSERT INTO orders (order_id, tenant_id, domain_id, account_id, names, challenges, status, sealed_key,
                                  replaces, profile, created_at, updated_at)
              SELECT $4, tenant_id, domain_id, $5, $6, $16, 'queued', $7, $18, $19, $9, $9 FROM held
          ), verified AS (
-             INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
-             SELECT $12, tenant_id, domain_id, CASE WHEN status_before = 'moved' THEN $17 ELSE $13 END, '', $9
+             INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, previous_status, status)
+             SELECT $12, tenant_id, domain_id, CASE WHEN status_before = 'moved' THEN $17 ELSE $13 END, '', $9,
+                    status_before, status
              FROM held WHERE status_before IN ('pending_dns', 'failed', 'moved')
          ), observed AS (
              INSERT INTO checks (domain_id, tenant_id, observed, checked_at)
@@ -192,8 +198,8 @@ async fn insert_order(
              FROM held, UNNEST($14::uuid[], $15::jsonb[]) AS seen (domain_id, observed)
              ON CONFLICT (domain_id) DO UPDATE SET observed = EXCLUDED.observed, checked_at = EXCLUDED.checked_at
          )
-         INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
-         SELECT $8, tenant_id, domain_id, $11, '', $9 FROM held",
+         INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, status)
+         SELECT $8, tenant_id, domain_id, $11, '', $9, status FROM held",
         lease.domain_id.uuid(),
         lease.token,
         interval(LEASE),
@@ -228,7 +234,7 @@ async fn join(
     chance: &Chance,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let before = sqlx::query_scalar!(
+    let row = sqlx::query!(
         "WITH before AS (SELECT status FROM domains WHERE domain_id = $1)
          UPDATE domains d SET order_id = $3, order_after = NULL, deferred_until = NULL, deferred_by = NULL,
              deferred_for = NULL, lease_until = NULL, lease_token = lease_token + 1,
@@ -247,7 +253,7 @@ async fn join(
            AND NOT EXISTS (
                SELECT 1 FROM orders o WHERE o.order_id = d.order_id
                  AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
-         RETURNING before.status",
+         RETURNING before.status AS status_before, d.status",
         joined.uuid(),
         lease.tenant_id.uuid(),
         order.order_id.uuid(),
@@ -256,20 +262,13 @@ async fn join(
     )
     .fetch_optional(&mut *connection)
     .await?;
-    let before = before.ok_or(StoreError::LeaseLost)?;
-    if let Some(kind) = told_of_dns(&before) {
-        add_events(connection, &[joined], kind, "", chance, now - time::Duration::MILLISECOND).await?;
+    let row = row.ok_or(StoreError::LeaseLost)?;
+    let turned = StatusChange::read(joined, &row.status_before, &row.status)?;
+    if let Some((turned, kind)) = turned.and_then(|turned| Some((turned, turned.kind()?))) {
+        let first = now - time::Duration::MILLISECOND;
+        add_changes(connection, &[turned], kind, "", chance, first).await?;
     }
     add_events(connection, &[joined], EventKind::OrderStarted, "", chance, now).await
-}
-
-/// What an order says of DNS, by the status before it.
-fn told_of_dns(before: &str) -> Option<EventKind> {
-    match before {
-        "pending_dns" => Some(EventKind::DnsVerified),
-        "moved" => Some(EventKind::DomainReturned),
-        _ => None,
-    }
 }
 
 /// Locks domains in the order in which everybody does.

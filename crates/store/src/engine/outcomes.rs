@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use super::{
     DomainLease, Engine,
     domains::held,
+    events::{StatusChange, add_changes, add_events},
     orders::{columns, lock_members},
-    problems::{add_events, open_problem, resolve_problems},
+    problems::{open_problem, resolve_problems},
 };
 use crate::StoreError;
 
@@ -142,7 +143,7 @@ impl Engine {
                AND ((d.domain_id = $1 AND d.lease_token = $2)
                     OR (d.order_id = $8 AND d.domain_id <> $1
                         AND EXISTS (SELECT 1 FROM domains l WHERE l.domain_id = $1 AND l.lease_token = $2)))
-             RETURNING d.domain_id, d.name, at_fault AS "at_fault!""#,
+             RETURNING d.domain_id, d.name, at_fault AS "at_fault!", me.status AS status_before, d.status"#,
             lease.domain_id.uuid(),
             lease.token,
             failure.consecutive_failures as i32,
@@ -170,11 +171,21 @@ impl Engine {
         if !failure.checks.is_empty() {
             add_checks(&mut tx, lease, failure.checks, now).await?;
         }
+        let is_refused = failure.order.as_ref().is_some_and(|order| order.status == OrderStatus::Invalid);
         for row in rows.iter().filter(|row| row.at_fault) {
             let named = failure.blamed.iter().find(|blamed| blamed.name == row.name);
             let (code, detail) =
                 named.map_or((failure.code, failure.detail), |blamed| (blamed.code, blamed.detail.as_str()));
             let domain = [DomainId::from_uuid(row.domain_id)];
+            if is_refused {
+                let told = format!("{}: {detail}", code.title());
+                add_events(&mut tx, &domain, EventKind::OrderFailed, &told, chance, now).await?;
+            }
+            let turned = StatusChange::read(domain[0], &row.status_before, &row.status)?;
+            if let Some((turned, kind)) = turned.and_then(|turned| Some((turned, turned.kind()?))) {
+                let told = if kind == EventKind::DomainFailed { detail } else { "" };
+                add_changes(&mut tx, &[turned], kind, told, chance, now).await?;
+            }
             open_problem(&mut tx, &domain, code, detail, failure.next_attempt_at, chance, now).await?;
         }
         Ok(tx.commit().await?)
@@ -210,12 +221,14 @@ impl Engine {
         )
         .fetch_all(&mut *tx)
         .await?;
-        let became: Vec<_> = served
+        let changes = served
             .iter()
-            .filter(|row| row.status != row.status_before)
-            .map(|row| DomainId::from_uuid(row.domain_id))
-            .collect();
-        add_events(&mut tx, &became, EventKind::DomainActive, "", chance, now).await?;
+            .map(|row| {
+                StatusChange::read(DomainId::from_uuid(row.domain_id), &row.status_before, &row.status)
+            })
+            .filter_map(Result::transpose)
+            .collect::<Result<Vec<_>, _>>()?;
+        add_changes(&mut tx, &changes, EventKind::DomainActive, "", chance, now).await?;
         let all: Vec<_> = served.iter().map(|row| row.domain_id).collect();
         sqlx::query!(
             // A certificate may be for two domains: it and its key stay while one of them has it.
@@ -237,7 +250,7 @@ impl Engine {
             resolve_problems(&mut tx, &ids, &DELIVERY_PROBLEMS, chance, now).await?;
         }
         tx.commit().await?;
-        Ok(became)
+        Ok(changes.into_iter().map(|turned| turned.domain).collect())
     }
 }
 

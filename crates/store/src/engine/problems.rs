@@ -1,10 +1,10 @@
 //! Problems of domains, opened and closed, and what the timeline says of them.
 
-use certmill_model::{Chance, DomainId, EventId, EventKind, ProblemCode};
+use certmill_model::{Chance, DomainId, EventKind, ProblemCode};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Engine, orders::lock};
+use super::{Engine, events::add_events, orders::lock};
 use crate::StoreError;
 
 impl Engine {
@@ -92,35 +92,6 @@ pub(super) async fn resolve_problems(
         "UPDATE domains d SET health = 'ok' WHERE domain_id = ANY($1) AND health <> 'ok'
          AND NOT EXISTS (SELECT 1 FROM problems p WHERE p.domain_id = d.domain_id)",
         &ids,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Adds one event for each of `domains`.
-pub(super) async fn add_events(
-    connection: &mut PgConnection,
-    domains: &[DomainId],
-    kind: EventKind,
-    detail: &str,
-    chance: &Chance,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    if domains.is_empty() {
-        return Ok(());
-    }
-    let events: Vec<_> = domains.iter().map(|_| EventId::new(chance, now).uuid()).collect();
-    let ids: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
-    sqlx::query!(
-        "INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at)
-         SELECT new.event_id, d.tenant_id, d.domain_id, $3, $4, $5
-         FROM UNNEST($1::uuid[], $2::uuid[]) AS new (event_id, domain_id) JOIN domains d USING (domain_id)",
-        &events,
-        &ids,
-        kind.as_str(),
-        detail,
-        now,
     )
     .execute(connection)
     .await?;

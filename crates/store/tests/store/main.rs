@@ -1,6 +1,7 @@
 //! The store on a real Postgres.
 
 mod base;
+mod feed;
 mod holds;
 mod joint_orders;
 mod leases;
