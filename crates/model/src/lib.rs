@@ -16,6 +16,7 @@ mod event;
 mod hostname;
 mod ids;
 mod key_type;
+mod letters;
 mod limits;
 mod looks;
 mod name_policy;
@@ -50,6 +51,7 @@ pub use ids::{
     WebhookEndpointId, WebhookSecretId, ZoneId,
 };
 pub use key_type::KeyType;
+pub use letters::{AlertLetter, Brand, DigestAlert, DigestLetter, Letter, Listed, Occasion, Record};
 pub use limits::{
     Bucket, Endpoint, Exemption, InvalidLimits, InvalidRate, LimitKind, LimitProfile, Need, Rate, next_date,
     order_needs, take_fairly,
@@ -67,6 +69,6 @@ pub use status::{
 };
 pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
-pub use text::{InvalidText, Label};
+pub use text::{InvalidText, Label, one_line};
 pub use token::{ChallengeToken, InvalidChallengeToken};
 pub use work::{DueDomain, LOST_CLAIMS, is_poison, line_up};

@@ -50,6 +50,17 @@ impl fmt::Display for Label {
     }
 }
 
+/// A text from anywhere as one line that can be shown: what does not print becomes a space, and what is longer than `longest`
+/// characters is cut.
+pub fn one_line(text: &str, longest: usize) -> String {
+    let shown: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
+    let line = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(longest) {
+        None => line,
+        Some(_) => line.chars().take(longest.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
 /// Controls, line separators, zero-width and bidirectional formatting characters, the byte order mark, tags.
 pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
@@ -61,6 +72,13 @@ pub(crate) fn is_unprintable(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_line_keeps_what_prints_and_nothing_else() {
+        assert_eq!(one_line(" a\r\nBcc: x\u{202e}\0y ", 99), "a Bcc: x y");
+        assert_eq!(one_line("Läden über alles", 6), "Läden…");
+        assert_eq!(one_line("Läden", 5), "Läden");
+    }
 
     #[test]
     fn a_label_takes_any_script_but_nothing_invisible() {

@@ -1,0 +1,46 @@
+//! What can go wrong with a mail, by what happens next.
+
+use lettre::transport::smtp;
+
+/// Why a mail was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// The server is away or asks to come again: try later.
+    #[error("the mail server cannot be used now")]
+    Later(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server will never take this mail, or its address is none: do not try again.
+    #[error("the mail is refused")]
+    Never(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server does not take us: an operator must mend the settings; then the mail goes out.
+    #[error("the mail server does not take us")]
+    Misconfigured(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl MailError {
+    /// What was said, in one line: for operators.
+    pub fn words(&self) -> String {
+        let mut words = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            let inner = error.to_string();
+            // Some errors print their source themselves.
+            if !words.ends_with(&inner) {
+                words = format!("{words}: {inner}");
+            }
+            source = error.source();
+        }
+        certmill_model::one_line(&words, 500)
+    }
+
+    pub(crate) fn of(error: smtp::Error) -> Self {
+        let code = error.status().map(u16::from);
+        match code {
+            // Refused as a user, without the login or the encryption that the server wants, or as a sender of its kind of mail
+            // (RFC 4954 section 6, RFC 3207 section 4, RFC 5321 section 4.2.2).
+            Some(500 | 502..=504 | 530 | 534 | 535 | 538 | 555) => Self::Misconfigured(error.into()),
+            Some(500..600) => Self::Never(error.into()),
+            None if error.is_tls() || error.is_client() => Self::Misconfigured(error.into()),
+            Some(_) | None => Self::Later(error.into()),
+        }
+    }
+}
