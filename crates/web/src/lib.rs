@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod challenge;
 mod dashboard;
+mod docs;
 mod look;
 mod observe;
 mod problem;

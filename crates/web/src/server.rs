@@ -19,7 +19,9 @@ use tokio::{net::TcpListener, sync::oneshot};
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::TimeoutLayer};
 
-use crate::{RouteEntry, WebState, api, challenge, dashboard, observe, problem::Problem};
+use crate::{
+    RouteEntry, WebState, access::Routes, api, challenge, dashboard, docs, observe, problem::Problem,
+};
 
 /// The longest that an answer may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,8 +34,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// All routes: API, dashboard, responder, probes.
 pub fn router(state: WebState) -> Router {
-    let routes = api::routes()
-        .merge(dashboard::routes())
+    let routes = guarded_routes()
         .guarded(&state)
         .merge(api::description())
         .merge(challenge::routes())
@@ -43,7 +44,11 @@ pub fn router(state: WebState) -> Router {
 
 /// Every route of API and dashboard, with what a caller needs for it.
 pub fn route_table() -> Vec<RouteEntry> {
-    api::routes().merge(dashboard::routes()).table()
+    guarded_routes().table()
+}
+
+fn guarded_routes() -> Routes {
+    api::routes().merge(dashboard::routes()).merge(docs::routes())
 }
 
 /// Answers requests on `listener` until `shutdown` completes and the requests under way have ended.

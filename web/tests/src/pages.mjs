@@ -20,6 +20,9 @@ export const PAGES = [
   { name: 'signed-out', shape: /^\/$/, path: () => '/', open: true, status: 401 },
   { name: 'login', shape: /^\/login\/[^/]+$/, path: () => new URL(stage.loginLinks[0]).pathname, open: true },
   { name: 'login-stale', shape: /^\/login\/[^/]+$/, path: () => '/login/nonsense', open: true, status: 410 },
+  { name: 'docs', shape: /^\/docs$/, path: () => '/docs', open: true },
+  { name: 'docs-guide', shape: /^\/docs\/[^/]+$/, path: () => '/docs/api', open: true },
+  { name: 'docs-problem', shape: /^\/docs\/problems\/[^/]+$/, path: () => '/docs/problems/caa_forbids', open: true },
   { name: 'not-found', shape: /^\/nowhere$/, path: () => '/nowhere', open: true, status: 404 },
 ];
 

@@ -58,7 +58,8 @@ pub fn openapi_json() -> String {
     text
 }
 
-fn documented() -> Document {
+/// The description of the API.
+pub(crate) fn documented() -> Document {
     routes().describe(OpenApiRouter::with_openapi(Description::openapi())).into_openapi()
 }
 

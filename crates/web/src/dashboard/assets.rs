@@ -32,12 +32,12 @@ impl Asset {
 }
 
 /// The style sheet's file name.
-pub(super) fn style() -> &'static str {
+pub(crate) fn style() -> &'static str {
     &STYLE.file
 }
 
 /// The icon's file name.
-pub(super) fn icon() -> &'static str {
+pub(crate) fn icon() -> &'static str {
     &ICON.file
 }
 

@@ -1,13 +1,13 @@
 //! The dashboard: pages for operators, rendered here and complete without scripts.
 
-mod assets;
+pub(crate) mod assets;
 mod dns;
 mod domain;
 mod frame;
 mod list;
 mod login;
 mod moment;
-mod pages;
+pub(crate) mod pages;
 mod password;
 mod session;
 mod words;
@@ -20,6 +20,7 @@ use crate::{
     problem::Problem,
 };
 
+pub(crate) use pages::answer as page;
 pub(crate) use session::session_id;
 
 /// The content type of every page.

@@ -16,7 +16,7 @@ use super::{
 use crate::problem::Problem;
 
 /// Answers with `page`.
-pub(super) fn answer(status: StatusCode, page: &impl Template) -> Response {
+pub(crate) fn answer(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => (status, [(CONTENT_TYPE, HTML)], html).into_response(),
         Err(error) => {
@@ -47,7 +47,7 @@ impl Refresh {
 }
 
 /// The release, for the foot of every page.
-fn version() -> &'static str {
+pub(crate) fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
