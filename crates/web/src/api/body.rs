@@ -1,18 +1,12 @@
 //! The body of a `PUT`: JSON, read strictly.
 
-use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request},
-};
+use axum::extract::{FromRequest, Request};
 use certmill_model::{KeyType, Label, TemplateRef};
-use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
 use serde::Deserialize;
-use serde_json::{Value, error::Category};
+use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::json;
 use crate::{WebState, problem::Problem};
 
 /// What may be said of a domain beside its name. A field that is left out, or null, is unset.
@@ -68,52 +62,9 @@ impl FromRequest<WebState> for PutDomain {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &WebState) -> Result<Self, Problem> {
-        let headers = request.headers().clone();
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| Problem::of_status(rejection.status()))?;
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        require_json(&headers)?;
-        // Derived readers take the fields from an array too, in their order.
-        if body.trim_ascii_start().first() == Some(&b'[') {
-            return Err(misshapen("The body is an array where an object is expected.".into()));
-        }
-        serde_json::from_slice(&body).map_err(|error| unreadable(&error))
+        let body = json::bytes(request, state).await?;
+        if body.is_empty() { Ok(Self::default()) } else { json::read(&body) }
     }
-}
-
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let (media_type, parameters) = kind.split_once(';').unwrap_or((kind, ""));
-    let utf8 = parameters.trim().is_empty() || parameters.trim().eq_ignore_ascii_case("charset=utf-8");
-    if media_type.trim().eq_ignore_ascii_case("application/json") && utf8 {
-        if headers.contains_key(CONTENT_ENCODING) {
-            return Err(unsupported("Send the body without compression."));
-        }
-        return Ok(());
-    }
-    Err(unsupported("Send the body as JSON in UTF-8, with Content-Type: application/json."))
-}
-
-fn unsupported(detail: &'static str) -> Problem {
-    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    Problem::new(status, "unsupported_media_type", "Unsupported media type", detail)
-}
-
-/// Broken JSON is a bad request; well-formed JSON of another shape is one that cannot be processed.
-fn unreadable(error: &serde_json::Error) -> Problem {
-    if error.classify() == Category::Data {
-        return misshapen(format!("The body has another shape than expected: {error}."));
-    }
-    let detail = format!("The body is not JSON: {error}.");
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_json", "The body is not JSON", detail)
-}
-
-fn misshapen(detail: String) -> Problem {
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
-    Problem::new(status, "invalid_body", "The body is not acceptable", detail)
 }
 
 fn text<'a>(field: &str, value: Option<&'a Value>) -> Result<Option<&'a str>, Problem> {

@@ -1,6 +1,6 @@
-//! Pages of a list: `?limit=&cursor=` in, `{data, next_cursor}` and a `Link` out.
+//! Pages of a list: `?limit=&cursor=` and filters in, `{data, next_cursor}` and a `Link` out.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use axum::{
     Json,
@@ -9,20 +9,33 @@ use axum::{
 };
 use certmill_store::Reach;
 use http::{HeaderValue, StatusCode, header::LINK, request::Parts};
-use serde::{Deserialize, Serialize};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
-use super::cursor;
+use super::{cursor, json};
 use crate::{WebState, problem::Problem};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
-/// Which page is asked for.
-pub(super) struct PageQuery {
+/// Which page is asked for, of a list that is not filtered.
+pub(super) type PageQuery = ListQuery<Unfiltered>;
+
+/// Which page is asked for, and of what. `F` has a field for each filter and refuses others (`deny_unknown_fields`); all
+/// are texts in the query, so that a field is an `Option` of a text or of what is written as one.
+pub(super) struct ListQuery<F> {
     pub(super) limit: usize,
+    pub(super) filter: F,
     cursor: Option<String>,
+    /// The filters as they were given, in one order: a cursor serves the same filters alone.
+    said: String,
 }
+
+/// No filter.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unfiltered {}
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
@@ -33,39 +46,61 @@ pub(super) struct Page<T> {
     next_cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
-impl PageQuery {
+impl<F> ListQuery<F> {
     /// Where the page begins: behind this position of `list`.
     pub(super) fn after<T: FromStr>(&self, reach: Reach, list: &str) -> Result<Option<T>, Problem> {
-        self.cursor.as_deref().map(|text| cursor::position(reach, list, text)).transpose()
+        self.cursor.as_deref().map(|text| cursor::position(reach, &self.name(list), text)).transpose()
     }
 
     /// How many rows to read: one more than the page has, which tells whether there is a next one.
     pub(super) fn rows(&self) -> i64 {
         self.limit as i64 + 1
     }
+
+    /// The answer that holds `data` of `list` at `path`; `end` is the position of its last entry, if more are behind it.
+    pub(super) fn answer<T: Serialize>(
+        &self,
+        reach: Reach,
+        list: &str,
+        path: &str,
+        data: Vec<T>,
+        end: Option<&str>,
+    ) -> Response {
+        let next = end.map(|end| cursor::cursor(reach, &self.name(list), end));
+        let path = if self.said.is_empty() { path.to_owned() } else { format!("{path}?{}", self.said) };
+        Page::answer(data, next, self.limit, &path)
+    }
+
+    fn name(&self, list: &str) -> String {
+        if self.said.is_empty() { list.to_owned() } else { format!("{list}?{}", self.said) }
+    }
 }
 
-impl FromRequestParts<WebState> for PageQuery {
+impl<F: DeserializeOwned> FromRequestParts<WebState> for ListQuery<F> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Problem> {
-        let Query(raw) = Query::<RawQuery>::from_request_parts(parts, state).await.map_err(|_| {
-            let detail = "The query may hold limit and cursor, each once.";
-            Problem::new(StatusCode::BAD_REQUEST, "invalid_query", "Invalid query", detail)
-        })?;
-        let limit = raw.limit.map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| invalid_query("The query cannot be read.".into()))?;
+        let mut texts = BTreeMap::new();
+        for (name, text) in pairs {
+            if texts.insert(name.clone(), text).is_some() {
+                return Err(invalid_query(format!("{name} stands more than once in the query.")));
+            }
+        }
+        let limit = texts.remove("limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
         let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
             let detail = "The limit is a number from 1 to 1000.";
             Problem::new(StatusCode::BAD_REQUEST, "invalid_limit", "Invalid limit", detail)
         })?;
-        Ok(Self { limit, cursor: raw.cursor })
+        let cursor = texts.remove("cursor");
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let said: Vec<_> =
+            texts.iter().map(|(name, text)| format!("{}={}", encode(name), encode(text))).collect();
+        let filter = json::read_texts(texts.into_iter())
+            .map_err(|(name, fault)| invalid_query(format!("{name} in the query: {fault}.")))?;
+        Ok(Self { limit, filter, cursor, said: said.join("&") })
     }
 }
 
@@ -73,7 +108,8 @@ impl<T: Serialize> Page<T> {
     /// The answer that holds `data`, and leads to `next_cursor` at `path`.
     pub(super) fn answer(data: Vec<T>, next_cursor: Option<String>, limit: usize, path: &str) -> Response {
         let link = next_cursor.as_ref().map(|cursor| {
-            let link = format!("<{path}?limit={limit}&cursor={cursor}>; rel=\"next\"");
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let link = format!("<{path}{joint}limit={limit}&cursor={cursor}>; rel=\"next\"");
             HeaderValue::from_str(&link).expect("paths and cursors are plain characters")
         });
         let mut response = Json(Self { data, next_cursor }).into_response();
@@ -89,4 +125,8 @@ pub(super) fn cut<T>(rows: &mut Vec<T>, limit: usize, position: impl Fn(&T) -> S
     let more = rows.len() > limit;
     rows.truncate(limit);
     rows.last().filter(|_| more).map(position)
+}
+
+fn invalid_query(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_query", "Invalid query", detail)
 }
