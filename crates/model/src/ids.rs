@@ -147,6 +147,7 @@ ids! {
     ReleaseKind ReleaseId "rel" "a release of configuration on a target";
     EventKind EventId "evt" "an event";
     TokenKind TokenId "tok" "an API token";
+    OperationKind OperationId "opn" "an operation of many lines";
     ZoneKind ZoneId "zon" "a DNS zone that certmill writes to";
     AlertKind AlertId "alr" "an alert: one cause, while it lasts";
     MailKind MailId "mai" "a mail that is to be sent";

@@ -23,6 +23,7 @@ mod name_policy;
 mod people;
 mod problem;
 mod renewal;
+mod search;
 mod status;
 mod step;
 mod template_ref;
@@ -47,7 +48,7 @@ pub use event::{EventData, EventDocument, EventKind, EventProblem, LONGEST_EVENT
 pub use hostname::{Hostname, InvalidHostname};
 pub use ids::{
     AccountId, AlertId, AuditId, CertificateId, DomainId, EventId, GroupId, Id, IdKind, InvalidId, MailId,
-    OrderId, ReleaseId, SetupLinkId, TargetId, TenantId, TokenId, UserId, WebhookDeliveryId,
+    OperationId, OrderId, ReleaseId, SetupLinkId, TargetId, TenantId, TokenId, UserId, WebhookDeliveryId,
     WebhookEndpointId, WebhookSecretId, ZoneId,
 };
 pub use key_type::KeyType;
@@ -64,6 +65,7 @@ pub use renewal::{
     Forecast, InvalidWindow, RenewalAnswer, RenewalPlan, SuggestedWindow, Validity, asks_to_replace,
     exemption,
 };
+pub use search::{InvalidLabels, Metadata, SearchText, Tags};
 pub use status::{
     CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, UnknownStatus,
 };

@@ -58,6 +58,12 @@ impl StoreError {
         }
     }
 
+    /// Whether a statement was given up because it took longer than it may.
+    pub fn took_too_long(&self) -> bool {
+        // query_canceled (PostgreSQL, appendix A).
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("57014"))
+    }
+
     /// Whether Postgres could not be reached or did not answer: trying again later may help.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -176,6 +176,15 @@ impl From<StoreError> for Problem {
                     detail,
                 );
             }
+            error if error.took_too_long() => {
+                let detail = "Too much would have to be looked at for this. Narrow it: another filter, or more letters.";
+                return Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "search_too_broad",
+                    "Search too broad",
+                    detail,
+                );
+            }
             error if error.is_transient() => Self::database_away(),
             _ => Self::internal(),
         };

@@ -59,11 +59,10 @@ fn wish(
 ) -> Result<DomainWish, Trouble> {
     let external_id = external_id.map(Label::parse).transpose();
     Ok(DomainWish {
-        name: parse(config, name)?,
         external_id: external_id
             .map_err(|error| Trouble::new("the external id cannot be used", &error, "Give another one."))?,
         template: template.map(|template| parse_template(config, template)).transpose()?,
-        key_type: None,
+        ..DomainWish::of(parse(config, name)?)
     })
 }
 

@@ -26,6 +26,10 @@ pub struct Domain {
     pub name: Hostname,
     /// The shop's id in the commerce system.
     pub external_id: Option<String>,
+    /// The words that its tenant sorts it by.
+    pub tags: Vec<String>,
+    /// What its tenant keeps with it: an object of texts.
+    pub metadata: serde_json::Value,
     /// The template, where the domain names one itself.
     pub template: Option<String>,
     /// The kind of key, where the domain names one itself.
@@ -73,37 +77,18 @@ pub struct DomainCertificate {
     pub explanation_url: Option<String>,
 }
 
-/// Which domains are searched for; by default all.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DomainFilter<'a> {
-    /// Those whose name begins so.
-    pub prefix: Option<&'a str>,
-    /// Those in this status.
-    pub status: Option<DomainStatus>,
-    /// Only those with a problem.
-    pub unhealthy: bool,
-}
-
 impl TenantTx {
     /// The domain called `name`, if it is this tenant's.
     pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
         let tenant = self.tenant;
-        let which = Which { tenant: Some(tenant), name: Some(name.as_str()), ..Which::default() };
-        select(self.connection(), which, 1).await.map(|mut found| found.pop())
-    }
-
-    /// Up to `limit` domains of this tenant by name, beginning behind the name `after`.
-    pub async fn list_domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
-        let tenant = self.tenant;
-        select(self.connection(), Which { tenant: Some(tenant), after, ..Which::default() }, limit).await
+        with_name(self.connection(), Some(tenant), name).await
     }
 }
 
 impl PlatformTx {
     /// The domain called `name`, whoever's it is.
     pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
-        let which = Which { name: Some(name.as_str()), ..Which::default() };
-        select(self.connection(), which, 1).await.map(|mut found| found.pop())
+        with_name(self.connection(), None, name).await
     }
 }
 
@@ -111,25 +96,7 @@ impl ScopedTx {
     /// The domain called `name`, if it can be seen from here.
     pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
         let tenant = self.reach().tenant();
-        let which = Which { tenant, name: Some(name.as_str()), ..Which::default() };
-        select(self.connection(), which, 1).await.map(|mut found| found.pop())
-    }
-
-    /// Up to `limit` domains by name, beginning behind the name `after`.
-    pub async fn list_domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
-        let tenant = self.reach().tenant();
-        select(self.connection(), Which { tenant, after, ..Which::default() }, limit).await
-    }
-
-    /// Up to `limit` domains that suit `filter`, by name, beginning behind the name `after`.
-    pub async fn search_domains(
-        &mut self,
-        filter: DomainFilter<'_>,
-        after: Option<&str>,
-        limit: i64,
-    ) -> Result<Vec<Domain>, StoreError> {
-        let tenant = self.reach().tenant();
-        select(self.connection(), Which { tenant, after, filter, ..Which::default() }, limit).await
+        with_name(self.connection(), tenant, name).await
     }
 
     /// How many domains have a problem.
@@ -165,6 +132,8 @@ struct DomainColumns {
     tenant: String,
     name: String,
     external_id: Option<String>,
+    tags: Vec<String>,
+    metadata: Option<serde_json::Value>,
     template: Option<String>,
     key_type: Option<String>,
     effective_key_type: String,
@@ -225,6 +194,8 @@ impl TryFrom<DomainColumns> for Domain {
             tenant: row.tenant,
             name: hostname("domains", &row.name)?,
             external_id: row.external_id,
+            tags: row.tags,
+            metadata: row.metadata.unwrap_or_else(|| serde_json::json!({})),
             template: row.template,
             key_type: row.key_type.map(|key_type| parsed("domains", &key_type)).transpose()?,
             effective_key_type: parsed("tenants", &row.effective_key_type)?,
@@ -241,57 +212,59 @@ impl TryFrom<DomainColumns> for Domain {
     }
 }
 
-/// Which domains are read; by default all.
-#[derive(Default)]
-struct Which<'a> {
-    tenant: Option<TenantId>,
-    name: Option<&'a str>,
-    after: Option<&'a str>,
-    filter: DomainFilter<'a>,
-}
-
-async fn select(
-    connection: &mut PgConnection,
-    which: Which<'_>,
-    limit: i64,
-) -> Result<Vec<Domain>, StoreError> {
-    // A prefix as a range, which the index on names serves: no name has a character behind the tilde.
-    sqlx::query_as!(
-        DomainColumns,
-        r#"SELECT d.domain_id, d.tenant_id, t.name AS tenant, d.name, d.external_id, d.template, d.key_type,
+/// Domains as they stand, those that suit `$which`.
+macro_rules! domains {
+    ($which:tt, $($argument:expr),*) => {
+        sqlx::query_as!(
+            DomainColumns,
+            r#"SELECT d.domain_id, d.tenant_id, t.name AS tenant, d.name, d.external_id, d.template, d.key_type,
+                  ARRAY(SELECT g.tag FROM domain_tags g WHERE g.domain_id = d.domain_id ORDER BY g.tag) AS "tags!",
+                  (SELECT m.metadata FROM domain_metadata m WHERE m.domain_id = d.domain_id) AS metadata,
                   COALESCE(d.key_type, t.key_type) AS "effective_key_type!", d.status,
                   d.status_since, d.health, d.renew_after, d.next_action_at, d.created_at, d.updated_at,
                   d.certificate_id, c.serial_number AS "serial_number?", c.issuer AS "issuer?",
-                  c.not_before AS "not_before?", c.not_after AS "not_after?", split_part(a.directory_url, '#', 1) AS "directory_url?",
+                  c.not_before AS "not_before?", c.not_after AS "not_after?",
+                  split_part(a.directory_url, '#', 1) AS "directory_url?",
                   r.window_start AS "window_start?", r.window_end AS "window_end?",
                   r.explanation_url AS "explanation_url?", d.deferred_by, d.deferred_for,
                   CASE WHEN d.deferred_until > now() THEN d.deferred_until END AS deferred_until
-           FROM domains d
-           JOIN tenants t USING (tenant_id)
-           LEFT JOIN certificates c ON c.certificate_id = d.certificate_id
-           LEFT JOIN orders o ON o.order_id = c.order_id
-           LEFT JOIN accounts a ON a.account_id = o.account_id
-           LEFT JOIN renewal_info r ON r.certificate_id = d.certificate_id
-           WHERE d.status <> 'deleted'
-             AND ($1::uuid IS NULL OR d.tenant_id = $1)
-             AND ($2::text IS NULL OR d.name = $2)
-             AND ($3::text IS NULL OR d.name > $3)
-             AND ($4::text IS NULL OR (d.name >= $4 AND d.name < $4 || '~'))
-             AND ($5::text IS NULL OR d.status = $5)
-             AND (NOT $6::boolean OR d.health <> 'ok')
-           ORDER BY d.name
-           LIMIT $7"#,
-        which.tenant.map(TenantId::uuid),
-        which.name,
-        which.after,
-        which.filter.prefix,
-        which.filter.status.map(DomainStatus::as_str),
-        which.filter.unhealthy,
-        limit,
+               FROM domains d
+               JOIN tenants t USING (tenant_id)
+               LEFT JOIN certificates c ON c.certificate_id = d.certificate_id
+               LEFT JOIN orders o ON o.order_id = c.order_id
+               LEFT JOIN accounts a ON a.account_id = o.account_id
+               LEFT JOIN renewal_info r ON r.certificate_id = d.certificate_id
+               WHERE d.status <> 'deleted' AND "# + $which,
+            $($argument),*
+        )
+    };
+}
+
+async fn with_name(
+    connection: &mut PgConnection,
+    tenant: Option<TenantId>,
+    name: &Hostname,
+) -> Result<Option<Domain>, StoreError> {
+    domains!(
+        "d.name = $1 AND ($2::uuid IS NULL OR d.tenant_id = $2)",
+        name.as_str(),
+        tenant.map(TenantId::uuid)
     )
-    .fetch_all(connection)
+    .fetch_optional(connection)
     .await?
-    .into_iter()
     .map(Domain::try_from)
-    .collect()
+    .transpose()
+}
+
+/// The domains with these ids, in this order; those that are gone are left out.
+pub(super) async fn with_ids(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Domain>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    domains!("d.domain_id = ANY($1) ORDER BY array_position($1, d.domain_id)", ids)
+        .fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(Domain::try_from)
+        .collect()
 }

@@ -1,7 +1,8 @@
 //! What a tenant wants of its domains.
 
 use certmill_model::{
-    Chance, DomainId, DomainStatus, EventId, EventKind, Health, Hostname, KeyType, Label, TemplateRef,
+    Chance, DomainId, DomainStatus, EventId, EventKind, Health, Hostname, KeyType, Label, Metadata, Tags,
+    TemplateRef,
 };
 use time::OffsetDateTime;
 
@@ -19,6 +20,18 @@ pub struct DomainWish {
     pub template: Option<TemplateRef>,
     /// The kind of key; `None` for the tenant's.
     pub key_type: Option<KeyType>,
+    /// The words that the tenant sorts it by.
+    pub tags: Tags,
+    /// What the tenant keeps with it.
+    pub metadata: Metadata,
+}
+
+impl DomainWish {
+    /// That `name` is served, and nothing beside.
+    pub fn of(name: Hostname) -> Self {
+        let (tags, metadata) = (Tags::default(), Metadata::default());
+        Self { name, external_id: None, template: None, key_type: None, tags, metadata }
+    }
 }
 
 /// What [`TenantTx::put_domain`] did.
@@ -41,16 +54,31 @@ impl TenantTx {
         now: OffsetDateTime,
     ) -> Result<Put, StoreError> {
         if let Some(created) = self.create_domain(wish, chance, now).await? {
-            return Ok(Put::Created(created));
+            if !wish.tags.is_empty() || !wish.metadata.is_empty() {
+                self.keep_labels(created.domain_id, wish).await?;
+            }
+            let (tags, metadata) = labels(wish);
+            return Ok(Put::Created(Domain { tags, metadata, ..created }));
         }
         // There is one: ours, or it is not for us to see.
         let domain = self.find_domain(&wish.name).await?.ok_or(StoreError::NameTaken)?;
+        let (tags, metadata) = labels(wish);
+        if (&domain.tags, &domain.metadata) != (&tags, &metadata) {
+            self.keep_labels(domain.domain_id, wish).await?;
+        }
         let same = domain.external_id.as_deref() == wish.external_id.as_ref().map(Label::as_str)
             && domain.template == wish.template.as_ref().map(ToString::to_string)
             && domain.key_type == wish.key_type
             && !matches!(domain.status, DomainStatus::PendingDeletion | DomainStatus::Failed);
         if same {
-            return Ok(Put::Same(domain));
+            let is_same = (&domain.tags, &domain.metadata) == (&tags, &metadata);
+            let domain = Domain { tags, metadata, ..domain };
+            // Nothing of it is delivered: the engine has nothing to do.
+            return Ok(if is_same {
+                Put::Same(domain)
+            } else {
+                Put::Changed(self.touch(domain, now).await?)
+            });
         }
         self.change_domain(&domain, wish, chance, now).await.map(Put::Changed)
     }
@@ -171,6 +199,8 @@ impl TenantTx {
             tenant: owner.tenant,
             name: wish.name.clone(),
             external_id: wish.external_id.as_ref().map(ToString::to_string),
+            tags: Vec::new(),
+            metadata: serde_json::json!({}),
             template: wish.template.as_ref().map(ToString::to_string),
             key_type: wish.key_type,
             effective_key_type: match wish.key_type {
@@ -188,6 +218,40 @@ impl TenantTx {
             updated_at: now,
         };
         Ok(Some(created))
+    }
+
+    /// Puts the tags and data of `wish` in the place of those that were there.
+    async fn keep_labels(&mut self, domain: DomainId, wish: &DomainWish) -> Result<(), StoreError> {
+        let (tags, metadata) = labels(wish);
+        let tenant = self.tenant;
+        sqlx::query!(
+            "WITH old AS (
+                 DELETE FROM domain_tags WHERE domain_id = $1 AND tag <> ALL($3)
+             ), unset AS (
+                 DELETE FROM domain_metadata WHERE domain_id = $1 AND $4::jsonb = '{}'
+             ), set AS (
+                 INSERT INTO domain_metadata (domain_id, tenant_id, metadata) SELECT $1, $2, $4 WHERE $4::jsonb <> '{}'
+                 ON CONFLICT (domain_id) DO UPDATE SET metadata = EXCLUDED.metadata
+             )
+             INSERT INTO domain_tags (domain_id, tenant_id, tag) SELECT $1, $2, UNNEST($3::text[])
+             ON CONFLICT (domain_id, tag) DO NOTHING",
+            domain.uuid(),
+            tenant.uuid(),
+            &tags,
+            metadata,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Whoever reads what changed finds it.
+    async fn touch(&mut self, domain: Domain, now: OffsetDateTime) -> Result<Domain, StoreError> {
+        let id = domain.domain_id.uuid();
+        sqlx::query!("UPDATE domains SET updated_at = $2 WHERE domain_id = $1", id, now)
+            .execute(self.connection())
+            .await?;
+        Ok(Domain { updated_at: now, ..domain })
     }
 
     async fn change_domain(
@@ -264,4 +328,11 @@ impl TenantTx {
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(())
     }
+}
+
+/// Tags and data as they are stored.
+fn labels(wish: &DomainWish) -> (Vec<String>, serde_json::Value) {
+    let tags = wish.tags.iter().map(str::to_owned).collect();
+    let metadata = wish.metadata.iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
+    (tags, serde_json::Value::Object(metadata))
 }

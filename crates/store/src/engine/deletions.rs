@@ -101,6 +101,10 @@ async fn forget(
              DELETE FROM problems WHERE domain_id = $1
          ), seen AS (
              DELETE FROM checks WHERE domain_id = $1
+         ), sorted AS (
+             DELETE FROM domain_tags WHERE domain_id = $1
+         ), kept AS (
+             DELETE FROM domain_metadata WHERE domain_id = $1
          ), answered AS (
              DELETE FROM challenges WHERE order_id IN (SELECT order_id FROM orders WHERE domain_id = $1)
          ), closed AS (

@@ -49,7 +49,7 @@ impl Base {
     pub(crate) async fn put_for(&self, tenant: TenantId, name: &str) -> DomainId {
         let mut tx = self.api.tenant(tenant).await.unwrap();
         let name = Hostname::parse(name).unwrap();
-        let wish = DomainWish { name, external_id: None, template: None, key_type: None };
+        let wish = DomainWish::of(name);
         let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) =
             tx.put_domain(&wish, &self.chance, now()).await.unwrap();
         tx.commit().await.unwrap();

@@ -75,10 +75,8 @@ async fn a_wish_made_while_a_worker_holds_the_domain_is_not_lost() {
     let claimed = base.claim(domain).await.unwrap();
     let mut tx = base.api.tenant(base.tenant).await.unwrap();
     let wish = DomainWish {
-        name: Hostname::parse("shop.example.com").unwrap(),
         external_id: Some(Label::parse("48213").unwrap()),
-        template: None,
-        key_type: None,
+        ..DomainWish::of(Hostname::parse("shop.example.com").unwrap())
     };
     tx.put_domain(&wish, &base.chance, now()).await.unwrap();
     tx.commit().await.unwrap();
@@ -197,12 +195,7 @@ async fn of_many_tenants_that_claim_one_name_one_gets_it() {
     for (number, tenant) in tenants.into_iter().enumerate() {
         let api = base.api.clone();
         puts.spawn(async move {
-            let wish = DomainWish {
-                name: Hostname::parse("shop.example.com").unwrap(),
-                external_id: None,
-                template: None,
-                key_type: None,
-            };
+            let wish = DomainWish::of(Hostname::parse("shop.example.com").unwrap());
             let mut tx = api.tenant(tenant).await.unwrap();
             match tx.put_domain(&wish, &Chance::seeded(100 + number as u64), now()).await {
                 Ok(_) => tx.commit().await.map(|()| true).unwrap(),
@@ -222,7 +215,7 @@ async fn of_many_puts_of_one_tenant_one_creates_and_none_fails() {
         let (api, tenant) = (base.api.clone(), base.tenant);
         puts.spawn(async move {
             let name = Hostname::parse("shop.example.com").unwrap();
-            let wish = DomainWish { name, external_id: None, template: None, key_type: None };
+            let wish = DomainWish::of(name);
             let mut tx = api.tenant(tenant).await.unwrap();
             let put = tx.put_domain(&wish, &Chance::seeded(100 + number), now()).await.unwrap();
             tx.commit().await.unwrap();

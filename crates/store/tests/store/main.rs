@@ -9,6 +9,7 @@ mod ledger;
 mod renewals;
 mod retention;
 mod row_level_security;
+mod search;
 mod txt_records;
 mod under_way;
 mod work;

@@ -1,7 +1,7 @@
 //! The body of a `PUT`: JSON, read strictly.
 
 use axum::extract::{FromRequest, Request};
-use certmill_model::{KeyType, Label, TemplateRef};
+use certmill_model::{KeyType, Label, Metadata, Tags, TemplateRef};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -27,6 +27,14 @@ pub(super) struct PutDomain {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "ecdsa_p256")]
     key_type: Option<Value>,
+    /// Words to sort domains by: up to 20, each of 1 to 50 printable characters.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    tags: Option<Value>,
+    /// Short texts by name, which are only given back: up to 20, names of 1 to 50 printable characters, texts of 1 to 200.
+    #[serde(default)]
+    #[schema(value_type = Option<HashMap<String, String>>)]
+    metadata: Option<Value>,
 }
 
 impl PutDomain {
@@ -47,6 +55,30 @@ impl PutDomain {
             return Err(Problem::field("/template".into(), "unknown_template", detail));
         }
         Ok(Some(template))
+    }
+
+    pub(super) fn tags(&self) -> Result<Tags, Problem> {
+        let words = match &self.tags {
+            None => Vec::new(),
+            Some(Value::Array(words)) => words.iter().map(Value::as_str).collect(),
+            Some(_) => vec![None],
+        };
+        let words: Option<Vec<_>> = words.into_iter().collect();
+        let words = words.ok_or_else(|| invalid("tags", "it is not an array of strings".into()))?;
+        Tags::parse(words).map_err(|error| invalid("tags", error.to_string()))
+    }
+
+    pub(super) fn metadata(&self) -> Result<Metadata, Problem> {
+        let pairs = match &self.metadata {
+            None => Vec::new(),
+            Some(Value::Object(pairs)) => {
+                pairs.iter().map(|(name, text)| Some((name.as_str(), text.as_str()?))).collect()
+            }
+            Some(_) => vec![None],
+        };
+        let pairs: Option<Vec<_>> = pairs.into_iter().collect();
+        let pairs = pairs.ok_or_else(|| invalid("metadata", "it is not an object of strings".into()))?;
+        Metadata::parse(pairs).map_err(|error| invalid("metadata", error.to_string()))
     }
 
     pub(super) fn key_type(&self) -> Result<Option<KeyType>, Problem> {

@@ -31,10 +31,13 @@ pub(super) fn cursor(reach: Reach, list: &str, position: &str) -> String {
 /// Where the cursor `text` stands, if a caller with this `reach` got it from `list`.
 pub(super) fn position<T: FromStr>(reach: Reach, list: &str, text: &str) -> Result<T, Problem> {
     // A forged cursor can hold anything, so that its position is parsed like all that comes from outside.
-    decode(reach, list, text).and_then(|position| position.parse().ok()).ok_or_else(|| {
-        let detail = "The cursor is not one that this list gave to this caller. Begin without a cursor.";
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", "Invalid cursor", detail)
-    })
+    decode(reach, list, text).and_then(|position| position.parse().ok()).ok_or_else(invalid)
+}
+
+/// The answer to a cursor that serves nobody here.
+pub(super) fn invalid() -> Problem {
+    let detail = "The cursor is not one that this list gave to this caller. Begin without a cursor.";
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_cursor", "Invalid cursor", detail)
 }
 
 fn decode(reach: Reach, list: &str, text: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! What the API answers, in JSON.
 
 use certmill_model::{Checks, Problem};
-use certmill_store::{Domain, DomainEvent, TargetRow};
+use certmill_store::{CappedCount, Domain, DomainEvent, TargetRow};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -23,6 +23,11 @@ pub(super) struct DomainDocument {
     tenant: String,
     /// The shop's id in the commerce system.
     external_id: Option<String>,
+    /// The words that its tenant sorts it by.
+    tags: Vec<String>,
+    /// What its tenant keeps with it: short texts by name.
+    #[schema(value_type = HashMap<String, String>)]
+    metadata: serde_json::Value,
     /// The nginx template, where the domain names one itself.
     template: Option<String>,
     /// The kind of key of its next certificate, its own or else the tenant's: `ecdsa_p256`, `ecdsa_p384`, `rsa_2048`,
@@ -51,6 +56,42 @@ pub(super) struct DomainDocument {
     /// When anything of it last changed.
     #[serde(with = "time::serde::rfc3339")]
     updated_at: OffsetDateTime,
+}
+
+/// A page of domains.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DomainList {
+    /// The domains.
+    pub(super) data: Vec<DomainDocument>,
+    /// The `cursor` of the next page; null on the last one.
+    pub(super) next_cursor: Option<String>,
+    /// `suiting`: these are what was asked for. `similar`: nothing suits, these names are like it. `in_part`: there may be more,
+    /// looking for them took too long.
+    pub(super) found: &'static str,
+    /// How many there are, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) count: Option<CountDocument>,
+}
+
+/// How many there are.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "CappedCount")]
+pub(super) struct CountDocument {
+    /// At least so many.
+    at_least: u64,
+    /// Whether it is exactly so many.
+    is_exact: bool,
+}
+
+impl From<CappedCount> for CountDocument {
+    fn from(count: CappedCount) -> Self {
+        let (at_least, is_exact) = match count {
+            CappedCount::Exactly(count) => (count, true),
+            CappedCount::MoreThan(count) => (count, false),
+            CappedCount::Unknown => (0, false),
+        };
+        Self { at_least, is_exact }
+    }
 }
 
 /// A domain as it stands, with what was last seen of its name.
@@ -221,6 +262,8 @@ impl DomainDocument {
             name: domain.name.to_string(),
             tenant: domain.tenant_id.to_string(),
             external_id: domain.external_id,
+            tags: domain.tags,
+            metadata: domain.metadata,
             template: domain.template,
             key_type: domain.effective_key_type.as_str(),
             status: domain.status.as_str(),

@@ -1,24 +1,27 @@
 //! `/v1/domains`: what a tenant wants, and how it stands.
 
-use axum::{Json, extract::State, response::Response};
-use certmill_model::{DomainId, Hostname, TenantId};
-use certmill_store::{Domain, DomainWish, Put, Reach, ScopedTx, StoreError};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use certmill_model::{DomainId, TenantId};
+use certmill_store::{Domain, DomainWish, Found, Put, Reach, ScopedTx, StoreError};
 use http::StatusCode;
 
 use super::{
     body::PutDomain,
     cursor::cursor,
-    documents::{DomainDetails, DomainDocument},
+    documents::{DomainDetails, DomainDocument, DomainList},
+    filter::{DomainParameters, DomainQuery},
     name::DomainName,
-    page::{Page, PageQuery, cut},
+    page::next_link,
 };
 use crate::{
     WebState,
     access::Caller,
     problem::{Problem, ProblemDocument},
 };
-
-const LIST: &str = "domains";
 
 /// Register a domain, or change what is wanted of it
 ///
@@ -48,7 +51,14 @@ pub(super) async fn put(
     let tenant = tenant_of(&caller)?;
     state.settings.name_policy.check(&name)?;
     let template = body.template(|wanted| state.settings.has_template(wanted))?;
-    let wish = DomainWish { name, external_id: body.external_id()?, template, key_type: body.key_type()? };
+    let wish = DomainWish {
+        external_id: body.external_id()?,
+        template,
+        key_type: body.key_type()?,
+        tags: body.tags()?,
+        metadata: body.metadata()?,
+        ..DomainWish::of(name)
+    };
     let put = match try_put(&state, tenant, &wish).await {
         // Two requests of the same tenant can race for a new name: the second look finds it as ours.
         Err(StoreError::NameTaken) => try_put(&state, tenant, &wish).await?,
@@ -110,33 +120,44 @@ pub(super) async fn delete(
     Ok((StatusCode::ACCEPTED, Json(details(&mut state.store.read(caller.reach).await?, domain).await?)))
 }
 
-/// List domains by name
+/// List and search domains
 ///
-/// A tenant sees its own, the platform everybody's.
+/// A tenant sees its own, the platform everybody's. Filters narrow together.
 #[utoipa::path(
     get, path = "/v1/domains", operation_id = "list_domains", tag = "domains", security(("token" = [])),
-    params(
-        ("limit" = Option<u16>, Query, description = "Entries on a page, 1 to 1000; 100 by default"),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
-    ),
+    params(DomainParameters),
     responses(
-        (status = 200, description = "A page", body = Page<DomainDocument>, headers(("Link" = String, description = "The next page, rel=next"))),
-        (status = 400, description = "The limit or cursor cannot be used", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 200, description = "A page", body = DomainList, headers(("Link" = String, description = "The next page, rel=next"))),
+        (status = 400, description = "A filter, the limit or the cursor cannot be used", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "Too much would have to be looked at: narrow it", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(
     State(state): State<WebState>,
     caller: Caller,
-    query: PageQuery,
+    query: DomainQuery,
 ) -> Result<Response, Problem> {
-    let after = query.after::<Hostname>(caller.reach, LIST)?;
+    let after = query.after(caller.reach)?;
     let mut reader = state.store.read(caller.reach).await?;
-    let mut domains = reader.list_domains(after.as_ref().map(Hostname::as_str), query.rows()).await?;
-    let end = cut(&mut domains, query.limit, |domain| domain.name.to_string());
-    let next = end.map(|name| cursor(caller.reach, LIST, &name));
-    let documents = documents(&mut reader, domains).await?;
-    Ok(Page::answer(documents, next, query.limit, "/v1/domains"))
+    let page = reader.search_domains(&query.filter, query.sort, after.as_ref(), query.limit).await?;
+    let count =
+        if query.counts { Some(reader.count_domains_capped(&query.filter).await?.into()) } else { None };
+    let next_cursor = page.next.map(|position| cursor(caller.reach, &query.path, &position.to_string()));
+    let link = next_link(next_cursor.as_deref(), query.limit, &query.path);
+    let data = documents(&mut reader, page.domains).await?;
+    let mut response =
+        Json(DomainList { data, next_cursor, found: found(page.found), count }).into_response();
+    response.headers_mut().extend(link);
+    Ok(response)
+}
+
+fn found(found: Found) -> &'static str {
+    match found {
+        Found::Suiting => "suiting",
+        Found::Similar => "similar",
+        Found::InPart => "in_part",
+    }
 }
 
 /// The tenant that writes; the platform has no domains of its own.

@@ -6,6 +6,7 @@ mod cursor;
 mod documents;
 mod domains;
 mod etag;
+mod filter;
 mod json;
 mod name;
 mod page;
@@ -26,6 +27,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use self::page::encode;
 use crate::{
     WebState,
     access::{Access, Routes},

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use certmill_store::Reach;
-use http::{HeaderValue, StatusCode, header::LINK, request::Parts};
+use http::{HeaderName, HeaderValue, StatusCode, header::LINK, request::Parts};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
@@ -89,11 +89,7 @@ impl<F: DeserializeOwned> FromRequestParts<WebState> for ListQuery<F> {
                 return Err(invalid_query(format!("{name} stands more than once in the query.")));
             }
         }
-        let limit = texts.remove("limit").map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
-        let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-            let detail = "The limit is a number from 1 to 1000.";
-            Problem::new(StatusCode::BAD_REQUEST, "invalid_limit", "Invalid limit", detail)
-        })?;
+        let limit = parse_limit(texts.remove("limit").as_deref())?;
         let cursor = texts.remove("cursor");
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let said: Vec<_> =
@@ -104,20 +100,42 @@ impl<F: DeserializeOwned> FromRequestParts<WebState> for ListQuery<F> {
     }
 }
 
+/// How many entries a page has.
+pub(super) fn parse_limit(text: Option<&str>) -> Result<usize, Problem> {
+    let limit = text.map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+    limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+        let detail = "The limit is a number from 1 to 1000.";
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_limit", "Invalid limit", detail)
+    })
+}
+
 impl<T: Serialize> Page<T> {
     /// The answer that holds `data`, and leads to `next_cursor` at `path`.
     pub(super) fn answer(data: Vec<T>, next_cursor: Option<String>, limit: usize, path: &str) -> Response {
-        let link = next_cursor.as_ref().map(|cursor| {
-            let joint = if path.contains('?') { '&' } else { '?' };
-            let link = format!("<{path}{joint}limit={limit}&cursor={cursor}>; rel=\"next\"");
-            HeaderValue::from_str(&link).expect("paths and cursors are plain characters")
-        });
+        let link = next_link(next_cursor.as_deref(), limit, path);
         let mut response = Json(Self { data, next_cursor }).into_response();
-        if let Some(link) = link {
-            response.headers_mut().insert(LINK, link);
-        }
+        response.headers_mut().extend(link);
         response
     }
+}
+
+/// The header that leads to the page at `next_cursor` of the list at `path`, which may have a query.
+pub(super) fn next_link(
+    next_cursor: Option<&str>,
+    limit: usize,
+    path: &str,
+) -> Option<(HeaderName, HeaderValue)> {
+    let cursor = next_cursor?;
+    let and = if path.contains('?') { '&' } else { '?' };
+    let link = format!("<{path}{and}limit={limit}&cursor={cursor}>; rel=\"next\"");
+    Some((LINK, HeaderValue::from_str(&link).expect("paths and cursors are plain characters")))
+}
+
+/// `text` as a value in a query (RFC 3986 section 2).
+pub(crate) fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let encoded = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encoded).collect()
 }
 
 /// Cuts `rows` to a page; the position of its last row, if there are more behind it.

@@ -4,8 +4,8 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
-use certmill_model::{DomainId, DomainStatus, Hostname, Problem as DomainProblem, TargetState};
-use certmill_store::{Domain, DomainFilter, TargetRow};
+use certmill_model::{DomainId, DomainStatus, Problem as DomainProblem, SearchText, TargetState};
+use certmill_store::{Domain, DomainFilter, DomainPosition, DomainSort, TargetRow};
 use http::StatusCode;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -16,7 +16,7 @@ use super::{
     pages::{self, ListPage},
     words::{self, Look},
 };
-use crate::{WebState, access::Caller, problem::Problem};
+use crate::{WebState, access::Caller, api::encode, problem::Problem};
 
 /// Rows on a page.
 const ROWS: usize = 50;
@@ -86,15 +86,13 @@ pub(super) async fn show(
     let counts = tx.count_domains().await?;
     let unhealthy = tx.count_unhealthy().await?;
     let targets = tx.list_targets().await?;
-    let prefix = query.prefix();
-    let mut domains = tx.search_domains(query.filter(&prefix), query.after(), ROWS as i64 + 1).await?;
-    let more = domains.len() > ROWS;
-    domains.truncate(ROWS);
+    let page = tx.search_domains(&query.filter(), DomainSort::Name, query.after().as_ref(), ROWS).await?;
+    let domains = page.domains;
     let ids: Vec<DomainId> = domains.iter().map(|domain| domain.domain_id).collect();
     let problems = tx.problems_of(&ids).await?;
 
     let under_way = domains.iter().any(|domain| words::is_under_way(domain.status));
-    let next = domains.last().filter(|_| more).map(|last| query.address(last.name.as_str(), &query.refresh));
+    let next = page.next.map(|place| query.address(&place.to_string(), &query.refresh));
     let page = ListPage {
         frame: Frame::new(&caller, "/"),
         refresh: pages::Refresh::new(under_way, query.refresh == "off", |word| {
@@ -113,7 +111,7 @@ pub(super) async fn show(
 }
 
 impl ListQuery {
-    /// The address of this list behind the name `after`.
+    /// The address of this list behind the place `after`.
     fn address(&self, after: &str, refresh: &str) -> String {
         let pairs = [("q", self.q.as_str()), ("show", &self.show), ("after", after), ("refresh", refresh)];
         let set: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
@@ -121,26 +119,18 @@ impl ListQuery {
         if query.is_empty() { "/".into() } else { format!("/?{}", query.join("&")) }
     }
 
-    /// What names are to begin with. A whole international name is looked up in its A-label form.
-    fn prefix(&self) -> String {
-        let typed = self.q.trim().to_lowercase();
-        match Hostname::parse(&typed) {
-            Ok(name) if !typed.is_ascii() => name.to_string(),
-            // The database takes no NUL, and no name has one.
-            _ => typed.replace('\0', "?"),
-        }
-    }
-
-    fn filter<'a>(&self, prefix: &'a str) -> DomainFilter<'a> {
+    fn filter(&self) -> DomainFilter {
         DomainFilter {
-            prefix: Some(prefix).filter(|prefix| !prefix.is_empty()),
+            q: SearchText::parse(&self.q),
             status: self.show.parse().ok(),
             unhealthy: self.show == "attention",
+            ..DomainFilter::default()
         }
     }
 
-    fn after(&self) -> Option<&str> {
-        Some(self.after.as_str()).filter(|after| !after.is_empty() && !after.contains('\0'))
+    /// A place that makes no sense is the beginning.
+    fn after(&self) -> Option<DomainPosition> {
+        self.after.parse().ok().filter(|place: &DomainPosition| place.suits(DomainSort::Name))
     }
 }
 
@@ -196,11 +186,4 @@ impl Row {
             since: Moment::new(domain.status_since, now),
         }
     }
-}
-
-/// `text` as a value in a query (RFC 3986 section 2).
-fn encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let encoded = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encoded).collect()
 }

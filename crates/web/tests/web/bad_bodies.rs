@@ -63,7 +63,7 @@ async fn a_field_that_is_not_known_is_named() {
     let bench = Bench::new().await;
     let (_, token) = bench.tenant("nordwind").await;
     for (body, pointer) in [
-        ("{\"tags\":[]}", "/tags"),
+        ("{\"colour\":[]}", "/colour"),
         ("{\"name\":\"other.example\"}", "/name"),
         ("{\"tenant_id\":\"ten_0\"}", "/tenant_id"),
         ("{\"status\":\"active\"}", "/status"),

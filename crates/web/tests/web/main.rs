@@ -9,6 +9,7 @@ mod dashboard;
 mod dashboard_dns;
 mod docs;
 mod errors;
+mod filters;
 mod openapi;
 mod passwords;
 mod readiness;
