@@ -46,10 +46,11 @@ fn part_of_name(typed: &str) -> Option<String> {
     let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();
     let labels: Option<Vec<_>> = host
         .split('.')
-        .map(|label| match label.is_ascii() {
-            true => Some(label.to_owned()),
-            false => idna::domain_to_ascii(label).ok(),
-        })
+        .map(
+            |label| {
+                if label.is_ascii() { Some(label.to_owned()) } else { idna::domain_to_ascii(label).ok() }
+            },
+        )
         .collect();
     let name = labels?.join(".");
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'*');
