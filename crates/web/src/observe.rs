@@ -22,15 +22,16 @@ use crate::{WebState, dashboard, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// No script at all, nothing inline, nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+/// Nothing inline, nothing from elsewhere, nothing made of text.
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Handles `request` with its id in every line of the log, and finishes the answer.
 pub(crate) async fn observe(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers(), &state);
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let (uri, wants_html) = (request.uri().clone(), wants_html(request.uri(), request.headers()));
+    let theme = dashboard::theme(request.headers());
     let path = logged_path(&uri).to_owned();
     let span = tracing::info_span!("request", request_id, method = %request.method(), path);
     let started = Instant::now();
@@ -38,7 +39,8 @@ pub(crate) async fn observe(State(state): State<WebState>, mut request: Request,
         let mut response = next.run(request).await;
         if let Some(problem) = problem_of(&response) {
             log(&problem);
-            response = with_problem(&response, &problem, uri.path(), &request_id, wants_html);
+            let page = wants_html.then(|| dashboard::error_page(&problem, &request_id, theme));
+            response = with_problem(&response, &problem, uri.path(), &request_id, page);
         }
         finish(response.headers_mut(), &request_id, state.settings.public_url.is_https());
         let milliseconds = started.elapsed().as_millis() as u64;
@@ -121,15 +123,19 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn with_problem(bare: &Response, problem: &Problem, path: &str, request_id: &str, html: bool) -> Response {
-    let mut response = if html {
-        dashboard::error_page(problem, request_id)
-    } else {
+fn with_problem(
+    bare: &Response,
+    problem: &Problem,
+    path: &str,
+    request_id: &str,
+    page: Option<Response>,
+) -> Response {
+    let mut response = page.unwrap_or_else(|| {
         let mut response = Json(problem.document(path, request_id)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response
-    };
+    });
     *response.status_mut() = problem.status;
     for (name, value) in bare.headers() {
         if *name != CONTENT_TYPE && *name != CONTENT_LENGTH {

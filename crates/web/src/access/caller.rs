@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, StatusCode, request::Parts};
 use serde_json::Value;
 
 use super::csrf;
-use crate::{WebState, problem::Problem};
+use crate::{WebState, dashboard::Visit, problem::Problem};
 
 /// Whoever calls. The gate puts it into the request; a handler behind a gate takes it from there.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Caller {
     pub(crate) language: String,
     /// Proves that a form is from our own page, to this session.
     pub(crate) csrf: String,
+    /// What its browser told.
+    pub(crate) visit: Visit,
     session: Option<TokenHash>,
     rights: Rights,
 }
@@ -47,6 +49,7 @@ impl Caller {
             token_id: Some(holder.token_id),
             language: "en".into(),
             csrf: String::new(),
+            visit: Visit::default(),
             session: None,
             rights: Rights::Scopes(holder.scopes),
         }
@@ -64,6 +67,7 @@ impl Caller {
             token_id: None,
             language: holder.language.unwrap_or_else(|| "en".into()),
             csrf: csrf::token(session),
+            visit: Visit::default(),
             session: Some(session.hash()),
             rights: Rights::Role(holder.role),
         }

@@ -10,7 +10,7 @@ use axum::{
 use certmill_vault::ApiToken;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use time::Duration;
@@ -21,7 +21,12 @@ use super::{
     csrf,
     pace::{Left, WINDOW},
 };
-use crate::{WebState, dashboard, observe::RequestId, problem::Problem};
+use crate::{
+    WebState,
+    dashboard::{self, Visit},
+    observe::RequestId,
+    problem::Problem,
+};
 
 /// A session ends when it is not used for so long.
 const SESSION_IDLE: Duration = Duration::minutes(30);
@@ -97,11 +102,17 @@ async fn pass_page(gate: &Gate, request: Request, next: Next) -> Passed {
         .ok_or_else(|| log_in_first(&request))?;
     let holder = gate.state.store.session_holder(&id.hash(), gate.state.now(), SESSION_IDLE).await;
     let holder = holder.map_err(refusal)?.ok_or_else(|| log_in_first(&request))?;
-    let caller = Caller::of_session(holder, &id);
+    let mut caller = Caller::of_session(holder, &id);
     permitted(gate, &caller).map_err(refusal)?;
+    caller.visit = Visit::of(request.method(), request.uri(), request.headers(), &caller.csrf);
+    let says = caller.visit.flash.is_some();
     let mut request = if changes { with_token(request, &caller.csrf).await? } else { request };
     introduce(gate, &mut request, caller);
-    Ok(next.run(request).await)
+    let mut answer = next.run(request).await;
+    if says && is_page(&answer) {
+        answer.headers_mut().append(SET_COOKIE, dashboard::said(&settings.public_url));
+    }
+    Ok(answer)
 }
 
 fn permitted(gate: &Gate, caller: &Caller) -> Result<(), Problem> {
@@ -109,6 +120,10 @@ fn permitted(gate: &Gate, caller: &Caller) -> Result<(), Problem> {
         Access::Needs(permission) if !caller.may(permission) => Err(forbidden(permission)),
         _ => Ok(()),
     }
+}
+
+fn is_page(answer: &Response) -> bool {
+    answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == dashboard::HTML)
 }
 
 /// Says in the request who calls.

@@ -2,6 +2,7 @@
 
 use certmill_model::Permission;
 
+use super::assets;
 use crate::access::Caller;
 
 /// The frame of a page.
@@ -11,6 +12,26 @@ pub(super) struct Frame {
     /// Proves to the gate that a form stood on this page.
     pub(super) csrf: String,
     /// Where to go.
+    pub(super) groups: Vec<NavGroup>,
+    /// What the product is called to this reader.
+    pub(super) product: String,
+    /// The address of its logo.
+    pub(super) logo: String,
+    /// The address of the tenant's own colours.
+    pub(super) brand_style: Option<String>,
+    /// The colours that the reader chose; `None`: the system's.
+    pub(super) theme: Option<&'static str>,
+    /// Whether the reader wants keys for shortcuts.
+    pub(super) keys: bool,
+    /// What the last form has to say.
+    pub(super) flash: Option<String>,
+    /// The address of this page.
+    pub(super) here: String,
+}
+
+/// Pages that belong together.
+pub(super) struct NavGroup {
+    pub(super) words: &'static str,
     pub(super) entries: Vec<NavEntry>,
 }
 
@@ -18,24 +39,45 @@ pub(super) struct Frame {
 pub(super) struct NavEntry {
     pub(super) path: &'static str,
     pub(super) words: &'static str,
+    /// The id of a symbol in `icons.html`.
     pub(super) icon: &'static str,
+    /// The letter that leads there after `g`.
+    pub(super) key: Option<char>,
     pub(super) is_current: bool,
 }
 
-/// Every page that is reached from all others, with what one needs to see it.
-const ENTRIES: &[(&str, &str, &str, Permission)] = &[("/", "Domains", "globe", Permission::DomainsRead)];
+/// A page that is reached from all others: its path, words and icon, its letter after `g`, and what one needs to see it.
+type Entry = (&'static str, &'static str, &'static str, Option<char>, Permission);
+
+/// Every page that is reached from all others, in groups.
+const GROUPS: &[(&str, &[Entry])] =
+    &[("Domains", &[("/", "Domains", "globe", Some('d'), Permission::DomainsRead)])];
 
 impl Frame {
-    /// The frame for `caller`, who is at `path` or below it.
+    /// The frame for `caller`, who is at the page `path` or one that belongs to it.
     pub(super) fn new(caller: &Caller, path: &str) -> Self {
-        let allowed = ENTRIES.iter().filter(|(_, _, _, permission)| caller.may(*permission));
-        let entry = |(to, words, icon, _): &(&'static str, &'static str, &'static str, Permission)| {
-            NavEntry { path: to, words, icon, is_current: *to == path }
-        };
         Self {
             name: caller.actor.name.clone(),
             csrf: caller.csrf.clone(),
-            entries: allowed.map(entry).collect(),
+            groups: groups(caller, path),
+            product: "certmill".into(),
+            logo: format!("/assets/{}", assets::icon()),
+            brand_style: None,
+            theme: caller.visit.theme,
+            keys: !caller.visit.is_without_keys,
+            flash: caller.visit.flash.clone(),
+            here: caller.visit.here.clone(),
         }
     }
+}
+
+fn groups(caller: &Caller, path: &str) -> Vec<NavGroup> {
+    let entry = |&(to, words, icon, key, permission): &Entry| {
+        caller.may(permission).then(|| NavEntry { path: to, words, icon, key, is_current: to == path })
+    };
+    let groups = GROUPS.iter().map(|(words, entries)| NavGroup {
+        words: *words,
+        entries: entries.iter().filter_map(entry).collect(),
+    });
+    groups.filter(|group| !group.entries.is_empty()).collect()
 }

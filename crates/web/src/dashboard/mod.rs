@@ -10,6 +10,7 @@ mod moment;
 pub(crate) mod pages;
 mod password;
 mod session;
+mod visit;
 mod words;
 
 use axum::response::Response;
@@ -22,6 +23,7 @@ use crate::{
 
 pub(crate) use pages::answer as page;
 pub(crate) use session::session_id;
+pub(crate) use visit::{Visit, said, theme};
 
 /// The content type of every page.
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
@@ -39,11 +41,12 @@ pub(crate) fn routes() -> Routes {
         .form("/login/{link}", Access::Open, login::open_by_link)
         .page("/password/{link}", Access::Open, password::ask)
         .form("/password/{link}", Access::Open, password::set)
+        .form("/preferences", Access::SignedIn, visit::prefer)
         .form("/logout", Access::SignedIn, login::close)
         .page("/assets/{file}", Access::Open, assets::serve)
 }
 
-/// The page that tells of `problem`.
-pub(crate) fn error_page(problem: &Problem, request_id: &str) -> Response {
-    pages::answer(problem.status, &pages::ErrorPage::new(problem, request_id))
+/// The page that tells of `problem`, in the colours that the reader chose.
+pub(crate) fn error_page(problem: &Problem, request_id: &str, theme: Option<&str>) -> Response {
+    pages::answer(problem.status, &pages::ErrorPage::new(problem, request_id, theme))
 }

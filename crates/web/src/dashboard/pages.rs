@@ -26,12 +26,17 @@ pub(crate) fn answer(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
-/// Whether the page loads itself again, and the link that stops it or lets it go on.
+/// Whether a page keeps itself up to date: by htmx, which takes its live areas anew, or without scripts by loading it again.
 pub(super) enum Refresh {
     /// Nothing is under way.
     Idle,
-    /// It does; the address stops it.
-    On(String),
+    /// It does.
+    On {
+        /// The page's own address.
+        here: String,
+        /// The address that stops it.
+        pause: String,
+    },
     /// It was stopped; the address lets it go on.
     Paused(String),
 }
@@ -40,7 +45,7 @@ impl Refresh {
     pub(super) fn new(under_way: bool, paused: bool, address: impl Fn(&str) -> String) -> Self {
         match (under_way, paused) {
             (false, _) => Self::Idle,
-            (true, false) => Self::On(address("off")),
+            (true, false) => Self::On { here: address(""), pause: address("off") },
             (true, true) => Self::Paused(address("")),
         }
     }
@@ -142,10 +147,12 @@ pub(super) struct ErrorPage<'a> {
     title: &'a str,
     detail: &'a str,
     request_id: &'a str,
+    theme: Option<&'a str>,
 }
 
 impl<'a> ErrorPage<'a> {
-    pub(super) fn new(problem: &'a Problem, request_id: &'a str) -> Self {
-        Self { status: problem.status.as_u16(), title: &problem.title, detail: &problem.detail, request_id }
+    pub(super) fn new(problem: &'a Problem, request_id: &'a str, theme: Option<&'a str>) -> Self {
+        let status = problem.status.as_u16();
+        Self { status, title: &problem.title, detail: &problem.detail, request_id, theme }
     }
 }

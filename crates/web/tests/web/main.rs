@@ -7,6 +7,7 @@ mod checks;
 mod cursors;
 mod dashboard;
 mod dashboard_dns;
+mod dashboard_frame;
 mod docs;
 mod errors;
 mod filters;

@@ -126,4 +126,10 @@ impl Answer {
     pub(crate) fn set_cookie(&self) -> String {
         self.header("set-cookie").split(';').next().unwrap_or_default().to_owned()
     }
+
+    /// Every cookie that was set, as a browser sends them back.
+    pub(crate) fn all_cookies(&self) -> String {
+        let set = self.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        set.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
+    }
 }
