@@ -80,6 +80,11 @@ impl<'a> Audience<'a> {
         self
     }
 
+    /// What the browser is shown, as STAGE has it.
+    pub fn description(&self) -> &Value {
+        &self.description
+    }
+
     /// Runs a program of `web/tests` to its end, and fails with its words.
     #[expect(
         clippy::print_stdout,

@@ -69,7 +69,7 @@ pub(super) struct FindingDocument {
 /// certificate authority that waits for its time is not brought forward.
 #[utoipa::path(
     post, path = "/v1/domains/{name}/check", operation_id = "check_domain", tag = "domains", security(("token" = [])),
-    params(("name" = String, Path, description = "The name, in A-label or U-label form")),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form", example = "shop.brand.test")),
     responses(
         (status = 200, description = "Looked at: the domain, with what was seen", body = DomainDetails),
         (status = 202, description = "The look is still to come: the domain, with what was seen before", body = DomainDetails, headers(("Retry-After" = u32, description = "Seconds until it is worth reading"))),

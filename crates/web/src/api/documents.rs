@@ -42,7 +42,7 @@ pub(super) struct DomainDocument {
     /// `ok`, `warning` or `critical`. A renewal that fails shows here, not in `status`.
     health: &'static str,
     /// What is wrong, and what mends it.
-    problems: Vec<ProblemDocument>,
+    problems: Vec<DomainProblemDocument>,
     /// The current certificate.
     certificate: Option<CertificateDocument>,
     /// The rate limit of the CA that its order waits for, with the date of its turn; null: it waits for none.
@@ -110,7 +110,7 @@ pub(super) struct DomainDetails {
 /// An open problem of a domain.
 #[derive(Serialize, ToSchema)]
 #[schema(title = "DomainProblem")]
-pub(super) struct ProblemDocument {
+pub(super) struct DomainProblemDocument {
     /// A stable word for programs.
     code: &'static str,
     /// `warning` or `critical`.
@@ -269,7 +269,7 @@ impl DomainDocument {
             status: domain.status.as_str(),
             since: domain.status_since,
             health: domain.health.as_str(),
-            problems: problems.into_iter().map(ProblemDocument::from).collect(),
+            problems: problems.into_iter().map(DomainProblemDocument::from).collect(),
             certificate,
             deferred,
             next_action_at: domain.next_action_at,
@@ -279,7 +279,7 @@ impl DomainDocument {
     }
 }
 
-impl From<Problem> for ProblemDocument {
+impl From<Problem> for DomainProblemDocument {
     fn from(problem: Problem) -> Self {
         Self {
             code: problem.code.as_str(),

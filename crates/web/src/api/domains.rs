@@ -28,7 +28,7 @@ use crate::{
 /// Answers at once; the certificate is obtained and delivered behind it. Repeating it is harmless.
 #[utoipa::path(
     put, path = "/v1/domains/{name}", operation_id = "put_domain", tag = "domains", security(("token" = [])),
-    params(("name" = String, Path, description = "The name, in A-label or U-label form")),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form", example = "shop.brand.test")),
     request_body(content = Option<PutDomain>, content_type = "application/json"),
     responses(
         (status = 201, description = "Registered", body = DomainDetails),
@@ -74,7 +74,7 @@ pub(super) async fn put(
 /// Read a domain
 #[utoipa::path(
     get, path = "/v1/domains/{name}", operation_id = "show_domain", tag = "domains", security(("token" = [])),
-    params(("name" = String, Path, description = "The name, in A-label or U-label form")),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form", example = "shop.brand.test")),
     responses(
         (status = 200, description = "The domain", body = DomainDetails),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
@@ -97,7 +97,7 @@ pub(super) async fn show(
 /// It is taken off the load balancers behind the answer. Repeating it is harmless until the domain is gone.
 #[utoipa::path(
     delete, path = "/v1/domains/{name}", operation_id = "delete_domain", tag = "domains", security(("token" = [])),
-    params(("name" = String, Path, description = "The name, in A-label or U-label form")),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form", example = "shop.brand.test")),
     responses(
         (status = 202, description = "Being removed", body = DomainDetails),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),

@@ -78,7 +78,7 @@ struct RecordDocument {
 /// Read what to set in DNS, and what is there
 #[utoipa::path(
     get, path = "/v1/domains/{name}/setup", operation_id = "show_setup", tag = "domains", security(("token" = [])),
-    params(("name" = String, Path, description = "The name, in A-label or U-label form")),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form", example = "shop.brand.test")),
     responses(
         (status = 200, description = "What to set, and what was last seen", body = SetupDocument),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),

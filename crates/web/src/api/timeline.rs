@@ -19,7 +19,7 @@ use crate::{
 #[utoipa::path(
     get, path = "/v1/domains/{name}/timeline", operation_id = "show_timeline", tag = "domains", security(("token" = [])),
     params(
-        ("name" = String, Path, description = "The name, in A-label or U-label form"),
+        ("name" = String, Path, description = "The name, in A-label or U-label form", example = "shop.brand.test"),
         ("limit" = Option<u16>, Query, description = "Entries on a page, 1 to 1000; 100 by default"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
     ),
