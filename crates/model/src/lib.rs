@@ -29,6 +29,7 @@ mod step;
 mod template_ref;
 mod text;
 mod token;
+mod webhook;
 mod work;
 
 pub use address::{InvalidUpstream, UpstreamAddress};
@@ -73,4 +74,9 @@ pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
 pub use text::{InvalidText, Label, one_line};
 pub use token::{ChallengeToken, InvalidChallengeToken};
+pub use webhook::{
+    DestinationRefused, InvalidNetwork, InvalidWebhookUrl, Network, WEBHOOK_RETRIES, WebhookDeliveryStatus,
+    WebhookDestinations, WebhookHost, WebhookUrl, WebhookVerdict, gives_up_on_endpoint, is_public,
+    retry_webhook_after, webhook_verdict,
+};
 pub use work::{DueDomain, LOST_CLAIMS, is_poison, line_up};
