@@ -3,13 +3,11 @@
 use std::{cell::RefCell, sync::Arc};
 
 use bytes::Bytes;
-use certmill_model::Clock;
+use certmill_model::{Clock, parse_retry_after};
 use http::StatusCode;
 use time::Duration;
 
-use crate::{
-    AcmeError, CaProblem, reaction::Stage, refusal::reaction_to_failure, retry_after::parse_retry_after,
-};
+use crate::{AcmeError, CaProblem, reaction::Stage, refusal::reaction_to_failure};
 
 /// The library tries a request three times when its nonce is refused; with this many rounds of it even a CA that
 /// refuses a third of all nonces loses one request in 20,000. A request with a bad nonce was not acted upon

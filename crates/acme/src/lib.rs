@@ -30,7 +30,6 @@ mod problem;
 mod reaction;
 mod refusal;
 mod renewal_info;
-mod retry_after;
 mod roll_over;
 mod settings;
 mod signed;

@@ -1,6 +1,6 @@
 //! What a CA refused, as errors of ours.
 
-use certmill_model::{ChallengeKind, ProblemCode};
+use certmill_model::{ChallengeKind, ProblemCode, parse_retry_after};
 use time::OffsetDateTime;
 
 use crate::{
@@ -8,7 +8,6 @@ use crate::{
     exchange::Note,
     limit::unpause_url,
     reaction::{Reaction, Stage, part, react},
-    retry_after::parse_retry_after,
     transport::TransportError,
 };
 

@@ -23,6 +23,7 @@ mod name_policy;
 mod people;
 mod problem;
 mod renewal;
+mod retry_after;
 mod search;
 mod status;
 mod step;
@@ -66,6 +67,7 @@ pub use renewal::{
     Forecast, InvalidWindow, RenewalAnswer, RenewalPlan, SuggestedWindow, Validity, asks_to_replace,
     exemption,
 };
+pub use retry_after::parse_retry_after;
 pub use search::{InvalidLabels, Metadata, SearchText, Tags};
 pub use status::{
     CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, UnknownStatus,

@@ -5,7 +5,7 @@ use time::{
     macros::format_description,
 };
 
-/// No CA may park us for longer, whatever it says.
+/// Nobody may park us for longer, whatever they say.
 const LONGEST: Duration = Duration::days(7);
 
 /// `Fri, 31 Dec 1999 23:59:59 GMT`; the two obsolete forms are not sent by anybody any more.
@@ -13,7 +13,7 @@ const HTTP_DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// The wait that a header value asks for at `now`; `None` for what is neither seconds nor a date.
-pub(crate) fn parse_retry_after(value: &str, now: OffsetDateTime) -> Option<Duration> {
+pub fn parse_retry_after(value: &str, now: OffsetDateTime) -> Option<Duration> {
     let value = value.trim();
     let wait = if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
         value.parse().map_or(LONGEST, Duration::seconds)
