@@ -1,6 +1,6 @@
 //! Sealing and opening.
 //!
-//! A sealed secret is `version (1) | key id (16) | nonce (12) | wrapped data key (48) | nonce (12) | ciphertext`.
+//! Secrets are sealed in two forms; the other one is in [`sealing_key`]. A sealed secret is `version (1) | key id (16) | nonce (12) | wrapped data key (48) | nonce (12) | ciphertext`.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -10,7 +10,10 @@ use certmill_model::TenantId;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use crate::{MasterKey, Secret};
+use crate::{
+    MasterKey, Secret,
+    sealing_key::{self, SealingKey},
+};
 
 const VERSION: u8 = 1;
 const KEY_ID: std::ops::Range<usize> = 1..17;
@@ -59,11 +62,16 @@ impl Vault {
         Some(Self { active: keys.next()?, others: keys.collect() })
     }
 
+    /// The public side of the key that it seals with, for those who open nothing.
+    pub fn sealing_key(&self) -> SealingKey {
+        self.active.sealing_key()
+    }
+
     /// Seals `secret` for `place`.
     pub fn seal(&self, place: &Place<'_>, secret: &Secret) -> Vec<u8> {
         let mut data_key = Zeroizing::new([0; 32]);
         random(&mut *data_key);
-        let context = place.context(&self.active.id);
+        let context = place.context(VERSION, &self.active.id);
         let mut sealed = vec![VERSION];
         sealed.extend(self.active.id);
         sealed.extend(encrypt(&self.active.bytes, &context, &*data_key));
@@ -75,11 +83,17 @@ impl Vault {
     pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Secret, VaultError> {
         let not_authentic =
             || VaultError::NotAuthentic { table: place.table.to_owned(), column: place.column.to_owned() };
-        if sealed.first() != Some(&VERSION) || sealed.len() < DATA_KEY.end {
+        let (Some(version), Some(key_id)) = (sealed.first(), sealed.get(KEY_ID)) else {
+            return Err(not_authentic());
+        };
+        if *version == sealing_key::VERSION {
+            return self.key(key_id)?.open_sealed(place, sealed).ok_or_else(not_authentic);
+        }
+        if *version != VERSION || sealed.len() < DATA_KEY.end {
             return Err(not_authentic());
         }
-        let key = self.key(&sealed[KEY_ID])?;
-        let context = place.context(&key.id);
+        let key = self.key(key_id)?;
+        let context = place.context(VERSION, &key.id);
         let data_key = decrypt(&key.bytes, &context, &sealed[DATA_KEY]).ok_or_else(not_authentic)?;
         let data_key: &[u8; 32] = data_key.expose().try_into().map_err(|_| not_authentic())?;
         decrypt(data_key, &context, &sealed[DATA_KEY.end..]).ok_or_else(not_authentic)
@@ -93,12 +107,12 @@ impl Vault {
 
 impl Place<'_> {
     /// The additional authenticated data: every part with its length in front, so that no two places coincide.
-    fn context(&self, key_id: &[u8]) -> Vec<u8> {
+    pub(crate) fn context(&self, version: u8, key_id: &[u8]) -> Vec<u8> {
         let tenant = self.tenant.map(|tenant| tenant.uuid().into_bytes());
         let tenant = tenant.as_ref().map_or(&[][..], |bytes| bytes);
         let parts = [
             b"certmill",
-            &[VERSION][..],
+            &[version][..],
             self.table.as_bytes(),
             self.column.as_bytes(),
             tenant,
@@ -114,7 +128,7 @@ impl Place<'_> {
     }
 }
 
-fn encrypt(key: &[u8; 32], context: &[u8], plain: &[u8]) -> Vec<u8> {
+pub(crate) fn encrypt(key: &[u8; 32], context: &[u8], plain: &[u8]) -> Vec<u8> {
     let mut nonce = [0; NONCE_LENGTH];
     random(&mut nonce);
     let mut text = plain.to_vec();
@@ -124,7 +138,7 @@ fn encrypt(key: &[u8; 32], context: &[u8], plain: &[u8]) -> Vec<u8> {
     [&nonce[..], &text].concat()
 }
 
-fn decrypt(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Option<Secret> {
+pub(crate) fn decrypt(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Option<Secret> {
     let (nonce, text) = sealed.split_at_checked(NONCE_LENGTH)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
     let mut text = Zeroizing::new(text.to_vec());
