@@ -3,12 +3,15 @@
 //!
 //! Whatever comes from outside is one line that can be shown before it is put anywhere: neither a header nor markup can be
 //! added by it.
+//!
+//! Webhooks are a matter of their own: [`webhook`].
 
 mod compose;
 mod document;
 mod error;
 mod letters;
 mod mailer;
+pub mod webhook;
 mod when;
 
 pub use compose::{Envelope, Unsubscribe, compose};
