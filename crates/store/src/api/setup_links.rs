@@ -1,0 +1,92 @@
+//! Links for the owners of shops, who have no account: each opens the page of one domain until it ends.
+
+use certmill_model::{DomainId, SetupLinkId, TenantId};
+use certmill_vault::TokenHash;
+use time::OffsetDateTime;
+
+use super::{Api, Domain, ScopedTx, domains::with_ids};
+use crate::StoreError;
+
+/// A link to be made.
+#[derive(Clone, Debug)]
+pub struct NewSetupLink<'a> {
+    /// Its id.
+    pub link_id: SetupLinkId,
+    /// The hash of its text.
+    pub hash: TokenHash,
+    /// The domain that it opens the page of.
+    pub domain: &'a Domain,
+    /// The language of the page: `en` or `de`.
+    pub language: &'static str,
+    /// When it ends.
+    pub expires_at: OffsetDateTime,
+}
+
+/// What a link opens.
+#[derive(Clone, Debug)]
+pub struct SetupLinkHolder {
+    /// Whose domain it is.
+    pub tenant_id: TenantId,
+    /// The domain.
+    pub domain_id: DomainId,
+    /// The language that the link was made for: `en` or `de`.
+    pub language: String,
+    /// When it ends.
+    pub expires_at: OffsetDateTime,
+}
+
+impl Api {
+    /// What the link with this hash opens; `None`: nothing, or no longer.
+    pub async fn setup_link_holder(
+        &self,
+        hash: &TokenHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<SetupLinkHolder>, StoreError> {
+        let found = sqlx::query!(
+            r#"SELECT tenant_id AS "tenant_id!", domain_id AS "domain_id!", language AS "language!",
+                  expires_at AS "expires_at!"
+               FROM setup_link_holder($1, $2)"#,
+            hash.as_bytes(),
+            now,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.map(|row| SetupLinkHolder {
+            tenant_id: TenantId::from_uuid(row.tenant_id),
+            domain_id: DomainId::from_uuid(row.domain_id),
+            language: row.language,
+            expires_at: row.expires_at,
+        }))
+    }
+}
+
+impl ScopedTx {
+    /// Keeps `link`, which the caller shows once.
+    pub async fn create_setup_link(
+        &mut self,
+        link: &NewSetupLink<'_>,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO setup_links (hash, link_id, tenant_id, domain_id, language, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            link.hash.as_bytes(),
+            link.link_id.uuid(),
+            link.domain.tenant_id.uuid(),
+            link.domain.domain_id.uuid(),
+            link.language,
+            now,
+            link.expires_at,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// The domain with this id, if it can be seen from here.
+    pub async fn domain(&mut self, id: DomainId) -> Result<Option<Domain>, StoreError> {
+        let only = self.only();
+        let found = with_ids(self.connection(), &[id.uuid()]).await?.pop();
+        Ok(found.filter(|domain| only.is_none_or(|tenant| tenant == domain.tenant_id.uuid())))
+    }
+}
