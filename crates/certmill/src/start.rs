@@ -44,8 +44,12 @@ pub(crate) async fn run(config: &Config, role: Role) -> Result<(), Trouble> {
     let mut parts = tokio::task::JoinSet::new();
     if role != Role::Work {
         let listener = listen(config).await?;
-        let router = certmill_web::router(web_state(config, &database.url, &templates).await?);
-        let shutdown = wait_for(stopped.clone());
+        let state = web_state(config, &database.url, &templates).await?;
+        let (router, stopped) = (certmill_web::router(state.clone()), wait_for(stopped.clone()));
+        let shutdown = async move {
+            stopped.await;
+            state.end_streams();
+        };
         parts.spawn(async move {
             if let Err(error) = certmill_web::serve(listener, router, shutdown).await {
                 tracing::error!(%error, "the listener ended");

@@ -8,6 +8,7 @@ mod api;
 mod challenge;
 mod dashboard;
 mod docs;
+mod feed;
 mod look;
 mod observe;
 mod problem;

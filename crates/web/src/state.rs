@@ -5,9 +5,15 @@ use std::{net::IpAddr, sync::Arc};
 use certmill_model::{Chance, Clock, Form, NamePolicy, TemplateRef};
 use certmill_store::Api;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
-use crate::{PublicUrl, access::Pace, challenge::ChallengeCache, look};
+use crate::{
+    PublicUrl,
+    access::Pace,
+    challenge::ChallengeCache,
+    feed::{Hub, Places},
+    look,
+};
 
 const PASSWORDS_AT_ONCE: usize = 2;
 
@@ -37,6 +43,10 @@ pub struct WebState {
     /// Hashing a password fills a core for 20 ms: at most so many at once.
     pub(crate) passwords: Arc<Semaphore>,
     pub(crate) pace: Arc<Pace>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) places: Arc<Places>,
+    /// Turns true when the server ends: streams end with it.
+    pub(crate) stopping: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
 }
 
@@ -46,7 +56,25 @@ impl WebState {
         let (settings, challenges) = (Arc::new(settings), Arc::default());
         let waiting_for_looks = Arc::new(Semaphore::new(look::WAITING));
         let (passwords, pace) = (Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)), Arc::default());
-        Self { store, chance, settings, challenges, waiting_for_looks, passwords, pace, clock }
+        let (hub, places, stopping) = (Arc::default(), Arc::default(), watch::Sender::new(false));
+        Self {
+            store,
+            chance,
+            settings,
+            challenges,
+            waiting_for_looks,
+            passwords,
+            pace,
+            hub,
+            places,
+            stopping,
+            clock,
+        }
+    }
+
+    /// Ends every stream, so that the server can end: they would last for ever.
+    pub fn end_streams(&self) {
+        self.stopping.send_replace(true);
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -101,7 +101,71 @@ impl Api {
     }
 }
 
+impl Api {
+    /// How far the feed reaches now.
+    pub async fn feed_end(&self) -> Result<i64, StoreError> {
+        let end = sqlx::query_scalar!("SELECT last_position FROM event_feed").fetch_one(&self.pool).await?;
+        Ok(end)
+    }
+}
+
 impl ScopedTx {
+    /// Up to `limit` events of `domain` behind the position `after`, in their order.
+    pub async fn domain_events_after(
+        &mut self,
+        domain: DomainId,
+        after: i64,
+        limit: i64,
+    ) -> Result<FeedPage, StoreError> {
+        let only = self.only();
+        // A domain has few events: they are found by it, and sorted.
+        let rows = sqlx::query_as!(
+            FeedColumns,
+            r#"SELECT e.event_id, e.position AS "position!", e.tenant_id, e.domain_id, e.kind, e.detail, e.happened_at,
+                      e.status, e.previous_status, e.health, e.problems, e.subject,
+                      COALESCE(d.name, e.subject_name) AS name, d.external_id AS "external_id?"
+               FROM events e LEFT JOIN domains d ON d.domain_id = e.domain_id
+               WHERE e.domain_id = $1 AND ($2::uuid IS NULL OR e.tenant_id = $2) AND e.position > GREATEST($3, 0::bigint)
+               ORDER BY e.position LIMIT $4"#,
+            domain.uuid(),
+            only,
+            after,
+            limit,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let reached = rows.last().map(|row| (row.position, EventId::from_uuid(row.event_id)));
+        let events = rows.into_iter().map(|row| Ok((row.position, row.try_into()?)));
+        Ok(FeedPage { events: events.collect::<Result<_, StoreError>>()?, reached })
+    }
+
+    /// Up to `limit` events of `domain` behind the event `after`, oldest first, those without a place in the feed too.
+    pub async fn domain_timeline(
+        &mut self,
+        domain: DomainId,
+        after: Option<EventId>,
+        limit: i64,
+    ) -> Result<Vec<EventDocument>, StoreError> {
+        let only = self.only();
+        let rows = sqlx::query_as!(
+            FeedColumns,
+            r#"SELECT e.event_id, COALESCE(e.position, 0) AS "position!", e.tenant_id, e.domain_id, e.kind, e.detail,
+                      e.happened_at, e.status, e.previous_status, e.health, e.problems, e.subject,
+                      COALESCE(d.name, e.subject_name) AS name, d.external_id AS "external_id?"
+               FROM events e LEFT JOIN domains d ON d.domain_id = e.domain_id
+               WHERE e.domain_id = $1 AND ($2::uuid IS NULL OR e.tenant_id = $2)
+                 AND ($3::uuid IS NULL OR e.event_id > $3)
+               ORDER BY e.event_id LIMIT $4"#,
+            domain.uuid(),
+            only,
+            after.map(EventId::uuid),
+            limit,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter().map(EventDocument::try_from).collect()
+    }
+
     /// Up to `limit` events behind the position `after`, in their order; of `kinds` alone, if some are given. Those of its
     /// tenant, or those of all and the platform's own.
     pub async fn events_after(

@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use certmill_model::{Permission, Role, Scope, TenantId, TokenId, UserId};
-use certmill_store::{Actor, AuditEntry, Reach, SessionHolder, TokenHolder};
+use certmill_store::{Actor, AuditEntry, Reach, SessionHolder, StoreError, TokenHolder};
 use certmill_vault::{ApiToken, TokenHash};
 use http::{Extensions, HeaderMap, StatusCode, request::Parts};
 use serde_json::Value;
 
-use super::csrf;
+use super::{csrf, gate::SESSION_IDLE};
 use crate::{WebState, dashboard::Visit, problem::Problem};
 
 /// Whoever calls. The gate puts it into the request; a handler behind a gate takes it from there.
@@ -30,6 +30,7 @@ pub(crate) struct Caller {
     /// What its browser told.
     pub(crate) visit: Visit,
     session: Option<TokenHash>,
+    token: Option<TokenHash>,
     rights: Rights,
 }
 
@@ -40,7 +41,7 @@ enum Rights {
 }
 
 impl Caller {
-    pub(super) fn of_token(holder: TokenHolder) -> Self {
+    pub(super) fn of_token(holder: TokenHolder, token: &ApiToken) -> Self {
         let id = holder.token_id.to_string();
         Self {
             reach: holder.reach,
@@ -51,6 +52,7 @@ impl Caller {
             csrf: String::new(),
             visit: Visit::default(),
             session: None,
+            token: Some(token.hash()),
             rights: Rights::Scopes(holder.scopes),
         }
     }
@@ -69,6 +71,7 @@ impl Caller {
             csrf: csrf::token(session),
             visit: Visit::default(),
             session: Some(session.hash()),
+            token: None,
             rights: Rights::Role(holder.role),
         }
     }
@@ -87,6 +90,18 @@ impl Caller {
         match self.rights {
             Rights::Role(role) => Some(role),
             Rights::Scopes(_) => None,
+        }
+    }
+
+    /// Whether what it came with still opens anything. For what lasts longer than a request.
+    pub(crate) async fn is_still_valid(&self, state: &WebState) -> Result<bool, StoreError> {
+        let now = state.now();
+        match (&self.token, &self.session) {
+            (Some(token), _) => Ok(state.store.token_holder(token, now).await?.is_some()),
+            (None, Some(session)) => {
+                Ok(state.store.session_holder(session, now, SESSION_IDLE).await?.is_some())
+            }
+            (None, None) => Ok(false),
         }
     }
 

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A session ends when it is not used for so long.
-const SESSION_IDLE: Duration = Duration::minutes(30);
+pub(super) const SESSION_IDLE: Duration = Duration::minutes(30);
 
 /// The longest body of a form that is sent as it is; files come by another way, with the token in their address.
 const FORM_LIMIT: usize = 64 * 1024;
@@ -79,7 +79,7 @@ async fn pass_api(gate: &Gate, mut request: Request, next: Next) -> Passed {
         refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(with_pace(refused, &left));
     }
-    let caller = Caller::of_token(holder);
+    let caller = Caller::of_token(holder, &token);
     Ok(match permitted(gate, &caller) {
         Ok(()) => {
             introduce(gate, &mut request, caller);

@@ -1,7 +1,7 @@
 //! What the API answers, in JSON.
 
 use certmill_model::{Checks, Problem};
-use certmill_store::{CappedCount, Domain, DomainEvent, TargetRow};
+use certmill_store::{CappedCount, Domain, TargetRow};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -185,21 +185,6 @@ struct DeferralDocument {
     counted: String,
 }
 
-/// An entry of a domain's timeline.
-#[derive(Serialize, ToSchema)]
-#[schema(title = "Event")]
-pub(super) struct EventDocument {
-    /// Its id; later ones sort behind.
-    id: String,
-    /// What happened, as a stable word.
-    kind: &'static str,
-    /// The particulars, for people; may be empty.
-    detail: String,
-    /// When.
-    #[serde(with = "time::serde::rfc3339")]
-    at: OffsetDateTime,
-}
-
 /// A target: a load balancer.
 #[derive(Serialize, ToSchema)]
 #[schema(title = "Target")]
@@ -291,13 +276,6 @@ impl From<Problem> for DomainProblemDocument {
             last_attempt_at: problem.last_attempt_at,
             next_attempt_at: problem.next_attempt_at,
         }
-    }
-}
-
-impl From<DomainEvent> for EventDocument {
-    fn from(event: DomainEvent) -> Self {
-        let (id, kind) = (event.event_id.to_string(), event.kind.as_str());
-        Self { id, kind, detail: event.detail, at: event.happened_at }
     }
 }
 

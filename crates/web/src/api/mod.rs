@@ -6,6 +6,7 @@ mod cursor;
 mod documents;
 mod domains;
 mod etag;
+mod events;
 mod filter;
 mod json;
 mod name;
@@ -44,6 +45,9 @@ pub(crate) fn routes() -> Routes {
         .api(read, routes!(setup::show))
         .api(write, routes!(checks::post))
         .api(read, routes!(timeline::show))
+        .api(read, routes!(timeline::stream))
+        .api(read, routes!(events::list))
+        .api(read, routes!(events::stream))
         .api(Access::Needs(Permission::TargetsRead), routes!(targets::list))
         .api(Access::Open, routes!(probes::livez))
         .api(Access::Open, routes!(probes::readyz))

@@ -52,6 +52,14 @@ impl<F> ListQuery<F> {
         self.cursor.as_deref().map(|text| cursor::position(reach, &self.name(list), text)).transpose()
     }
 
+    /// Refuses a cursor, where a list has another way to go on.
+    pub(super) fn refuse_cursor(&self) -> Result<(), Problem> {
+        match self.cursor {
+            Some(_) => Err(invalid_query("This list has no cursors: go on with after.".into())),
+            None => Ok(()),
+        }
+    }
+
     /// How many rows to read: one more than the page has, which tells whether there is a next one.
     pub(super) fn rows(&self) -> i64 {
         self.limit as i64 + 1
@@ -80,23 +88,13 @@ impl<F: DeserializeOwned> FromRequestParts<WebState> for ListQuery<F> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Problem> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| invalid_query("The query cannot be read.".into()))?;
-        let mut texts = BTreeMap::new();
-        for (name, text) in pairs {
-            if texts.insert(name.clone(), text).is_some() {
-                return Err(invalid_query(format!("{name} stands more than once in the query.")));
-            }
-        }
+        let mut texts = texts(parts, state).await?;
         let limit = parse_limit(texts.remove("limit").as_deref())?;
         let cursor = texts.remove("cursor");
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let said: Vec<_> =
             texts.iter().map(|(name, text)| format!("{}={}", encode(name), encode(text))).collect();
-        let filter = json::read_texts(texts.into_iter())
-            .map_err(|(name, fault)| invalid_query(format!("{name} in the query: {fault}.")))?;
-        Ok(Self { limit, filter, cursor, said: said.join("&") })
+        Ok(Self { limit, filter: filter(texts)?, cursor, said: said.join("&") })
     }
 }
 
@@ -107,6 +105,36 @@ pub(super) fn parse_limit(text: Option<&str>) -> Result<usize, Problem> {
         let detail = "The limit is a number from 1 to 1000.";
         Problem::new(StatusCode::BAD_REQUEST, "invalid_limit", "Invalid limit", detail)
     })
+}
+
+/// What a query says beside a page: as the filters of a [`ListQuery`], and nothing else.
+pub(super) struct Filters<F>(pub(super) F);
+
+impl<F: DeserializeOwned> FromRequestParts<WebState> for Filters<F> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Problem> {
+        filter(texts(parts, state).await?).map(Self)
+    }
+}
+
+/// What stands in the query, each name once.
+async fn texts(parts: &mut Parts, state: &WebState) -> Result<BTreeMap<String, String>, Problem> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+        .await
+        .map_err(|_| invalid_query("The query cannot be read.".into()))?;
+    let mut texts = BTreeMap::new();
+    for (name, text) in pairs {
+        if texts.insert(name.clone(), text).is_some() {
+            return Err(invalid_query(format!("{name} stands more than once in the query.")));
+        }
+    }
+    Ok(texts)
+}
+
+fn filter<F: DeserializeOwned>(texts: BTreeMap<String, String>) -> Result<F, Problem> {
+    json::read_texts(texts.into_iter())
+        .map_err(|(name, fault)| invalid_query(format!("{name} in the query: {fault}.")))
 }
 
 impl<T: Serialize> Page<T> {

@@ -10,6 +10,7 @@ mod dashboard_dns;
 mod dashboard_frame;
 mod docs;
 mod errors;
+mod events;
 mod filters;
 mod openapi;
 mod passwords;

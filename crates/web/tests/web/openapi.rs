@@ -22,7 +22,10 @@ async fn the_description_is_served_and_names_every_route() {
         "/v1/domains/{name}",
         "/v1/domains/{name}/check",
         "/v1/domains/{name}/setup",
+        "/v1/domains/{name}/stream",
         "/v1/domains/{name}/timeline",
+        "/v1/events",
+        "/v1/events/stream",
         "/v1/targets",
         "/version",
     ];

@@ -5,6 +5,7 @@ pub(crate) mod exchange;
 pub(crate) mod looks;
 pub(crate) mod operator;
 mod seed;
+mod stream;
 
 use std::sync::{Arc, LazyLock};
 
@@ -25,6 +26,7 @@ pub(crate) use cluster::{Server, new_database};
 /// A router, its database, and its clock.
 pub(crate) struct Bench {
     pub(crate) router: Router,
+    pub(crate) state: WebState,
     pub(crate) api: Api,
     pub(crate) engine: Engine,
     pub(crate) clock: Arc<ManualClock>,
@@ -49,7 +51,7 @@ impl Bench {
         let settings = settings(public_url);
         let state = WebState::new(api.clone(), clock.clone(), chance.clone(), settings);
         let vault = Vault::new(vec![MasterKey::generate()]).expect("one key");
-        Self { router: router(state), api, engine, clock, chance, vault, _server: server }
+        Self { router: router(state.clone()), state, api, engine, clock, chance, vault, _server: server }
     }
 
     /// Adds a tenant, and a token of it.
