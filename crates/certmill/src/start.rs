@@ -8,6 +8,7 @@ use certmill_model::{Chance, NamePolicy, SystemClock, UpstreamAddress};
 use certmill_nginx::Templates;
 use certmill_vault::{MasterKey, Vault};
 use certmill_web::{PublicUrl, WebSettings, WebState};
+use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -178,7 +179,7 @@ async fn web_state(config: &Config, url: &str, templates: &Templates) -> Result<
     let store = certmill_store::connect_api(url, WEB_CONNECTIONS).await?;
     let settings = WebSettings {
         public_url: public_url(config)?,
-        name_policy: name_policy(config),
+        name_policy: name_policy(config)?,
         templates: templates.list(),
         requests_per_minute: i32::from(config.web.requests_per_minute.max(1)),
         trusted_proxies: config.web.trusted_proxies.clone(),
@@ -197,9 +198,25 @@ pub(crate) fn public_url(config: &Config) -> Result<PublicUrl, Trouble> {
     })
 }
 
-/// Which names are taken in.
-pub(crate) fn name_policy(config: &Config) -> NamePolicy {
-    NamePolicy::allowing_special_use(config.names.allow_special_use.iter().cloned())
+/// Which names are taken in. The log says by its hash which list of blocked names it was.
+pub(crate) fn name_policy(config: &Config) -> Result<NamePolicy, Trouble> {
+    let policy = NamePolicy::allowing_special_use(config.names.allow_special_use.iter().cloned());
+    let file = &config.names.blocked_file;
+    if file.as_os_str().is_empty() {
+        return Ok(policy);
+    }
+    let unusable = |error: &(dyn std::error::Error + 'static)| {
+        Trouble::new(
+            format!("names.blocked_file {} cannot be used", file.display()),
+            error,
+            "Name a text file with one name in a line; `.corp.example` means everything below as well.",
+        )
+    };
+    let list = std::fs::read_to_string(file).map_err(|error| unusable(&error))?;
+    let policy = policy.blocking(&list).map_err(|error| unusable(&error))?;
+    let sha256 = format!("{:x}", Sha256::digest(&list));
+    tracing::info!(file = %file.display(), sha256, "names are blocked by a list");
+    Ok(policy)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, Trouble> {

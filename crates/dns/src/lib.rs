@@ -12,6 +12,7 @@ mod error;
 mod hostile_tests;
 mod name;
 mod name_servers;
+mod ownership;
 mod provider;
 mod query;
 mod reach;
@@ -27,6 +28,7 @@ pub use compare::{PointsElsewhere, compare};
 pub use delegation::{Delegation, DelegationFault, NotDelegated};
 pub use error::LookupError;
 pub use name_servers::{NameServer, ServerTrouble, values_at};
+pub use ownership::OwnershipValues;
 pub use provider::{
     AzureSettings, CloudflareSettings, Credentials, DnsProvider, ExecSettings, InvalidProvider,
     ProviderError, ProviderSettings, Rfc2136Settings, Route53Settings, TxtRecord,

@@ -8,6 +8,7 @@
 mod authorities;
 pub mod checkpoint;
 mod cleaner;
+mod contests;
 mod context;
 mod domain;
 mod error;
@@ -46,6 +47,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     plan_missing_looks(&engine).await;
     let mut parts = JoinSet::new();
     parts.spawn(run_planner(engine.clone(), stop.clone()));
+    parts.spawn(contests::run(engine.clone(), stop.clone()));
     parts.spawn(cleaner::run(engine.clone(), stop.clone()));
     parts.spawn(waker::run(engine.clone(), stop.clone()));
     parts.spawn(housekeeping::run(engine.clone(), stop.clone()));

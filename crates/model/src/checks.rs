@@ -19,6 +19,8 @@ closed_set! {
         Caa = "caa",
         /// Whether the path of http-01 challenges leads to us.
         Http = "http",
+        /// The record by which its owner says which tenant may have it.
+        Ownership = "ownership",
     }
 }
 

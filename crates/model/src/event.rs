@@ -19,6 +19,12 @@ closed_set! {
         DomainDeleted = "domain_deleted",
         /// It points at our load balancers, or lets us prove it by DNS.
         DnsVerified = "dns_verified",
+        /// Its owner said by a record that it is this tenant's.
+        OwnershipVerified = "ownership_verified",
+        /// Another tenant has proved that the name is theirs: it is taken off.
+        OwnershipLost = "ownership_lost",
+        /// Nobody has proved for a week that the name is this tenant's: it is free again.
+        OwnershipGivenUp = "ownership_given_up",
         /// It points elsewhere now.
         DomainMoved = "domain_moved",
         /// It points at our load balancers again.
@@ -71,6 +77,9 @@ impl EventKind {
             Self::DomainDeletionRequested => "domain.deletion_requested",
             Self::DomainDeleted => "domain.deleted",
             Self::DnsVerified => "domain.dns_verified",
+            Self::OwnershipVerified => "domain.ownership_verified",
+            Self::OwnershipLost => "domain.ownership_lost",
+            Self::OwnershipGivenUp => "domain.ownership_given_up",
             Self::DomainMoved => "domain.moved",
             Self::DomainReturned => "domain.returned",
             Self::DomainExpired => "domain.expired",
@@ -113,6 +122,11 @@ impl EventKind {
             Self::DomainDeletionRequested => "The removal of a domain was asked for.",
             Self::DomainDeleted => "A domain is off every load balancer.",
             Self::DnsVerified => "DNS is right: a certificate is obtained next.",
+            Self::OwnershipVerified => "The owner of a name said by a record that it is this account's.",
+            Self::OwnershipLost => "Another account has proved that a name is theirs: the domain is removed.",
+            Self::OwnershipGivenUp => {
+                "Nobody has proved for a week that a name is this account's: it is free again."
+            }
             Self::DomainMoved => "The DNS of an active domain leads elsewhere now.",
             Self::DomainReturned => "The DNS of a moved domain leads here again.",
             Self::DomainExpired => "The certificate of a domain has ended, and there is no other.",

@@ -218,7 +218,7 @@ fn check_characters(input: &str) -> Result<(), InvalidHostname> {
 }
 
 /// The A-label form of a name without wildcard (UTS 46, non-transitional; RFC 5891 section 5).
-fn to_ascii(name: &str) -> Result<String, InvalidHostname> {
+pub(crate) fn to_ascii(name: &str) -> Result<String, InvalidHostname> {
     for label in name.split('.') {
         check_label(label)?;
     }

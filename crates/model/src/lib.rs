@@ -20,6 +20,7 @@ mod letters;
 mod limits;
 mod looks;
 mod name_policy;
+mod ownership;
 mod people;
 mod problem;
 mod renewal;
@@ -60,7 +61,11 @@ pub use limits::{
     order_needs, take_fairly,
 };
 pub use looks::{after_validation_failure, look_at_active, look_at_moved, look_at_pending};
-pub use name_policy::{NamePolicy, NameRefused};
+pub use name_policy::{InvalidBlockList, NamePolicy, NameRefused};
+pub use ownership::{
+    Claim, Contest, Contested, Holder, Ownership, OwnershipRecord, contest, is_given_up, names_above,
+    ownership,
+};
 pub use people::{Permission, Role, Scope};
 pub use problem::{Health, Problem, ProblemCode, Severity};
 pub use renewal::{

@@ -47,6 +47,10 @@ closed_set! {
         DnsZoneUnavailable = "dns_zone_unavailable",
         /// A name server of our own zone does not show what we wrote.
         DnsNotPropagated = "dns_not_propagated",
+        /// The record that says whose the name is, is not set.
+        OwnershipMissing = "ownership_missing",
+        /// Another tenant has proved that the name is theirs.
+        OwnershipConflict = "ownership_conflict",
         /// The CA could not fetch the challenge response.
         HttpUnreachable = "http_unreachable",
         /// The CA fetched something else than the challenge response.
@@ -97,6 +101,8 @@ impl ProblemCode {
             Self::DnsDelegationWrong => "A DNS record points somewhere else",
             Self::DnsZoneUnavailable => "Our own DNS zone cannot be written",
             Self::DnsNotPropagated => "Our own name servers are not up to date",
+            Self::OwnershipMissing => "The domain's owner has not said yet that it is yours",
+            Self::OwnershipConflict => "Another account has proved that the domain is theirs",
             Self::HttpUnreachable => "The domain could not be reached",
             Self::HttpWrongResponse => "A different server answers for the domain",
             Self::CaaForbids => "A CAA record forbids our certificate authority",
@@ -139,6 +145,12 @@ impl ProblemCode {
                 "An operator must look at the DNS zone: `certmill zone test` says what is wrong."
             }
             Self::DnsNotPropagated => "An operator must look at the name server that is named.",
+            Self::OwnershipMissing => {
+                "Add the TXT record that is shown; it may be removed once the domain is active."
+            }
+            Self::OwnershipConflict => {
+                "Add the TXT record that is shown to keep the domain; otherwise it goes to the other account."
+            }
             Self::HttpUnreachable => {
                 "Make sure that port 80 of the domain reaches the load balancers from everywhere."
             }
@@ -182,6 +194,7 @@ impl ProblemCode {
             | Self::DnsExtraAddresses
             | Self::DnsApexCname
             | Self::DnsNotPropagated
+            | Self::OwnershipConflict
             | Self::Internal => Severity::Warning,
             _ => Severity::Critical,
         }

@@ -7,6 +7,9 @@ mod api;
 mod connect;
 mod engine;
 mod error;
+mod ownership;
+mod registration;
+mod removal;
 mod rows;
 mod zones;
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, error::Error, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
-use certmill_model::{InvalidHostname, NameRefused};
+use certmill_model::{InvalidHostname, NameRefused, OwnershipRecord};
 use certmill_store::StoreError;
 use http::{
     HeaderValue, StatusCode,
@@ -20,6 +20,8 @@ pub(crate) struct Problem {
     pub(crate) title: Cow<'static, str>,
     pub(crate) detail: Cow<'static, str>,
     pub(crate) errors: Vec<FieldError>,
+    /// The record that settles whose a name is, where that is the question.
+    pub(crate) ownership: Option<Arc<OwnershipRecordDocument>>,
     /// For the log alone: it is never part of an answer.
     pub(crate) cause: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -33,6 +35,26 @@ pub(crate) struct FieldError {
     pub(crate) code: &'static str,
     /// What is wrong, for people.
     pub(crate) detail: String,
+}
+
+/// The TXT record by which the owner of a name says that it is the caller's.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(title = "OwnershipRecord")]
+pub(crate) struct OwnershipRecordDocument {
+    /// Always `TXT`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The record's full name, in A-label form.
+    #[schema(example = "_certmill-verify.shop.brand.example")]
+    name: String,
+    /// What it must hold, perhaps beside other values.
+    value: String,
+}
+
+impl From<OwnershipRecord> for OwnershipRecordDocument {
+    fn from(record: OwnershipRecord) -> Self {
+        Self { kind: "TXT", name: record.name, value: record.value }
+    }
 }
 
 /// The body of every error: `application/problem+json` (RFC 9457).
@@ -56,6 +78,9 @@ pub(crate) struct ProblemDocument<'a> {
     pub(crate) request_id: &'a str,
     /// The fields that are wrong, if the body is at fault.
     pub(crate) errors: &'a [FieldError],
+    /// With `domain_taken`: the record that brings the name to the caller once it is seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ownership: Option<&'a OwnershipRecordDocument>,
 }
 
 impl Problem {
@@ -66,7 +91,7 @@ impl Problem {
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (title, detail) = (title.into(), detail.into());
-        Self { status, code, title, detail, errors: Vec::new(), cause: None }
+        Self { status, code, title, detail, errors: Vec::new(), ownership: None, cause: None }
     }
 
     /// A problem of one field of the body, at `pointer`.
@@ -86,6 +111,15 @@ impl Problem {
     pub(crate) fn database_away() -> Self {
         let detail = "The database does not answer at the moment. Try again in a few seconds.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "Temporarily unavailable", detail)
+    }
+
+    /// Somebody else has the name; it comes to the caller once `record` is seen.
+    pub(crate) fn domain_taken(record: OwnershipRecord) -> Self {
+        let detail = format!(
+            "The name is registered already, by somebody else. If it is yours, set {record}: it comes to you once that is seen."
+        );
+        let taken = Self::new(StatusCode::CONFLICT, "domain_taken", "Domain is taken", detail);
+        Self { ownership: Some(Arc::new(record.into())), ..taken }
     }
 
     pub(crate) fn no_such_domain() -> Self {
@@ -132,6 +166,7 @@ impl Problem {
             code: self.code,
             request_id,
             errors: &self.errors,
+            ownership: self.ownership.as_deref(),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use certmill_model::{
-    ChallengeKind, Check, CheckKind, CheckResult, Finding, Hostname, ProblemCode, possible_challenges,
+    ChallengeKind, Check, CheckKind, CheckResult, Finding, Hostname, OwnershipRecord, ProblemCode,
+    possible_challenges,
 };
 use certmill_store::Setup;
 
@@ -14,6 +15,8 @@ pub(crate) enum Purpose {
     Traffic,
     /// It lets us prove the name by DNS (RFC 8555 section 8.4), once and for ever.
     Certificate,
+    /// It says that the name is this tenant's.
+    Ownership,
 }
 
 /// A record that is wanted, and what is there.
@@ -43,6 +46,12 @@ pub(crate) fn wanted_records(name: &Hostname, setup: &Setup) -> Vec<WantedRecord
     let mut records: Vec<_> =
         setup.addresses.iter().map(|address| traffic_record(name, *address, setup)).collect();
     records.push(certificate_record(name, setup));
+    if let Some(record) = &setup.ownership {
+        for other in &mut records {
+            other.rank += 1;
+        }
+        records.push(ownership_record(name, record, setup));
+    }
     records.sort_by_key(|record| record.rank);
     records
 }
@@ -70,6 +79,9 @@ pub(crate) fn challenge(name: &Hostname, setup: &Setup) -> (Option<ChallengeKind
         let usual = if name.is_wildcard() { ChallengeKind::Dns01 } else { ChallengeKind::Http01 };
         let kind = possible.first().copied().unwrap_or(usual);
         return (Some(kind), "An operator said to go on whatever is seen.");
+    }
+    if failed(setup, CheckKind::Ownership) {
+        return (None, "The name's owner has not said yet that it is yours.");
     }
     if failed(setup, CheckKind::Caa) {
         return (None, "The CAA records could not be read, or do not allow it.");
@@ -152,6 +164,27 @@ fn certificate_record(name: &Hostname, setup: &Setup) -> WantedRecord {
             Some(_) => look.and_then(|look| look.problem.clone()),
             None => Some(no_zone()),
         },
+    }
+}
+
+fn ownership_record(name: &Hostname, record: &OwnershipRecord, setup: &Setup) -> WantedRecord {
+    let look = look(setup, CheckKind::Ownership);
+    let unicode = name.to_unicode();
+    let label = record.name.split('.').next().unwrap_or_default();
+    WantedRecord {
+        rank: 1,
+        purpose: Purpose::Ownership,
+        required: true,
+        kind: "TXT",
+        name_unicode: format!("{label}.{}", unicode.strip_prefix("*.").unwrap_or(&unicode)),
+        host: host(&record.name, name.registered_domain()),
+        name: record.name.clone(),
+        zone: name.registered_domain().to_owned(),
+        value: Some(record.value.clone()),
+        result: result_of(look),
+        seen: look.map(|look| look.seen.clone()).unwrap_or_default(),
+        seen_from: look.and_then(|look| look.server.clone()),
+        problem: look.and_then(|look| look.problem.clone()),
     }
 }
 

@@ -47,7 +47,7 @@ fn parse(config: &Config, name: &str) -> Result<Hostname, Trouble> {
         Trouble::new(format!("{name:?} cannot be used"), error, "Give another name.")
     };
     let parsed = Hostname::parse(name).map_err(|error| refused(&error))?;
-    start::name_policy(config).check(&parsed).map_err(|error| refused(&error))?;
+    start::name_policy(config)?.check(&parsed).map_err(|error| refused(&error))?;
     Ok(parsed)
 }
 

@@ -102,6 +102,8 @@ pub(crate) struct Dns {
 pub(crate) struct Names {
     /// Special-use names (such as `test`) below which names are taken all the same, for a CA of one's own.
     pub(crate) allow_special_use: Vec<String>,
+    /// A file with names that nobody may register, one in a line; with a dot in front, everything below as well. Empty: none.
+    pub(crate) blocked_file: PathBuf,
 }
 
 /// The `[nginx]` section.
@@ -155,6 +157,7 @@ propagation_seconds = 120
 
 [names]
 allow_special_use = []
+blocked_file = ""
 
 [nginx]
 template_directory = ""

@@ -15,6 +15,7 @@ use super::{
     check, failure,
     look::{Subject, Verdict, look},
     order::{self, Work},
+    ownership,
 };
 use crate::{
     Engine, EngineError,
@@ -126,12 +127,17 @@ async fn provable<'a>(
     engine: &'a Engine,
     domain: &ClaimedDomain,
 ) -> Result<Option<Provable<'a>>, EngineError> {
-    let subject = Subject::of(domain);
     if let Some(later) = nobody_to_ask(engine, domain) {
         engine.parts.store.rest(&domain.lease, Some(later)).await?;
         return Ok(None);
     }
+    let own_record = ownership::wanted_of(engine, domain).await?;
+    let subject = Subject { own_record: own_record.as_ref(), ..Subject::of(domain) };
     let mut seen = look(engine, subject).await?;
+    if seen.shows_owner() {
+        let parts = &engine.parts;
+        parts.store.ownership_verified(&domain.lease, &domain.name, &parts.chance, engine.now()).await?;
+    }
     // Without any way to prove it the CA does not matter, not even whether it can be reached.
     let (authority, open) = if seen.is_possible() {
         match engine.choose_authority(domain, |ca| seen.lets_issue(subject, &ca.identity())) {
@@ -205,8 +211,13 @@ async fn counterpart(
     let Some(other) = joinable(domain).filter(|other| other.ordering_since.is_none()) else {
         return Ok(None);
     };
+    // One whose owner has yet to say whose it is goes its own way.
+    if ownership::wanted(engine, other.domain_id, domain.lease.tenant_id, &other.name).await?.is_some() {
+        return Ok(None);
+    }
     let delegation = domain.counterpart_delegation.as_ref();
-    let subject = Subject { name: &other.name, delegation, overridden: false, closely: false };
+    let subject =
+        Subject { name: &other.name, delegation, overridden: false, closely: false, own_record: None };
     let mut seen = look(engine, subject).await?;
     let Verdict::By(kind) = seen.verdict(engine, subject, &authority.identity()).await else {
         return Ok(None);

@@ -1,8 +1,8 @@
 //! What follows from a look at a name when no order does.
 
 use certmill_model::{
-    Check, CheckKind, CheckResult, Checks, DomainStatus, Finding, Health, ProblemCode, look_at_active,
-    look_at_moved, look_at_pending,
+    Check, CheckKind, CheckResult, Checks, DomainStatus, Finding, Health, ProblemCode, is_given_up,
+    look_at_active, look_at_moved, look_at_pending,
 };
 use certmill_store::{ClaimedDomain, Looked};
 use time::{Duration, OffsetDateTime};
@@ -17,7 +17,7 @@ const AFTER_THE_END: Duration = Duration::days(7);
 const UNTIL_READY: Duration = Duration::minutes(5);
 
 /// Solved by a look that finds the records right.
-pub(super) const RECORD_PROBLEMS: [ProblemCode; 8] = [
+pub(super) const RECORD_PROBLEMS: [ProblemCode; 9] = [
     ProblemCode::DnsNotFound,
     ProblemCode::DnsWrongTarget,
     ProblemCode::DnsExtraAddresses,
@@ -26,6 +26,7 @@ pub(super) const RECORD_PROBLEMS: [ProblemCode; 8] = [
     ProblemCode::DnsDelegationWrong,
     ProblemCode::DnsZoneUnavailable,
     ProblemCode::NoTargets,
+    ProblemCode::OwnershipMissing,
 ];
 
 /// A name that is about to be ordered for, or waits for its turn, is right.
@@ -61,7 +62,9 @@ fn solved(domain: &ClaimedDomain, checks: &Checks) -> Vec<ProblemCode> {
     let http = told(CheckKind::Http, &[P::HttpUnreachable, P::HttpWrongResponse]).filter(|_| !by_the_ca);
     let fails = |look: &Check| look.problem.as_ref().is_some_and(|problem| problem.code == P::DnsServfail);
     let servfail = (!checks.looks.iter().any(fails)).then_some(&[P::DnsServfail][..]);
-    [addresses, delegation, caa, http, servfail].into_iter().flatten().flatten().copied().collect()
+    let is_owned = checks.of(CheckKind::Ownership).is_none_or(|look| look.problem.is_none());
+    let ownership = is_owned.then_some(&[P::OwnershipMissing][..]);
+    [addresses, delegation, caa, http, servfail, ownership].into_iter().flatten().flatten().copied().collect()
 }
 
 impl<'a> Subject<'a> {
@@ -72,6 +75,7 @@ impl<'a> Subject<'a> {
             delegation: domain.delegation.as_ref(),
             overridden: domain.checks_overridden,
             closely: domain.health != Health::Ok || domain.consecutive_failures > 0,
+            own_record: None,
         }
     }
 }
@@ -149,6 +153,10 @@ pub(super) async fn not_provable(
     is_elsewhere: bool,
 ) -> Result<(), EngineError> {
     let failures = domain.consecutive_failures + 1;
+    if finding.code == ProblemCode::OwnershipMissing && is_given_up(domain.status_since, engine.now()) {
+        let parts = &engine.parts;
+        return Ok(parts.store.give_up(&domain.lease, &finding.detail, &parts.chance, engine.now()).await?);
+    }
     let (status, wait) = follows(domain, is_elsewhere, failures, engine.now(), engine.fraction());
     let looked = Looked {
         checks,

@@ -8,7 +8,7 @@ use certmill_model::{
 };
 use certmill_store::{Delegation, StoreError};
 
-use super::observed;
+use super::{observed, ownership::Wanted};
 use crate::{Engine, authorities::CaIdentity, context::LoadBalancers};
 
 /// What is looked at.
@@ -20,6 +20,8 @@ pub(super) struct Subject<'a> {
     pub(super) overridden: bool,
     /// Look at everything, also at what matters only when something else is wrong.
     pub(super) closely: bool,
+    /// The record that must be seen before any CA is asked.
+    pub(super) own_record: Option<&'a Wanted>,
 }
 
 /// What was seen of a name.
@@ -53,12 +55,18 @@ pub(super) async fn look(engine: &Engine, subject: Subject<'_>) -> Result<Look, 
     let own = async {
         if subject.name.is_wildcard() { None } else { Some(resolver.addresses(subject.name).await) }
     };
-    let (addresses, caa) = tokio::join!(own, resolver.caa(subject.name));
+    let owner = async {
+        match subject.own_record {
+            Some(wanted) => Some(resolver.ownership(&wanted.record).await),
+            None => None,
+        }
+    };
+    let (addresses, caa, owner) = tokio::join!(own, resolver.caa(subject.name), owner);
     let addresses = addresses.map(|seen| observed::addresses(subject.name, seen, &load_balancers));
     let points_at_us = addresses.as_ref().is_some_and(|found| found.check.result == CheckResult::Pass);
-    // Whoever is proved by http-01 needs no delegation.
-    let delegation =
-        if points_at_us && !subject.closely { None } else { Some(delegation(engine, subject).await) };
+    // Whoever is proved by http-01 needs no delegation, unless it is to say whose the name is.
+    let is_enough = points_at_us && !subject.closely && owner.is_none();
+    let delegation = if is_enough { None } else { Some(delegation(engine, subject).await) };
     let is_delegated = delegation.as_ref().is_some_and(|check| check.problem.is_none());
     let is_elsewhere = addresses.as_ref().is_some_and(|found| found.is_elsewhere);
     let mut possible = possible_challenges(subject.name.is_wildcard(), points_at_us, is_delegated);
@@ -70,12 +78,22 @@ pub(super) async fn look(engine: &Engine, subject: Subject<'_>) -> Result<Look, 
             (true, None) => Vec::new(),
         };
     }
+    let owner = subject.own_record.zip(owner).map(|(wanted, seen)| wanted.check(seen, is_delegated));
+    // No way counts before its owner has said whose the name is, whatever an operator wants.
+    if owner.as_ref().is_some_and(|check| check.result != CheckResult::Pass) {
+        possible.clear();
+    }
     let met = addresses.as_ref().map(|found| found.met.clone()).unwrap_or_default();
-    let looks = addresses.map(|found| found.check).into_iter().chain(delegation).collect();
+    let looks = addresses.map(|found| found.check).into_iter().chain(delegation).chain(owner).collect();
     Ok(Look { looks, possible, is_elsewhere, is_delegated, met, load_balancers, caa })
 }
 
 impl Look {
+    /// Whether the record was looked for and seen that says whose the name is.
+    pub(super) fn shows_owner(&self) -> bool {
+        self.check(CheckKind::Ownership).is_some_and(|check| check.result == CheckResult::Pass)
+    }
+
     /// Whether there is any way to prove the name.
     pub(super) fn is_possible(&self) -> bool {
         !self.possible.is_empty()
@@ -133,6 +151,9 @@ impl Look {
     fn not_possible(&self, subject: Subject<'_>) -> Option<Finding> {
         if !self.possible.is_empty() {
             return None;
+        }
+        if let Some(missing) = self.check(CheckKind::Ownership).and_then(|check| check.problem.clone()) {
+            return Some(missing);
         }
         let wanted = if subject.name.is_wildcard() { CheckKind::Delegation } else { CheckKind::Addresses };
         self.check(wanted)?.problem.clone()

@@ -7,6 +7,7 @@ mod look;
 mod next;
 mod observed;
 mod order;
+pub(crate) mod ownership;
 mod records;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ mod feed;
 mod history;
 mod holds;
 mod of_domain;
+mod ownership;
 mod search;
 mod setup;
 mod setup_links;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use certmill_model::{Checks, DomainId, KeyType};
+use certmill_model::{Checks, DomainId, KeyType, OwnershipRecord};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -19,6 +19,8 @@ pub struct Setup {
     pub addresses: Vec<IpAddr>,
     /// Where the CNAME record at `_acme-challenge` must lead; `None` while the platform has no zone.
     pub delegation: Option<String>,
+    /// The record by which the owner says that the name is this tenant's; `None` while nobody asks for it.
+    pub ownership: Option<OwnershipRecord>,
     /// What was last seen.
     pub checks: Option<Checks>,
     /// Whether an operator said to order whatever the checks find.
@@ -139,6 +141,9 @@ async fn setup(connection: &mut PgConnection, domain: DomainId) -> Result<Setup,
     let row = sqlx::query!(
         r#"SELECT z.record_prefix || g.label || '.' || z.name AS delegation, d.checks_overridden,
                   COALESCE(d.key_type, t.key_type) AS "key_type!", c.observed AS "observed?",
+                  (SELECT p.value FROM ownership_proofs p WHERE p.tenant_id = d.tenant_id AND p.name = $2 AND EXISTS (
+                       SELECT 1 FROM problems w WHERE w.domain_id = d.domain_id
+                         AND w.code IN ('ownership_missing', 'ownership_conflict'))) AS ownership,
                   ARRAY(SELECT DISTINCT unnest(public_addresses) FROM targets WHERE state <> 'disabled') AS "addresses!"
            FROM domains d
            JOIN tenants t USING (tenant_id)
@@ -158,6 +163,7 @@ async fn setup(connection: &mut PgConnection, domain: DomainId) -> Result<Setup,
     Ok(Setup {
         addresses,
         delegation: row.delegation,
+        ownership: row.ownership.map(|value| OwnershipRecord::new(&name, value)),
         checks: checks.map_err(|error| StoreError::inconsistent("checks", error))?,
         checks_overridden: row.checks_overridden,
         key_type: parsed("domains", &row.key_type)?,

@@ -1,13 +1,16 @@
 //! What a tenant wants of its domains.
 
 use certmill_model::{
-    Chance, DomainId, DomainStatus, EventId, EventKind, Health, Hostname, KeyType, Label, Metadata, Tags,
-    TemplateRef,
+    Chance, DomainStatus, EventId, EventKind, Hostname, KeyType, Label, Metadata, Tags, TemplateRef,
 };
 use time::OffsetDateTime;
 
 use super::{Domain, TenantTx};
-use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
+use crate::{
+    StoreError, WAKE_CHANNEL,
+    registration::{keep_labels, labels, register},
+    removal::{Removal, remove},
+};
 
 /// What a tenant wants of a domain.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,18 +56,15 @@ impl TenantTx {
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<Put, StoreError> {
-        if let Some(created) = self.create_domain(wish, chance, now).await? {
-            if !wish.tags.is_empty() || !wish.metadata.is_empty() {
-                self.keep_labels(created.domain_id, wish).await?;
-            }
-            let (tags, metadata) = labels(wish);
-            return Ok(Put::Created(Domain { tags, metadata, ..created }));
+        let tenant = self.tenant;
+        if let Some(created) = register(self.connection(), tenant, wish, chance, now).await? {
+            return Ok(Put::Created(created));
         }
         // There is one: ours, or it is not for us to see.
         let domain = self.find_domain(&wish.name).await?.ok_or(StoreError::NameTaken)?;
         let (tags, metadata) = labels(wish);
         if (&domain.tags, &domain.metadata) != (&tags, &metadata) {
-            self.keep_labels(domain.domain_id, wish).await?;
+            keep_labels(self.connection(), tenant, domain.domain_id, wish).await?;
         }
         let same = domain.external_id.as_deref() == wish.external_id.as_ref().map(Label::as_str)
             && domain.template == wish.template.as_ref().map(ToString::to_string)
@@ -96,153 +96,10 @@ impl TenantTx {
         if domain.status == DomainStatus::PendingDeletion {
             return Ok(true);
         }
-        let (id, tenant) = (domain.domain_id, self.tenant);
-        // A domain that its order includes as well is locked in the order in which everybody locks domains.
-        sqlx::query!(
-            "SELECT domain_id FROM domains WHERE domain_id = $1 OR order_id IN (
-                 SELECT order_id FROM orders
-                 WHERE domain_id = $1 AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
-             ORDER BY domain_id FOR NO KEY UPDATE",
-            id.uuid(),
-        )
-        .fetch_all(self.connection())
-        .await?;
-        // The domain first, then its placements: the order in which everybody locks, and what is inserted while we
-        // wait for the domain is seen by the second statement.
-        sqlx::query!(
-            "UPDATE domains SET status = 'pending_deletion', status_since = $3, updated_at = $3, next_action_at = $3,
-                 nudged_until = NULL, revision = revision + 1, order_id = NULL
-             WHERE domain_id = $1 AND tenant_id = $2 AND status <> 'deleted'",
-            id.uuid(),
-            tenant.uuid(),
-            now,
-        )
-        .execute(self.connection())
-        .await?;
-        sqlx::query!(
-            "WITH cancelled AS (
-                 UPDATE orders SET status = 'cancelled', updated_at = $3
-                 WHERE domain_id = $1 AND tenant_id = $2
-                   AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
-                 RETURNING order_id
-             ), freed AS (
-                 -- Another name of a cancelled order goes on without this one.
-                 UPDATE domains d SET order_id = NULL, next_action_at = $3, nudged_until = NULL FROM cancelled
-                 WHERE d.order_id = cancelled.order_id AND d.domain_id <> $1
-             )
-             UPDATE placements SET wanted_certificate_id = NULL, pending = true, consecutive_failures = 0,
-                 next_attempt_at = $3
-             WHERE domain_id = $1 AND tenant_id = $2",
-            id.uuid(),
-            tenant.uuid(),
-            now,
-        )
-        .execute(self.connection())
-        .await?;
-        let to = DomainStatus::PendingDeletion;
-        self.record(&domain, EventKind::DomainDeletionRequested, to, chance, now).await?;
-        self.wake_engine().await?;
+        let kind = EventKind::DomainDeletionRequested;
+        let removal = Removal { domain: domain.domain_id, kind, detail: "" };
+        remove(self.connection(), &removal, chance, now).await?;
         Ok(true)
-    }
-
-    async fn create_domain(
-        &mut self,
-        wish: &DomainWish,
-        chance: &Chance,
-        now: OffsetDateTime,
-    ) -> Result<Option<Domain>, StoreError> {
-        let id = DomainId::new(chance, now);
-        let tenant = self.tenant;
-        let inserted = sqlx::query!(
-            r#"WITH created AS (
-                 INSERT INTO domains (domain_id, tenant_id, name, external_id, template, key_type, status, status_since,
-                                      next_action_at, created_at, updated_at, order_after, validation_failed_at)
-                 SELECT $1, $2, $3, $4, $5, $10, 'pending_dns', $6, $6, $6, $6, gone.order_after,
-                        gone.validation_failed_at
-                 -- Removed and registered again, a name has no more attempts at the CA than before.
-                 FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
-                     SELECT order_after, validation_failed_at FROM domains
-                     WHERE tenant_id = $2 AND name = $3 AND status = 'deleted'
-                     ORDER BY status_since DESC LIMIT 1) AS gone ON true
-                 ON CONFLICT (name) WHERE status <> 'deleted' DO NOTHING
-                 RETURNING domain_id, tenant_id
-             ), delegated AS (
-                 INSERT INTO delegations (tenant_id, name, label, zone_id, created_at)
-                 SELECT tenant_id, $11, $12, (SELECT zone_id FROM zones ORDER BY created_at DESC LIMIT 1), $6
-                 FROM created
-                 ON CONFLICT (tenant_id, name) DO NOTHING
-             ), told AS (
-                 INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, status)
-                 SELECT $7, tenant_id, domain_id, $8, '', $6, 'pending_dns' FROM created
-             )
-             SELECT t.name AS "tenant!", t.key_type AS "key_type!" FROM created JOIN tenants t USING (tenant_id),
-                    LATERAL (SELECT pg_notify($9, '')) AS woken"#,
-            id.uuid(),
-            tenant.uuid(),
-            wish.name.as_str(),
-            wish.external_id.as_ref().map(Label::as_str),
-            wish.template.as_ref().map(ToString::to_string),
-            now,
-            EventId::new(chance, now).uuid(),
-            EventKind::DomainCreated.as_str(),
-            WAKE_CHANNEL,
-            wish.key_type.map(KeyType::as_str),
-            wish.name.base(),
-            chance.label(),
-        )
-        .fetch_optional(self.connection())
-        .await?;
-        let Some(owner) = inserted else { return Ok(None) };
-        let created = Domain {
-            domain_id: id,
-            tenant_id: tenant,
-            tenant: owner.tenant,
-            name: wish.name.clone(),
-            external_id: wish.external_id.as_ref().map(ToString::to_string),
-            tags: Vec::new(),
-            metadata: serde_json::json!({}),
-            template: wish.template.as_ref().map(ToString::to_string),
-            key_type: wish.key_type,
-            effective_key_type: match wish.key_type {
-                Some(key_type) => key_type,
-                None => parsed("tenants", &owner.key_type)?,
-            },
-            status: DomainStatus::PendingDns,
-            status_since: now,
-            health: Health::Ok,
-            certificate: None,
-            renew_after: None,
-            deferral: None,
-            next_action_at: Some(now),
-            created_at: now,
-            updated_at: now,
-        };
-        Ok(Some(created))
-    }
-
-    /// Puts the tags and data of `wish` in the place of those that were there.
-    async fn keep_labels(&mut self, domain: DomainId, wish: &DomainWish) -> Result<(), StoreError> {
-        let (tags, metadata) = labels(wish);
-        let tenant = self.tenant;
-        sqlx::query!(
-            "WITH old AS (
-                 DELETE FROM domain_tags WHERE domain_id = $1 AND tag <> ALL($3)
-             ), unset AS (
-                 DELETE FROM domain_metadata WHERE domain_id = $1 AND $4::jsonb = '{}'
-             ), set AS (
-                 INSERT INTO domain_metadata (domain_id, tenant_id, metadata) SELECT $1, $2, $4 WHERE $4::jsonb <> '{}'
-                 ON CONFLICT (domain_id) DO UPDATE SET metadata = EXCLUDED.metadata
-             )
-             INSERT INTO domain_tags (domain_id, tenant_id, tag) SELECT $1, $2, UNNEST($3::text[])
-             ON CONFLICT (domain_id, tag) DO NOTHING",
-            domain.uuid(),
-            tenant.uuid(),
-            &tags,
-            metadata,
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(())
     }
 
     /// Whoever reads what changed finds it.
@@ -328,11 +185,4 @@ impl TenantTx {
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(())
     }
-}
-
-/// Tags and data as they are stored.
-fn labels(wish: &DomainWish) -> (Vec<String>, serde_json::Value) {
-    let tags = wish.tags.iter().map(str::to_owned).collect();
-    let metadata = wish.metadata.iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
-    (tags, serde_json::Value::Object(metadata))
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod claims;
+mod contests;
 mod deletions;
 mod deliveries;
 mod deployments;
@@ -17,6 +18,7 @@ mod ledger;
 mod looks;
 mod orders;
 mod outcomes;
+mod ownership;
 mod poison;
 mod problems;
 mod renewals;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use sqlx::{PgPool, Postgres, Transaction, postgres::PgListener, postgres::types::PgInterval};
 
 pub use accounts::{Account, KnownAccount};
+pub use contests::{DueClaim, NameHolder};
 pub use deliveries::{CertificateMaterial, DomainPlacement, PendingPlacement};
 pub use deployments::{Delivered, Undelivered};
 pub use domains::{ClaimedDomain, Counterpart, Delegation, DomainLease, HeldCertificate, OpenOrder};

@@ -6,6 +6,7 @@ mod holds;
 mod joint_orders;
 mod leases;
 mod ledger;
+mod ownership;
 mod renewals;
 mod retention;
 mod row_level_security;

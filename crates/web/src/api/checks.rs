@@ -34,6 +34,8 @@ pub(super) struct ChecksDocument {
     caa: Option<CheckDocument>,
     /// Whether the path of http-01 challenges leads to the load balancers.
     http: Option<CheckDocument>,
+    /// The TXT record at `_certmill-verify` below it, which says whose it is.
+    ownership: Option<CheckDocument>,
 }
 
 /// One look at one thing.
@@ -120,6 +122,7 @@ impl From<&Checks> for ChecksDocument {
             delegation: document(CheckKind::Delegation),
             caa: document(CheckKind::Caa),
             http: document(CheckKind::Http),
+            ownership: document(CheckKind::Ownership),
         }
     }
 }

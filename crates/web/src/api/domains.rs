@@ -36,7 +36,7 @@ use crate::{
         (status = 400, description = "The body is not JSON", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 403, description = "A token of the platform", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "Somebody else has the name", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "Somebody else has the name; `ownership` is the record that brings it to the caller", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "More than 64 KiB", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON by its Content-Type", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "The name or a field cannot be used", body = ProblemDocument, content_type = "application/problem+json"),
@@ -61,7 +61,10 @@ pub(super) async fn put(
     };
     let put = match try_put(&state, tenant, &wish).await {
         // Two requests of the same tenant can race for a new name: the second look finds it as ours.
-        Err(StoreError::NameTaken) => try_put(&state, tenant, &wish).await?,
+        Err(StoreError::NameTaken) => match try_put(&state, tenant, &wish).await {
+            Err(StoreError::NameTaken) => return Err(claim(&state, tenant, &wish).await?),
+            put => put?,
+        },
         put => put?,
     };
     let (status, domain) = match put {
@@ -178,6 +181,14 @@ async fn try_put(state: &WebState, tenant: TenantId, wish: &DomainWish) -> Resul
     let put = tx.put_domain(wish, &state.chance, state.now()).await?;
     tx.commit().await?;
     Ok(put)
+}
+
+/// Claims a name that somebody else has: the answer holds the record that proves it to be the caller's.
+async fn claim(state: &WebState, tenant: TenantId, wish: &DomainWish) -> Result<Problem, StoreError> {
+    let mut tx = state.store.tenant(tenant).await?;
+    let record = tx.claim_name(wish, &state.chance, state.now()).await?;
+    tx.commit().await?;
+    Ok(Problem::domain_taken(record))
 }
 
 /// The document of `domain`, with its problems and what was last seen of it.

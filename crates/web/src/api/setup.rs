@@ -45,11 +45,12 @@ pub(super) struct SetupDocument {
 struct RecordDocument {
     /// What counts first is 1. Of several records of one rank any one will do.
     rank: u8,
-    /// `traffic`: it brings shoppers to the load balancers. `certificate`: it lets the name be proved by DNS.
+    /// `traffic`: it brings shoppers to the load balancers. `certificate`: it lets the name be proved by DNS. `ownership`:
+    /// it says that the name is this tenant's.
     purpose: &'static str,
     /// Whether the name does not work without it.
     required: bool,
-    /// `A`, `AAAA` or `CNAME`.
+    /// `A`, `AAAA`, `CNAME` or `TXT`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The record's full name, in A-label form.
@@ -119,6 +120,7 @@ impl From<WantedRecord> for RecordDocument {
         let purpose = match record.purpose {
             Purpose::Traffic => "traffic",
             Purpose::Certificate => "certificate",
+            Purpose::Ownership => "ownership",
         };
         Self {
             rank: record.rank,

@@ -92,6 +92,10 @@ pub(super) fn record_group(purpose: Purpose, required: bool, count: usize) -> (&
             "Brings shoppers to every name below the domain",
             "For all names that have no record of their own. One of the addresses is enough.",
         ),
+        (Purpose::Ownership, ..) => (
+            "Says whose the domain is",
+            "Somebody else has or had to do with this name here. The record shows that it is meant for this account.",
+        ),
         (Purpose::Certificate, true, _) => (
             "Allows the certificate",
             "A wildcard certificate needs this record. Set it once; it stays right for ever.",
@@ -171,6 +175,9 @@ pub(super) fn event(kind: EventKind) -> Look {
         EventKind::DomainDeletionRequested => look("bin", "idle", "Removal asked for"),
         EventKind::DomainDeleted => look("bin", "idle", "Off every load balancer"),
         EventKind::DnsVerified => look("globe", "good", "DNS is right"),
+        EventKind::OwnershipVerified => look("check", "good", "Ownership proved"),
+        EventKind::OwnershipLost => look("alert", "bad", "Taken over by its owner"),
+        EventKind::OwnershipGivenUp => look("bin", "idle", "Given up without proof"),
         EventKind::DomainMoved => look("alert", "warn", "Moved away"),
         EventKind::DomainReturned => look("check", "good", "Came back"),
         EventKind::DomainExpired => look("cross", "bad", "Certificate ran out"),

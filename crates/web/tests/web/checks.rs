@@ -45,7 +45,7 @@ async fn a_domain_shows_what_was_seen_and_a_list_does_not() {
                     "fix": ProblemCode::DnsWrongTarget.fix(),
                 },
             },
-            "delegation": null, "caa": null, "http": null,
+            "delegation": null, "caa": null, "http": null, "ownership": null,
         })
     );
     let list = bench.get("/v1/domains").token(&token).send().await.json();

@@ -1,0 +1,125 @@
+//! How a domain comes in, whoever registers it.
+
+use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, Health, KeyType, Label, TenantId};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::{Domain, DomainWish, StoreError, WAKE_CHANNEL, rows::parsed};
+
+/// Registers a domain for `tenant`; `None` if there is one of this name.
+pub(crate) async fn register(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    wish: &DomainWish,
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<Option<Domain>, StoreError> {
+    let id = DomainId::new(chance, now);
+    let inserted = sqlx::query!(
+        r#"WITH created AS (
+             INSERT INTO domains (domain_id, tenant_id, name, external_id, template, key_type, status, status_since,
+                                  next_action_at, created_at, updated_at, order_after, validation_failed_at)
+             SELECT $1, $2, $3, $4, $5, $10, 'pending_dns', $6, $6, $6, $6, gone.order_after,
+                    gone.validation_failed_at
+             -- Removed and registered again, a name has no more attempts at the CA than before.
+             FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
+                 SELECT order_after, validation_failed_at FROM domains
+                 WHERE tenant_id = $2 AND name = $3 AND status = 'deleted'
+                 ORDER BY status_since DESC LIMIT 1) AS gone ON true
+             ON CONFLICT (name) WHERE status <> 'deleted' DO NOTHING
+             RETURNING domain_id, tenant_id
+         ), delegated AS (
+             INSERT INTO delegations (tenant_id, name, label, zone_id, created_at)
+             SELECT tenant_id, $11, $12, (SELECT zone_id FROM zones ORDER BY created_at DESC LIMIT 1), $6
+             FROM created
+             ON CONFLICT (tenant_id, name) DO NOTHING
+         ), claimed AS (
+             DELETE FROM ownership_claims WHERE tenant_id = $2 AND name = $3 AND EXISTS (SELECT 1 FROM created)
+         ), told AS (
+             INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, status)
+             SELECT $7, tenant_id, domain_id, $8, '', $6, 'pending_dns' FROM created
+         )
+         SELECT t.name AS "tenant!", t.key_type AS "key_type!" FROM created JOIN tenants t USING (tenant_id),
+                LATERAL (SELECT pg_notify($9, '')) AS woken"#,
+        id.uuid(),
+        tenant.uuid(),
+        wish.name.as_str(),
+        wish.external_id.as_ref().map(Label::as_str),
+        wish.template.as_ref().map(ToString::to_string),
+        now,
+        EventId::new(chance, now).uuid(),
+        EventKind::DomainCreated.as_str(),
+        WAKE_CHANNEL,
+        wish.key_type.map(KeyType::as_str),
+        wish.name.base(),
+        chance.label(),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(owner) = inserted else { return Ok(None) };
+    if !wish.tags.is_empty() || !wish.metadata.is_empty() {
+        keep_labels(connection, tenant, id, wish).await?;
+    }
+    let (tags, metadata) = labels(wish);
+    let created = Domain {
+        domain_id: id,
+        tenant_id: tenant,
+        tenant: owner.tenant,
+        name: wish.name.clone(),
+        external_id: wish.external_id.as_ref().map(ToString::to_string),
+        tags,
+        metadata,
+        template: wish.template.as_ref().map(ToString::to_string),
+        key_type: wish.key_type,
+        effective_key_type: match wish.key_type {
+            Some(key_type) => key_type,
+            None => parsed("tenants", &owner.key_type)?,
+        },
+        status: DomainStatus::PendingDns,
+        status_since: now,
+        health: Health::Ok,
+        certificate: None,
+        renew_after: None,
+        deferral: None,
+        next_action_at: Some(now),
+        created_at: now,
+        updated_at: now,
+    };
+    Ok(Some(created))
+}
+
+/// Puts the tags and data of `wish` in the place of those that were there.
+pub(crate) async fn keep_labels(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    domain: DomainId,
+    wish: &DomainWish,
+) -> Result<(), StoreError> {
+    let (tags, metadata) = labels(wish);
+    sqlx::query!(
+        "WITH old AS (
+             DELETE FROM domain_tags WHERE domain_id = $1 AND tag <> ALL($3)
+         ), unset AS (
+             DELETE FROM domain_metadata WHERE domain_id = $1 AND $4::jsonb = '{}'
+         ), set AS (
+             INSERT INTO domain_metadata (domain_id, tenant_id, metadata) SELECT $1, $2, $4 WHERE $4::jsonb <> '{}'
+             ON CONFLICT (domain_id) DO UPDATE SET metadata = EXCLUDED.metadata
+         )
+         INSERT INTO domain_tags (domain_id, tenant_id, tag) SELECT $1, $2, UNNEST($3::text[])
+         ON CONFLICT (domain_id, tag) DO NOTHING",
+        domain.uuid(),
+        tenant.uuid(),
+        &tags,
+        metadata,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Tags and data as they are stored.
+pub(crate) fn labels(wish: &DomainWish) -> (Vec<String>, serde_json::Value) {
+    let tags = wish.tags.iter().map(str::to_owned).collect();
+    let metadata = wish.metadata.iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
+    (tags, serde_json::Value::Object(metadata))
+}
