@@ -1,5 +1,6 @@
 //! The router on a real Postgres.
 
+mod access;
 mod api;
 mod bad_bodies;
 mod bad_names;

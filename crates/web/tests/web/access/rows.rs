@@ -1,0 +1,72 @@
+//! How a request for each route is made.
+
+/// How a request for a route is made. In `example` and `body`, `<word>` stands for a thing of that kind: see
+/// `World::make`. A body that begins with a brace is JSON, another one a form's fields.
+pub(super) struct Row {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    /// The address that is asked for.
+    pub(super) example: &'static str,
+    /// What is sent; empty: nothing.
+    pub(super) body: &'static str,
+    /// Whether it makes the thing that its address names.
+    pub(super) creates: bool,
+    /// Whether the platform's own callers are refused: it is an act of a tenant.
+    pub(super) is_for_tenants: bool,
+}
+
+impl Row {
+    const fn creates(self) -> Self {
+        Self { creates: true, ..self }
+    }
+
+    const fn for_tenants(self) -> Self {
+        Self { is_for_tenants: true, ..self }
+    }
+}
+
+/// A route and the address that is asked for.
+const fn row(method: &'static str, path: &'static str, example: &'static str) -> Row {
+    with(method, path, example, "")
+}
+
+/// The same with a body.
+const fn with(method: &'static str, path: &'static str, example: &'static str, body: &'static str) -> Row {
+    Row { method, path, example, body, creates: false, is_for_tenants: false }
+}
+
+pub(super) const ROWS: &[Row] = &[
+    // Domains.
+    row("GET", "/v1/domains", "/v1/domains"),
+    row("GET", "/v1/domains/{name}", "/v1/domains/<domain>"),
+    with("PUT", "/v1/domains/{name}", "/v1/domains/<domain>", r#"{"external_id":"1"}"#)
+        .creates()
+        .for_tenants(),
+    row("DELETE", "/v1/domains/{name}", "/v1/domains/<domain>").for_tenants(),
+    row("GET", "/v1/domains/{name}/setup", "/v1/domains/<domain>/setup"),
+    row("POST", "/v1/domains/{name}/check", "/v1/domains/<domain>/check").for_tenants(),
+    row("GET", "/v1/domains/{name}/timeline", "/v1/domains/<domain>/timeline"),
+    // The platform's own.
+    row("GET", "/v1/targets", "/v1/targets"),
+    // For everybody.
+    row("GET", "/livez", "/livez"),
+    row("GET", "/readyz", "/readyz"),
+    row("GET", "/version", "/version"),
+    row("GET", "/docs", "/docs"),
+    row("GET", "/docs/{guide}", "/docs/api"),
+    row("GET", "/docs/problems/{code}", "/docs/problems/caa_forbids"),
+    row("GET", "/assets/{file}", "/assets/<asset>"),
+    // In and out.
+    row("GET", "/login", "/login"),
+    with("POST", "/login", "/login", "email=a&password=b"),
+    row("GET", "/login/{link}", "/login/nonsense"),
+    row("POST", "/login/{link}", "/login/nonsense"),
+    row("GET", "/password/{link}", "/password/nonsense"),
+    with("POST", "/password/{link}", "/password/nonsense", "password=b"),
+    row("POST", "/logout", "/logout"),
+    with("POST", "/preferences", "/preferences", "theme=dark"),
+    // Pages.
+    row("GET", "/", "/"),
+    row("GET", "/domains/{name}", "/domains/<domain>"),
+    row("POST", "/domains/{name}/check", "/domains/<domain>/check"),
+];

@@ -1,0 +1,114 @@
+//! The things that requests name: of the caller's tenant, of another one, of nobody.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use certmill_model::{Role, TenantId};
+
+use super::rows::Row;
+use crate::support::Bench;
+
+const PASSWORD: &str = "correct horse battery";
+
+/// Whose things a request names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Whose {
+    /// The tenant's own; for callers of the platform those of any tenant.
+    Own,
+    /// Another tenant's.
+    Foreign,
+    /// Of the right form, and nobody's.
+    Missing,
+}
+
+/// A tenant, and a token of it that may do everything there.
+pub(super) struct Tenant {
+    pub(super) id: TenantId,
+    pub(super) token: String,
+}
+
+/// Two tenants, and what they have.
+pub(super) struct World {
+    pub(super) bench: Bench,
+    pub(super) own: Tenant,
+    foreign: Tenant,
+    asset: String,
+    /// What no page and no answer to a reading request may hold.
+    secrets: Vec<String>,
+    made: AtomicUsize,
+}
+
+/// A request's address and body, and the things that they name.
+pub(super) struct Filled {
+    pub(super) path: String,
+    pub(super) body: String,
+    pub(super) things: Vec<String>,
+}
+
+impl World {
+    pub(super) async fn new(bench: Bench) -> Self {
+        let (own, token) = bench.tenant("Nordwind").await;
+        let own = Tenant { id: own, token };
+        let (foreign, token) = bench.tenant("Bella Casa").await;
+        let foreign = Tenant { id: foreign, token };
+        let page = bench.get("/login").send().await.text;
+        let asset = page.split("/assets/").nth(1).and_then(|rest| rest.split('"').next());
+        let asset = asset.expect("a page has a style sheet").to_owned();
+        for (tenant, email) in [(Some(own.id), "ada@example.com"), (None, "eve@example.com")] {
+            let link = bench.invite(tenant, Role::Viewer, email).await;
+            let set = bench.post(&link).form(&[("password", PASSWORD)]).send().await;
+            assert_eq!(set.header("location"), "/login", "{}", set.text);
+        }
+        let kinds = ["$argon2", PASSWORD, "PRIVATE KEY", "whsec_"].map(str::to_owned);
+        let secrets = kinds.into_iter().chain([own.token.clone(), foreign.token.clone()]).collect();
+        Self { bench, own, foreign, asset, secrets, made: AtomicUsize::new(0) }
+    }
+
+    /// The first secret in `text`, if there is one.
+    pub(super) fn secret_in(&self, text: &str) -> Option<&str> {
+        self.secrets.iter().find(|secret| text.contains(secret.as_str())).map(String::as_str)
+    }
+
+    /// A request as `row` has it, with things made for it alone; none where it names nothing that could be somebody's.
+    pub(super) async fn fill(&self, row: &Row, whose: Whose) -> Option<Filled> {
+        let mut things = Vec::new();
+        let mut named = 0;
+        let mut texts = Vec::new();
+        for text in [row.example, row.body] {
+            let mut parts = text.split(['<', '>']);
+            let mut filled = parts.next().unwrap_or_default().to_owned();
+            while let (Some(kind), Some(rest)) = (parts.next(), parts.next()) {
+                let thing = self.make(kind, whose).await;
+                named += usize::from(is_somebodys(kind, whose));
+                filled += &thing;
+                filled += rest;
+                things.push(thing);
+            }
+            texts.push(filled);
+        }
+        let body = texts.pop().unwrap_or_default();
+        let path = texts.pop().unwrap_or_default();
+        (whose == Whose::Own || named > 0).then_some(Filled { path, body, things })
+    }
+
+    /// A new thing of this kind.
+    async fn make(&self, kind: &str, whose: Whose) -> String {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let tenant = if whose == Whose::Foreign { &self.foreign } else { &self.own };
+        match kind {
+            "asset" => self.asset.clone(),
+            "domain" => {
+                let name = format!("shop-{number}.example-shops.test");
+                if whose != Whose::Missing {
+                    self.bench.register(&tenant.token, &name).await;
+                }
+                name
+            }
+            kind => panic!("nothing is known of a {kind}: say in World::make how one is made"),
+        }
+    }
+}
+
+/// Whether a thing of this kind can be `whose`.
+fn is_somebodys(kind: &str, _whose: Whose) -> bool {
+    kind != "asset"
+}
