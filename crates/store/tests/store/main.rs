@@ -3,6 +3,7 @@
 mod base;
 mod feed;
 mod holds;
+mod isolation;
 mod joint_orders;
 mod leases;
 mod ledger;
