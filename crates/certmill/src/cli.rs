@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Domains.
     #[command(subcommand)]
     Domain(DomainCommand),
+    /// Mail.
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Print how many renewals are planned for each day.
     Forecast,
     /// The configuration.
@@ -375,6 +378,17 @@ pub(crate) enum ChecksMode {
     Ignore,
     /// They stop an order that would fail.
     Heed,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MailCommand {
+    /// Send a mail through the configured server, and say what the server said.
+    Test {
+        /// Who gets it.
+        address: String,
+    },
+    /// Show how the mail server fares, and what waits.
+    Status,
 }
 
 #[derive(Subcommand)]

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    config::{Config, authorities},
+    config::{Config, authorities, mail},
     database::Database,
     trouble::Trouble,
 };
@@ -171,6 +171,7 @@ async fn engine(
         responders: responders(config)?,
         connector: connector(config)?,
         orders_in_flight: usize::from(config.acme.orders_in_flight.max(1)),
+        mail: mail(config)?,
     };
     Ok(Arc::new(certmill_engine::Engine::new(parts)))
 }

@@ -1,6 +1,11 @@
 //! Everything that a step needs.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use certmill_delivery::Connector;
 use certmill_dns::Resolver;
@@ -16,6 +21,7 @@ use tokio::{
 
 use crate::{
     authorities::{Authority, AuthoritySettings},
+    outbox::MailSettings,
     reach::Answered,
     renewals::Planned,
     zones::Zones,
@@ -50,6 +56,8 @@ pub struct Parts {
     pub connector: Connector,
     /// Orders in flight at the CA at a time.
     pub orders_in_flight: usize,
+    /// How mail goes out; `None`: it waits.
+    pub mail: Option<MailSettings>,
 }
 
 /// The engine of one process.
@@ -96,6 +104,11 @@ impl LoadBalancers {
     /// same translation of addresses as we are.
     pub(crate) fn reached_at(&self, seen: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
         self.met(seen).map(|place| place.reached_at).collect()
+    }
+
+    /// Where handshakes show what those of us serve whom a browser meets at `seen`.
+    pub(crate) fn serve_at(&self, seen: &BTreeSet<IpAddr>) -> BTreeSet<SocketAddr> {
+        self.met(seen).map(|place| place.serves_at).collect()
     }
 
     fn met(&self, seen: &BTreeSet<IpAddr>) -> impl Iterator<Item = &store::PublicPlace> {

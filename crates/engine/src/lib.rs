@@ -1,10 +1,12 @@
 //! The engine: makes wanted state so, one step at a time.
 //!
 //! [`run`] starts a planner, three lanes of workers (domains, domains in trouble, targets), and loops of their own for what
-//! CAs suggest, for TXT records and rows that are left, for the feed of events. The planner, woken by the database or by the clock, looks for
+//! CAs suggest, for TXT records and rows that are left, for the feed of events, for what names are
+//! served with, alerts and mail. The planner, woken by the database or by the clock, looks for
 //! domains and targets that are due and pushes a nudge for each; a worker takes a nudge, claims the row, does the next
 //! step and records it. What is due, and why, is in the tables: a nudge that is lost or doubled changes nothing.
 
+mod alerts;
 mod authorities;
 pub mod checkpoint;
 mod cleaner;
@@ -17,9 +19,11 @@ mod heartbeat;
 mod housekeeping;
 mod limits;
 mod nudge;
+mod outbox;
 mod planner;
 mod reach;
 mod renewals;
+mod served;
 mod target;
 mod waker;
 mod zones;
@@ -28,11 +32,14 @@ use std::sync::Arc;
 
 use tokio::{sync::watch, task::JoinSet};
 
+pub use alerts::look_for_alerts;
 pub use authorities::{AuthoritySettings, Replaced, open_authority, replace_account, roll_over_account};
 pub use context::{Engine, Parts};
 pub use error::{AuthorityError, EngineError};
 pub use nudge::{Lane, Step, set_up as set_up_queue, work_on};
+pub use outbox::{MailSettings, send_due_mails};
 pub use planner::{Planner, plan};
+pub use served::watch_due_names;
 pub use target::TargetSettings;
 
 /// Runs the engine until `stop` turns true; steps under way are finished first. Ends early only by a fault: then the
@@ -53,6 +60,9 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     parts.spawn(housekeeping::run(engine.clone(), stop.clone()));
     parts.spawn(renewals::run(engine.clone(), stop.clone()));
     parts.spawn(feed::run(engine.clone(), stop.clone()));
+    parts.spawn(served::run(engine.clone(), stop.clone()));
+    parts.spawn(alerts::run(engine.clone(), stop.clone()));
+    parts.spawn(outbox::run(engine.clone(), stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Domains, stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Troubled, stop.clone()));
     parts.spawn(nudge::run_lane(engine, Lane::Targets, stop.clone()));

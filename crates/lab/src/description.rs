@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
 use crate::part::Part;
+use crate::parts::mail;
 
 /// What is where in a lab; also in its directory as `lab.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -35,8 +36,16 @@ pub struct Description {
     pub responder: SocketAddr,
     /// The web server behind the load balancers: it answers 200 and a line with the host asked for.
     pub shop: SocketAddr,
-    /// The mail sink: no TLS, no login.
+    /// The mail server for anybody: no TLS, no login. It refuses `nobody@…`, and asks to come again with mail to `later@…`.
     pub smtp: SocketAddr,
+    /// The same with STARTTLS and a login, both required; its certificate leads to [`Self::acme_ca_file`].
+    pub smtp_starttls: SocketAddr,
+    /// The same with TLS from the first byte on.
+    pub smtp_tls: SocketAddr,
+    /// Who may log in there.
+    pub smtp_user: String,
+    /// The file with the password.
+    pub smtp_password_file: PathBuf,
     /// The maildir where mail arrives, with the envelope in `X-MailFrom` and `X-RcptTo`.
     pub mail_directory: PathBuf,
 }
@@ -118,6 +127,10 @@ impl Description {
             responder: network.responder(),
             shop: network.shop(),
             smtp: network.smtp(),
+            smtp_starttls: network.smtp_starttls(),
+            smtp_tls: network.smtp_tls(),
+            smtp_user: mail::USER.to_owned(),
+            smtp_password_file: directory.join("smtp/password"),
             mail_directory: directory.join("mail"),
         }
     }

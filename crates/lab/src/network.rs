@@ -37,7 +37,8 @@ impl Network {
         let network = Self { number, _reservation: reservation };
         let dns = [network.dns(), network.dns_secondary()];
         let mut needed = vec![network.pebble(), network.pebble_management(), network.responder()];
-        needed.extend([network.shop(), network.smtp()].into_iter().chain(dns));
+        needed.extend([network.shop(), network.smtp(), network.smtp_starttls(), network.smtp_tls()]);
+        needed.extend(dns);
         for load_balancer in 1..=load_balancers {
             let address = network.load_balancer(load_balancer);
             needed.extend([Self::HTTP, Self::HTTPS, Self::SSH].map(|port| SocketAddr::new(address, port)));
@@ -78,6 +79,14 @@ impl Network {
 
     pub(crate) fn smtp(&self) -> SocketAddr {
         self.at(5, 2525)
+    }
+
+    pub(crate) fn smtp_starttls(&self) -> SocketAddr {
+        self.at(5, 2587)
+    }
+
+    pub(crate) fn smtp_tls(&self) -> SocketAddr {
+        self.at(5, 2465)
     }
 
     /// Outside of the network: named listens only on addresses that an interface has.

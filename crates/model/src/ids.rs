@@ -151,6 +151,7 @@ ids! {
     ZoneKind ZoneId "zon" "a DNS zone that certmill writes to";
     AlertKind AlertId "alr" "an alert: one cause, while it lasts";
     MailKind MailId "mai" "a mail that is to be sent";
+    RuleKind RuleId "rul" "a notification rule";
     UserKind UserId "usr" "a user";
     AuditKind AuditId "aud" "an entry of the audit log";
     GroupKind GroupId "grp" "a group of targets";

@@ -151,7 +151,7 @@ pub struct DigestLetter {
 }
 
 /// An alert in a digest.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DigestAlert {
     /// What was wrong.
     pub code: ProblemCode,

@@ -31,6 +31,7 @@ mod step;
 mod template_ref;
 mod text;
 mod token;
+mod watching;
 mod webhook;
 mod work;
 
@@ -51,8 +52,8 @@ pub use event::{EventData, EventDocument, EventKind, EventProblem, LONGEST_EVENT
 pub use hostname::{Hostname, InvalidHostname};
 pub use ids::{
     AccountId, AlertId, AuditId, CertificateId, DomainId, EventId, GroupId, Id, IdKind, InvalidId, MailId,
-    OperationId, OrderId, ReleaseId, SetupLinkId, TargetId, TenantId, TokenId, UserId, WebhookDeliveryId,
-    WebhookEndpointId, WebhookSecretId, ZoneId,
+    OperationId, OrderId, ReleaseId, RuleId, SetupLinkId, TargetId, TenantId, TokenId, UserId,
+    WebhookDeliveryId, WebhookEndpointId, WebhookSecretId, ZoneId,
 };
 pub use key_type::KeyType;
 pub use letters::{AlertLetter, Brand, DigestAlert, DigestLetter, Letter, Listed, Occasion, Record};
@@ -81,6 +82,7 @@ pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
 pub use text::{InvalidText, Label, one_line};
 pub use token::{ChallengeToken, InvalidChallengeToken};
+pub use watching::{SeenServed, WatchMemory, WatchTurn, after_watch};
 pub use webhook::{
     DestinationRefused, InvalidNetwork, InvalidWebhookUrl, Network, WEBHOOK_RETRIES, WebhookDeliveryStatus,
     WebhookDestinations, WebhookHost, WebhookUrl, WebhookVerdict, gives_up_on_endpoint, is_public,

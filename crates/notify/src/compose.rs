@@ -1,6 +1,7 @@
 //! A message with its headers.
 
-use certmill_model::one_line;
+use certmill_model::{AlertId, one_line};
+use data_encoding::HEXLOWER;
 use lettre::{
     Address, Message,
     message::{
@@ -8,6 +9,7 @@ use lettre::{
         header::{HeaderName, HeaderValue},
     },
 };
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::{MailError, Written};
@@ -38,6 +40,12 @@ pub struct Unsubscribe {
     pub url: String,
     /// The address that a person reads.
     pub mailto: String,
+}
+
+/// The id of the first mail about an alert to somebody: those that follow name it, without knowing more than both.
+pub fn thread_id(alert: AlertId, recipient: &str, host: &str) -> String {
+    let recipient = HEXLOWER.encode(&Sha256::digest(recipient.as_bytes())[..6]);
+    format!("{alert}.{recipient}@{host}")
 }
 
 /// The message. [`MailError::Never`]: the recipient's address is none; [`MailError::Misconfigured`]: our own is.

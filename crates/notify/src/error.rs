@@ -5,8 +5,11 @@ use lettre::transport::smtp;
 /// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// The server is away or asks to come again: try later.
-    #[error("the mail server cannot be used now")]
+    /// The server is away: no mail goes out now.
+    #[error("the mail server cannot be reached")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server asks to come again with this mail.
+    #[error("the mail server does not take the mail now")]
     Later(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server will never take this mail, or its address is none: do not try again.
     #[error("the mail is refused")]
@@ -40,7 +43,9 @@ impl MailError {
             Some(500 | 502..=504 | 530 | 534 | 535 | 538 | 555) => Self::Misconfigured(error.into()),
             Some(500..600) => Self::Never(error.into()),
             None if error.is_tls() || error.is_client() => Self::Misconfigured(error.into()),
-            Some(_) | None => Self::Later(error.into()),
+            // Closing down, or too busy for anybody (RFC 5321 section 4.2.3).
+            None | Some(421) => Self::Away(error.into()),
+            Some(_) => Self::Later(error.into()),
         }
     }
 }

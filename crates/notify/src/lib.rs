@@ -14,7 +14,7 @@ mod mailer;
 pub mod webhook;
 mod when;
 
-pub use compose::{Envelope, Unsubscribe, compose};
+pub use compose::{Envelope, Unsubscribe, compose, thread_id};
 pub use document::{Site, Written};
 pub use error::MailError;
 pub use letters::write;

@@ -87,7 +87,7 @@ impl Mailer {
 
     /// The same, for a while at most: the caller has a lease.
     pub async fn send_in_time(&self, message: &Message) -> Result<(), MailError> {
-        let late = || MailError::Later("the mail server does not answer in time".into());
+        let late = || MailError::Away("it does not answer in time".into());
         tokio::time::timeout(MAIL, self.send(message)).await.unwrap_or_else(|_| Err(late()))
     }
 }
@@ -134,13 +134,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_away_is_tried_later() {
+    async fn a_server_that_is_not_there_is_away() {
         let mailer = Mailer::new(settings("127.0.0.1", Security::None)).unwrap();
         let message = Message::builder()
             .from("a@example.com".parse().unwrap())
             .to("b@example.com".parse().unwrap())
             .body(String::new())
             .unwrap();
-        assert!(matches!(mailer.send_in_time(&message).await, Err(MailError::Later(_))));
+        assert!(matches!(mailer.send_in_time(&message).await, Err(MailError::Away(_))));
     }
 }

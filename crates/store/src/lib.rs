@@ -7,6 +7,7 @@ mod api;
 mod connect;
 mod engine;
 mod error;
+mod mails;
 mod ownership;
 mod registration;
 mod removal;
@@ -17,6 +18,7 @@ pub use api::*;
 pub use connect::{connect_api, connect_engine, migrate};
 pub use engine::*;
 pub use error::StoreError;
+pub use mails::NewMail;
 
 /// The channel on which writers wake the planner.
 pub const WAKE_CHANNEL: &str = "certmill_wake";

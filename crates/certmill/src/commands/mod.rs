@@ -4,6 +4,7 @@ mod access;
 mod authorities;
 mod domains;
 mod forecast;
+mod mail;
 mod settings;
 mod simulate;
 mod targets;
@@ -53,6 +54,7 @@ async fn with_database(command: Command, config: &Config, database: &Database) -
         Command::Target(command) => targets::run(&store, config, command).await,
         Command::Zone(command) => zones::run(&store, database, config, command).await,
         Command::Authority(command) => authorities::run(database, config, command).await,
+        Command::Mail(command) => mail::run(&store, config, command).await,
         Command::Forecast => forecast::run(database).await,
         Command::Domain(command) => domains::run(&store, config, command).await,
         Command::All

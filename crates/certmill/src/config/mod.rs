@@ -1,6 +1,7 @@
 //! The configuration: defaults, then the file, then the environment. Unknown keys are refused.
 
 mod authorities;
+mod mail;
 mod sources;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 use serde::Deserialize;
 
 pub(crate) use authorities::{authorities, authority_names};
+pub(crate) use mail::{Mail, mail};
 pub(crate) use sources::Setting;
 
 use crate::trouble::Trouble;
@@ -30,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) dns: Dns,
     pub(crate) names: Names,
     pub(crate) nginx: Nginx,
+    pub(crate) mail: Mail,
     pub(crate) log: Log,
     /// Where each value comes from.
     #[serde(skip)]
@@ -161,6 +164,15 @@ blocked_file = ""
 
 [nginx]
 template_directory = ""
+
+[mail]
+host = ""
+port = 587
+security = "starttls"
+user = ""
+password_file = ""
+trust_file = ""
+from = ""
 
 [log]
 filter = "warn,certmill=info"

@@ -11,7 +11,7 @@ use crate::description::Description;
 use crate::error::{LabError, doing};
 use crate::guard::Guard;
 use crate::network::Network;
-use crate::parts::{bind, make_directory, nginx, pebble, secondary, sshd};
+use crate::parts::{bind, mail, make_directory, nginx, pebble, secondary, sshd};
 use crate::process::run;
 use crate::programs::Programs;
 
@@ -38,6 +38,7 @@ impl Lab {
         bind::prepare(description, programs)?;
         secondary::prepare(description)?;
         pebble::prepare(description, &self.network, &self.authority)?;
+        mail::prepare(description, &self.authority)?;
         nginx::prepare_shop(description)?;
         sshd::make_client_key(description, programs)?;
         for load_balancer in &mut description.load_balancers {

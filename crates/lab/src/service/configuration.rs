@@ -29,6 +29,12 @@ servers = ["{dns_server}"]
 
 [names]
 allow_special_use = ["test"]
+
+[mail]
+host = "{smtp_host}"
+port = {smtp_port}
+security = "none"
+from = "certmill@platform.test"
 "#,
         data_directory = path(&service.data_directory()),
         database_url = text(&lab.postgres_url),
@@ -37,6 +43,8 @@ allow_special_use = ["test"]
         trust_file = path(&lab.acme_ca_file),
         issuing_roots_file = path(&service.issuing_roots_file()),
         dns_server = lab.dns_server,
+        smtp_host = lab.smtp.ip(),
+        smtp_port = lab.smtp.port(),
         http_port = Network::HTTP,
     );
     Ok(parts::write(&service.configuration_file(), &content)?)

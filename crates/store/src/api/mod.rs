@@ -1,6 +1,7 @@
 //! The door for people and programs.
 
 mod access;
+mod alerts;
 mod audit;
 mod domains;
 mod feed;
@@ -20,6 +21,7 @@ mod wishes;
 mod zones;
 
 pub use access::{Credentials, LoginFailures, SessionHolder};
+pub use alerts::{AlertRow, MailRow, MailState, RuleRow, Subscription};
 pub use audit::{Actor, AuditEntry, AuditRow};
 pub use domains::{Domain, DomainCertificate};
 pub use feed::{FeedPage, FeedPlace};

@@ -4,6 +4,7 @@
 //! transaction that takes effect only while the token is still its own ([`StoreError::LeaseLost`] otherwise).
 
 mod accounts;
+mod alerts;
 mod claims;
 mod contests;
 mod deletions;
@@ -17,6 +18,7 @@ mod issuing;
 mod ledger;
 mod looks;
 mod orders;
+mod outbox;
 mod outcomes;
 mod ownership;
 mod poison;
@@ -25,6 +27,7 @@ mod renewals;
 mod retention;
 mod targets;
 mod troubled;
+mod watches;
 mod zones;
 
 use std::time::Duration;
@@ -32,6 +35,7 @@ use std::time::Duration;
 use sqlx::{PgPool, Postgres, Transaction, postgres::PgListener, postgres::types::PgInterval};
 
 pub use accounts::{Account, KnownAccount};
+pub use alerts::{AlertMail, AlertRecord, AlertRound, DigestFacts, OpenAlert, RuleOwner, TenantFacts};
 pub use contests::{DueClaim, NameHolder};
 pub use deliveries::{CertificateMaterial, DomainPlacement, PendingPlacement};
 pub use deployments::{Delivered, Undelivered};
@@ -42,10 +46,12 @@ pub use issuing::Issued;
 pub use ledger::{LimitScope, Requests, Taking};
 pub use looks::Looked;
 pub use orders::{NewOrder, PlacedChallenge, PlacedRecord};
+pub use outbox::DueMail;
 pub use outcomes::{Blamed, Deferral, Failure, OrderFailure, Without};
 pub use renewals::{AnsweredRenewal, DueRenewalInfo};
 pub use retention::Expendable;
 pub use targets::{ClaimedTarget, PublicPlace, ReleaseRecord, TargetLease};
+pub use watches::{DueWatch, MeantCertificate, Watched};
 pub use zones::{EMPTY, LeftRecord, REMOVAL, Zone};
 
 use crate::{StoreError, WAKE_CHANNEL};

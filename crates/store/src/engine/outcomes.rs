@@ -12,6 +12,7 @@ use super::{
     events::{StatusChange, add_changes, add_events},
     orders::{columns, lock_members},
     problems::{open_problem, resolve_problems},
+    watches::watch_soon,
 };
 use crate::StoreError;
 
@@ -245,6 +246,7 @@ impl Engine {
         )
         .execute(&mut *tx)
         .await?;
+        watch_soon(&mut tx, &all, now).await?;
         if served.iter().any(|row| row.health != "ok") {
             let ids: Vec<_> = all.iter().copied().map(DomainId::from_uuid).collect();
             resolve_problems(&mut tx, &ids, &DELIVERY_PROBLEMS, chance, now).await?;

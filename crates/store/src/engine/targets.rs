@@ -60,6 +60,8 @@ pub struct PublicPlace {
     pub addresses: BTreeSet<IpAddr>,
     /// Where we reach it ourselves.
     pub reached_at: IpAddr,
+    /// Where a handshake proves what it serves.
+    pub serves_at: SocketAddr,
     /// It has a release, so that it answers challenges.
     pub is_ready: bool,
     /// An operator has left it out: no name is led there any more, and none has moved because it still is.
@@ -236,9 +238,11 @@ impl Engine {
         rows.into_iter()
             .map(|row| {
                 let addresses = row.public_addresses.iter().map(|address| parsed("targets", address));
+                let serves_at: SocketAddr = parsed("targets", &row.address)?;
                 Ok(PublicPlace {
                     addresses: addresses.collect::<Result<_, StoreError>>()?,
-                    reached_at: parsed::<SocketAddr>("targets", &row.address)?.ip(),
+                    reached_at: serves_at.ip(),
+                    serves_at,
                     is_ready: row.release_number.is_some(),
                     is_disabled: parsed::<TargetState>("targets", &row.state)? == TargetState::Disabled,
                 })
