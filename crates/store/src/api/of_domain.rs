@@ -20,7 +20,7 @@ pub struct OrderOfDomain {
     pub challenges: Vec<String>,
     /// The directory of the CA.
     pub directory_url: String,
-    /// The CA's problem document (RFC 7807), as it came.
+    /// The CA's problem document (RFC 7807), as it came. Not for tenants: it may name pages that act for the platform's account.
     pub problem: Option<Value>,
     /// When it began.
     pub created_at: OffsetDateTime,
@@ -92,7 +92,7 @@ impl ScopedTx {
                     names: row.names,
                     challenges: row.challenges,
                     directory_url: row.directory_url,
-                    problem: row.problem,
+                    problem: row.problem.filter(|_| only.is_none()),
                     created_at: row.created_at,
                     updated_at: row.updated_at,
                 })

@@ -199,6 +199,12 @@ pub(super) async fn details(reader: &mut ScopedTx, domain: Domain) -> Result<Dom
     Ok(DomainDetails::new(DomainDocument::new(domain, problems), checks.as_ref()))
 }
 
+/// The same as text, as it is answered.
+pub(crate) async fn domain_json(reader: &mut ScopedTx, domain: Domain) -> Result<String, Problem> {
+    let details = details(reader, domain).await?;
+    serde_json::to_string_pretty(&details).map_err(|_| Problem::internal())
+}
+
 /// The documents of `domains`, with the problems of all of them read at once.
 async fn documents(reader: &mut ScopedTx, domains: Vec<Domain>) -> Result<Vec<DomainDocument>, Problem> {
     let ids: Vec<DomainId> = domains.iter().map(|domain| domain.domain_id).collect();

@@ -28,7 +28,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::page::encode;
+pub(crate) use self::{domains::domain_json, page::encode};
 use crate::{
     WebState,
     access::{Access, Routes},

@@ -4,8 +4,10 @@ use axum::{
     extract::{Path, Query, State},
     response::Response,
 };
-use certmill_model::{Hostname, Problem as DomainProblem};
-use certmill_store::{DomainCertificate, DomainEvent};
+use certmill_model::{DomainId, DomainStatus, Hostname, Permission, Problem as DomainProblem};
+use certmill_store::{
+    CertificateOfDomain, Domain, DomainCertificate, DomainEvent, OrderOfDomain, PlacementOfDomain, ScopedTx,
+};
 use http::StatusCode;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -15,12 +17,16 @@ use super::{
     frame::Frame,
     moment::Moment,
     pages::{self, DomainPage, Refresh},
+    past::{CertificateRow, Lanes, OrderRow, PlacementRow},
     words::{self, Look},
 };
-use crate::{WebState, access::Caller, problem::Problem};
+use crate::{WebState, access::Caller, api, problem::Problem};
 
 /// Entries of the timeline on the page.
 const EVENTS: i64 = 100;
+
+/// Orders and certificates on the page.
+const ORDERS: i64 = 10;
 
 /// The width of the picture of a certificate's life, in its own units.
 const LIFE_WIDTH: f64 = 1000.0;
@@ -33,6 +39,7 @@ pub(super) struct DomainQuery {
 
 /// Something that is wrong, and what mends it.
 pub(super) struct ProblemCard {
+    pub(super) code: &'static str,
     pub(super) tone: &'static str,
     pub(super) title: &'static str,
     pub(super) detail: String,
@@ -75,12 +82,13 @@ pub(super) async fn show(
     Query(query): Query<DomainQuery>,
 ) -> Result<Response, Problem> {
     let now = state.now();
-    let name = Hostname::parse(&name).map_err(|_| Problem::no_such_domain())?;
     let mut tx = state.store.read(caller.reach).await?;
-    let domain = tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
+    let domain = named(&mut tx, &name).await?;
+    let name = domain.name.clone();
     let problems = tx.problems(domain.domain_id).await?;
     let setup = tx.setup(domain.domain_id).await?;
-    let events = tx.latest_events(domain.domain_id, EVENTS).await?;
+    let past = Past::read(&mut tx, domain.domain_id).await?;
+    let json = api::domain_json(&mut tx, domain.clone()).await?;
     let paused = query.refresh == "off";
     let address = |word: &str| match word {
         "" => format!("/domains/{name}"),
@@ -89,6 +97,7 @@ pub(super) async fn show(
     let page = DomainPage {
         frame: Frame::new(&caller, "/domains"),
         refresh: Refresh::new(words::is_under_way(domain.status), paused, address),
+        may_change: caller.may(Permission::DomainsWrite) && domain.status != DomainStatus::PendingDeletion,
         look: words::status(domain.status),
         sentence: words::status_sentence(domain.status),
         advice: words::status_advice(domain.status),
@@ -97,19 +106,55 @@ pub(super) async fn show(
         health: words::health(domain.health),
         since: Moment::new(domain.status_since, now),
         problems: problems.into_iter().map(|problem| ProblemCard::new(problem, now)).collect(),
+        lanes: Lanes::new(domain.created_at, &past.events, &past.orders, &past.certificates, now),
         certificate: domain.certificate.map(|found| CertificateCard::new(found, domain.renew_after, now)),
-        is_cut: events.len() as i64 == EVENTS,
-        events: events.into_iter().map(|event| EventEntry::new(event, now)).collect(),
+        is_cut: past.events.len() as i64 == EVENTS,
+        events: past.events.into_iter().map(|event| EventEntry::new(event, now)).collect(),
+        orders: past.orders.into_iter().map(|order| OrderRow::new(order, now)).collect(),
+        certificates: past.certificates.into_iter().map(|found| CertificateRow::new(found, now)).collect(),
+        placements: (1..)
+            .zip(past.placements)
+            .map(|(number, found)| PlacementRow::new(number, found, now))
+            .collect(),
         name_unicode: name.to_unicode(),
         name: name.to_string(),
         id: domain.domain_id.to_string(),
         tenant: domain.tenant,
         external_id: domain.external_id,
+        tags: domain.tags,
         template: domain.template,
         registered: Moment::new(domain.created_at, now),
         next_action: domain.next_action_at.filter(|at| *at > now).map(|at| Moment::new(at, now)),
+        deferral: domain.deferral.map(|deferral| Moment::new(deferral.until, now)),
+        origin: state.settings.public_url.origin().to_owned(),
+        json,
     };
     Ok(pages::answer(StatusCode::OK, &page))
+}
+
+/// The domain called `name`, if it can be seen from here.
+pub(super) async fn named(tx: &mut ScopedTx, name: &str) -> Result<Domain, Problem> {
+    let name = Hostname::parse(name).map_err(|_| Problem::no_such_domain())?;
+    tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)
+}
+
+/// What there was of a domain.
+struct Past {
+    events: Vec<DomainEvent>,
+    orders: Vec<OrderOfDomain>,
+    certificates: Vec<CertificateOfDomain>,
+    placements: Vec<PlacementOfDomain>,
+}
+
+impl Past {
+    async fn read(tx: &mut ScopedTx, domain: DomainId) -> Result<Self, Problem> {
+        Ok(Self {
+            events: tx.latest_events(domain, EVENTS).await?,
+            orders: tx.orders_of(domain, ORDERS).await?,
+            certificates: tx.certificates_of(domain, ORDERS).await?,
+            placements: tx.placements_of(domain).await?,
+        })
+    }
 }
 
 impl ProblemCard {
@@ -117,6 +162,7 @@ impl ProblemCard {
         let code = problem.code;
         Self {
             tone: if code.severity() == certmill_model::Severity::Critical { "bad" } else { "warn" },
+            code: code.as_str(),
             title: code.title(),
             detail: problem.detail,
             fix: code.fix(),

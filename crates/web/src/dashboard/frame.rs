@@ -51,7 +51,7 @@ type Entry = (&'static str, &'static str, &'static str, Option<char>, Permission
 
 /// Every page that is reached from all others, in groups.
 const GROUPS: &[(&str, &[Entry])] =
-    &[("Domains", &[("/", "Domains", "globe", Some('d'), Permission::DomainsRead)])];
+    &[("Domains", &[("/domains", "Domains", "globe", Some('d'), Permission::DomainsRead)])];
 
 impl Frame {
     /// The frame for `caller`, who is at the page `path` or one that belongs to it.

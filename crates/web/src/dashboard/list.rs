@@ -1,14 +1,14 @@
-//! `/`: the domains of all tenants, how they are, and how the load balancers are.
+//! `/domains`: the domains of all tenants, searched, filtered and page by page.
 
 use axum::{
     extract::{Query, State},
     response::Response,
 };
-use certmill_model::{DomainId, DomainStatus, Problem as DomainProblem, SearchText, TargetState};
-use certmill_store::{Domain, DomainFilter, DomainPosition, DomainSort, TargetRow};
+use certmill_model::{DomainId, DomainStatus, Permission, Problem as DomainProblem, ProblemCode, SearchText};
+use certmill_store::{CappedCount, Domain, DomainFilter, DomainPosition, DomainSort, Reach};
 use http::StatusCode;
 use serde::Deserialize;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::{
     frame::Frame,
@@ -21,45 +21,46 @@ use crate::{WebState, access::Caller, api::encode, problem::Problem};
 /// Rows on a page.
 const ROWS: usize = 50;
 
-/// Statuses that have a tile even when no domain is in them.
-const ALWAYS: [DomainStatus; 4] = [
-    DomainStatus::Active,
-    DomainStatus::PendingDns,
-    DomainStatus::PendingIssuance,
-    DomainStatus::PendingDeployment,
-];
+/// Statuses that have a chip even when no domain is in them.
+const ALWAYS: [DomainStatus; 2] = [DomainStatus::Active, DomainStatus::PendingDns];
 
 /// What is looked at: kept in the address, so that it can be shared and reloaded.
 #[derive(Default, Deserialize)]
 pub(super) struct ListQuery {
     #[serde(default)]
     pub(super) q: String,
+    /// A status, or `attention`.
     #[serde(default)]
     pub(super) show: String,
+    /// The code of a problem.
     #[serde(default)]
-    after: String,
+    pub(super) problem: String,
+    #[serde(default)]
+    pub(super) tag: String,
+    /// Days until the certificate ends, at most.
+    #[serde(default)]
+    pub(super) ends: String,
+    /// `ends` or `changed`; else by name.
+    #[serde(default)]
+    pub(super) sort: String,
+    #[serde(default)]
+    pub(super) after: String,
     #[serde(default)]
     refresh: String,
 }
 
-/// A number that leads to the domains it counts.
-pub(super) struct Tile {
+/// A filter that is a click away, with how many it leads to.
+pub(super) struct Chip {
     pub(super) look: Look,
     pub(super) count: String,
-    pub(super) show: &'static str,
+    pub(super) to: String,
     pub(super) chosen: bool,
 }
 
-/// A load balancer.
-pub(super) struct TargetCard {
-    pub(super) name: String,
-    pub(super) look: Look,
-    pub(super) detail: Option<String>,
-    pub(super) release: Option<i64>,
-    pub(super) domains: String,
-    pub(super) pending: String,
-    pub(super) is_complete: bool,
-    pub(super) since: Moment,
+/// A filter that narrows the list, and the address of the list without it.
+pub(super) struct Narrowing {
+    pub(super) words: String,
+    pub(super) without: String,
 }
 
 /// A domain in the table.
@@ -67,6 +68,7 @@ pub(super) struct Row {
     pub(super) name: String,
     pub(super) name_unicode: String,
     pub(super) external_id: Option<String>,
+    pub(super) tags: Vec<String>,
     pub(super) tenant: String,
     pub(super) look: Look,
     pub(super) health: Option<Look>,
@@ -85,25 +87,31 @@ pub(super) async fn show(
     let mut tx = state.store.read(caller.reach).await?;
     let counts = tx.count_domains().await?;
     let unhealthy = tx.count_unhealthy().await?;
-    let targets = tx.list_targets().await?;
-    let page = tx.search_domains(&query.filter(), DomainSort::Name, query.after().as_ref(), ROWS).await?;
+    let filter = query.filter(now);
+    let page = tx.search_domains(&filter, query.sort(), query.after().as_ref(), ROWS).await?;
+    let count = match query.is_narrowed() {
+        true => Some(tx.count_domains_capped(&filter).await?),
+        false => None,
+    };
     let domains = page.domains;
     let ids: Vec<DomainId> = domains.iter().map(|domain| domain.domain_id).collect();
     let problems = tx.problems_of(&ids).await?;
 
     let under_way = domains.iter().any(|domain| words::is_under_way(domain.status));
-    let next = page.next.map(|place| query.address(&place.to_string(), &query.refresh));
     let page = ListPage {
-        frame: Frame::new(&caller, "/"),
-        refresh: pages::Refresh::new(under_way, query.refresh == "off", |word| {
-            query.address(&query.after, word)
-        }),
-        tiles: tiles(&counts, unhealthy, &query.show),
-        targets: targets.into_iter().map(|target| TargetCard::new(target, now)).collect(),
+        frame: Frame::new(&caller, "/domains"),
+        refresh: pages::Refresh::new(under_way, query.refresh == "off", |word| query.with("refresh", word)),
+        may_change: caller.may(Permission::DomainsWrite),
+        is_platform: caller.reach == Reach::Platform,
+        chips: chips(&query, &counts, unhealthy),
+        narrowings: narrowings(&query),
+        count: count.map(counted),
+        found: page.found,
         is_empty: counts.is_empty(),
         rows: domains.into_iter().map(|domain| Row::new(domain, &problems, now)).collect(),
-        next,
-        first: (!query.after.is_empty()).then(|| query.address("", &query.refresh)),
+        next: page.next.map(|place| query.with("after", &place.to_string())),
+        first: (!query.after.is_empty()).then(|| query.with("after", "")),
+        export: query.export(),
         origin: state.settings.public_url.origin().to_owned(),
         query,
     };
@@ -111,62 +119,108 @@ pub(super) async fn show(
 }
 
 impl ListQuery {
-    /// The address of this list behind the place `after`.
-    fn address(&self, after: &str, refresh: &str) -> String {
-        let pairs = [("q", self.q.as_str()), ("show", &self.show), ("after", after), ("refresh", refresh)];
-        let set: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        let query: Vec<_> = set.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
-        if query.is_empty() { "/".into() } else { format!("/?{}", query.join("&")) }
+    /// What narrows the list and how it is sorted.
+    fn pairs(&self) -> [(&'static str, &str); 6] {
+        [
+            ("q", &self.q),
+            ("show", &self.show),
+            ("problem", &self.problem),
+            ("tag", &self.tag),
+            ("ends", &self.ends),
+            ("sort", &self.sort),
+        ]
     }
 
-    fn filter(&self) -> DomainFilter {
+    /// The address of this list with `value` for `key`. Another filter begins at the first page.
+    fn with(&self, key: &str, value: &str) -> String {
+        let stays = [("after", self.after.as_str()), ("refresh", self.refresh.as_str())];
+        let stays = stays.into_iter().filter(|_| key == "refresh" || key == "after");
+        let pairs = self.pairs().into_iter().chain(stays).filter(|(name, _)| *name != key);
+        address("/domains", pairs.chain([(key, value)]))
+    }
+
+    /// The end of the address that exports what is listed.
+    fn export(&self) -> String {
+        address("", self.pairs().into_iter())
+    }
+
+    pub(super) fn filter(&self, now: OffsetDateTime) -> DomainFilter {
+        let days = self.ends.parse().ok().filter(|days| (1..=3650).contains(days));
         DomainFilter {
             q: SearchText::parse(&self.q),
             status: self.show.parse().ok(),
             unhealthy: self.show == "attention",
+            problem: self.problem.parse().ok(),
+            tag: Some(self.tag.clone()).filter(|tag| !tag.is_empty() && !tag.contains('\0')),
+            expires_before: days.map(|days| now + Duration::days(days)),
             ..DomainFilter::default()
         }
     }
 
+    pub(super) fn sort(&self) -> DomainSort {
+        match self.sort.as_str() {
+            "ends" => DomainSort::NotAfter,
+            "changed" => DomainSort::UpdatedAt,
+            _ => DomainSort::Name,
+        }
+    }
+
+    /// Whether not all domains are listed, but for what the chips count.
+    fn is_narrowed(&self) -> bool {
+        [&self.q, &self.problem, &self.tag, &self.ends].into_iter().any(|text| !text.is_empty())
+    }
+
     /// A place that makes no sense is the beginning.
     fn after(&self) -> Option<DomainPosition> {
-        self.after.parse().ok().filter(|place: &DomainPosition| place.suits(DomainSort::Name))
+        self.after.parse().ok().filter(|place: &DomainPosition| place.suits(self.sort()))
     }
 }
 
-fn tiles(counts: &[(DomainStatus, i64)], unhealthy: i64, show: &str) -> Vec<Tile> {
+/// The address `path` with those of `pairs` that say something.
+fn address<'a>(path: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let set = pairs.filter(|(_, value)| !value.is_empty());
+    let query: Vec<_> = set.map(|(key, value)| format!("{key}={}", encode(value))).collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
+fn chips(query: &ListQuery, counts: &[(DomainStatus, i64)], unhealthy: i64) -> Vec<Chip> {
     let count = |wanted| counts.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, count)| *count);
-    let tile = |look, count, word| Tile { look, count: number(count), show: word, chosen: show == word };
-    let all = Look { icon: "globe", tone: "idle", words: "All domains" };
+    let chip = |look, count, word: &str| Chip {
+        look,
+        count: number(count),
+        to: query.with("show", word),
+        chosen: query.show == word,
+    };
+    let all = Look { icon: "globe", tone: "idle", words: "All" };
     let tone = if unhealthy > 0 { "bad" } else { "idle" };
     let attention = Look { icon: "alert", tone, words: "Need attention" };
     let total = counts.iter().map(|(_, count)| count).sum();
-    let mut tiles = vec![tile(all, total, ""), tile(attention, unhealthy, "attention")];
+    let mut chips = vec![chip(all, total, ""), chip(attention, unhealthy, "attention")];
     for status in DomainStatus::ALL {
         if ALWAYS.contains(status) || count(*status) > 0 {
-            tiles.push(tile(words::status(*status), count(*status), status.as_str()));
+            chips.push(chip(words::status(*status), count(*status), status.as_str()));
         }
     }
-    tiles
+    chips
 }
 
-impl TargetCard {
-    fn new(target: TargetRow, now: OffsetDateTime) -> Self {
-        // The state is of the last delivery; something may have come up since.
-        let state = match target.state {
-            TargetState::InSync if target.pending > 0 => TargetState::Behind,
-            state => state,
-        };
-        Self {
-            look: words::target(state),
-            name: target.name,
-            detail: target.state_detail,
-            release: target.release_number,
-            domains: number(target.domains),
-            pending: number(target.pending),
-            is_complete: target.pending == 0,
-            since: Moment::new(target.state_since, now),
-        }
+fn narrowings(query: &ListQuery) -> Vec<Narrowing> {
+    let problem = query.problem.parse().ok().map(|code: ProblemCode| code.title().to_owned());
+    let tag = Some(&query.tag).filter(|tag| !tag.is_empty()).map(|tag| format!("Tag {tag}"));
+    let ends: Option<u16> = query.ends.parse().ok();
+    let ends = ends.map(|days| format!("Certificate ends within {days} days"));
+    [("problem", problem), ("tag", tag), ("ends", ends)]
+        .into_iter()
+        .filter_map(|(key, words)| Some(Narrowing { words: words?, without: query.with(key, "") }))
+        .collect()
+}
+
+fn counted(count: CappedCount) -> String {
+    match count {
+        CappedCount::Exactly(1) => "1 domain".to_owned(),
+        CappedCount::Exactly(count) => format!("{} domains", number(count as i64)),
+        CappedCount::MoreThan(count) => format!("more than {} domains", number(count as i64)),
+        CappedCount::Unknown => "very many domains".to_owned(),
     }
 }
 
@@ -177,6 +231,7 @@ impl Row {
             name_unicode: domain.name.to_unicode(),
             name: domain.name.to_string(),
             external_id: domain.external_id,
+            tags: domain.tags,
             tenant: domain.tenant,
             look: words::status(domain.status),
             health: words::health(domain.health),

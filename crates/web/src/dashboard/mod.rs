@@ -1,14 +1,18 @@
 //! The dashboard: pages for operators, rendered here and complete without scripts.
 
+mod actions;
 pub(crate) mod assets;
 mod dns;
 mod domain;
+mod export;
 mod frame;
 mod list;
 mod login;
 mod moment;
 pub(crate) mod pages;
 mod password;
+mod past;
+mod pictures;
 mod session;
 mod visit;
 mod words;
@@ -33,7 +37,17 @@ pub(crate) fn routes() -> Routes {
     let (read, write) = (Access::Needs(Permission::DomainsRead), Access::Needs(Permission::DomainsWrite));
     Routes::default()
         .page("/", read, list::show)
+        .page("/domains", read, list::show)
+        .page("/exports/{file}", read, export::download)
+        .page("/domains/new", write, actions::ask_new)
+        .form("/domains", write, actions::add)
         .page("/domains/{name}", read, domain::show)
+        .page("/domains/{name}/change", write, actions::ask_change)
+        .form("/domains/{name}/change", write, actions::change)
+        .page("/domains/{name}/remove", write, actions::ask_remove)
+        .form("/domains/{name}/remove", write, actions::remove)
+        .page("/domains/{name}/link", write, actions::ask_link)
+        .form("/domains/{name}/link", write, actions::make_link)
         .form("/domains/{name}/check", write, dns::check)
         .page("/login", Access::Open, login::ask)
         .form("/login", Access::Open, login::open)

@@ -2,15 +2,18 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
+use certmill_store::Found;
 use http::{StatusCode, header::CONTENT_TYPE};
 
 use super::{
     HTML,
+    actions::{ChangeForm, NewDomainForm},
     dns::DnsCard,
     domain::{CertificateCard, EventEntry, ProblemCard},
     frame::Frame,
-    list::{ListQuery, Row, TargetCard, Tile},
+    list::{Chip, ListQuery, Narrowing, Row},
     moment::Moment,
+    past::{CertificateRow, Lanes, OrderRow, PlacementRow},
     words::Look,
 };
 use crate::problem::Problem;
@@ -62,13 +65,20 @@ pub(crate) fn version() -> &'static str {
 pub(super) struct ListPage {
     pub(super) frame: Frame,
     pub(super) refresh: Refresh,
-    pub(super) tiles: Vec<Tile>,
-    pub(super) targets: Vec<TargetCard>,
+    pub(super) chips: Vec<Chip>,
+    pub(super) narrowings: Vec<Narrowing>,
+    /// How many suit, where that is not said by a chip.
+    pub(super) count: Option<String>,
+    pub(super) found: Found,
     pub(super) rows: Vec<Row>,
     /// Whether nobody has registered a domain yet.
     pub(super) is_empty: bool,
+    pub(super) may_change: bool,
+    /// Whether domains of several tenants are listed.
+    pub(super) is_platform: bool,
     pub(super) next: Option<String>,
     pub(super) first: Option<String>,
+    pub(super) export: String,
     pub(super) origin: String,
     pub(super) query: ListQuery,
 }
@@ -96,9 +106,67 @@ pub(super) struct DomainPage {
     pub(super) next_action: Option<Moment>,
     pub(super) problems: Vec<ProblemCard>,
     pub(super) certificate: Option<CertificateCard>,
+    pub(super) lanes: Lanes,
     pub(super) events: Vec<EventEntry>,
+    pub(super) orders: Vec<OrderRow>,
+    pub(super) certificates: Vec<CertificateRow>,
+    pub(super) placements: Vec<PlacementRow>,
+    pub(super) tags: Vec<String>,
+    /// Until when the order waits for a limit of the CA.
+    pub(super) deferral: Option<Moment>,
+    /// Whether the reader may change the domain.
+    pub(super) may_change: bool,
+    pub(super) origin: String,
+    /// The domain as the API answers it.
+    pub(super) json: String,
     /// Whether older events are left out.
     pub(super) is_cut: bool,
+}
+
+/// The form for another domain.
+#[derive(Template)]
+#[template(path = "domain_new.html")]
+pub(super) struct NewDomainPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) form: &'a NewDomainForm,
+    /// The tenants to choose from; empty: the reader's own.
+    pub(super) tenants: &'a [(String, String)],
+    /// The field that is wrong, and why.
+    pub(super) fault: Option<(&'static str, String)>,
+    pub(super) origin: &'a str,
+}
+
+/// The form for what is wanted of a domain.
+#[derive(Template)]
+#[template(path = "domain_change.html")]
+pub(super) struct ChangeDomainPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) name: &'a str,
+    pub(super) name_unicode: String,
+    pub(super) form: &'a ChangeForm,
+    pub(super) templates: &'a [String],
+    pub(super) key_types: Vec<(&'static str, &'static str)>,
+    pub(super) fault: Option<(&'static str, String)>,
+}
+
+/// Whether a domain is to be removed.
+#[derive(Template)]
+#[template(path = "domain_remove.html")]
+pub(super) struct RemoveDomainPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) name: &'a str,
+    pub(super) name_unicode: String,
+}
+
+/// A link for the shop's owner, shown once.
+#[derive(Template)]
+#[template(path = "setup_link.html")]
+pub(super) struct SetupLinkPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) name: &'a str,
+    pub(super) name_unicode: String,
+    pub(super) link: Option<&'a str>,
+    pub(super) expires: Option<Moment>,
 }
 
 /// Address and password.

@@ -1,6 +1,8 @@
 //! States, events and records in plain words, each with an icon and a tone.
 
-use certmill_model::{CheckResult, DomainStatus, EventKind, Health, KeyType, TargetState};
+use certmill_model::{
+    CertificateStatus, CheckResult, DomainStatus, EventKind, Health, KeyType, OrderStatus, TargetState,
+};
 
 use crate::setup::Purpose;
 
@@ -199,4 +201,45 @@ pub(super) fn event(kind: EventKind) -> Look {
         EventKind::WebhookDisabled => look("cross", "bad", "Webhook endpoint disabled"),
         EventKind::WebhookTest => look("check", "idle", "Webhook tested"),
     }
+}
+
+/// An order's status in a few words.
+pub(super) fn order(status: OrderStatus) -> Look {
+    match status {
+        OrderStatus::Queued => look("clock", "busy", "About to begin"),
+        OrderStatus::Deferred => look("clock", "busy", "Waits for its turn"),
+        OrderStatus::Pending => look("clock", "busy", "Being proved"),
+        OrderStatus::Ready => look("clock", "busy", "Proved"),
+        OrderStatus::Processing => look("clock", "busy", "Being issued"),
+        OrderStatus::Valid => look("check", "good", "Issued"),
+        OrderStatus::Invalid => look("cross", "bad", "Refused"),
+        OrderStatus::Cancelled => look("cross", "idle", "Cancelled"),
+    }
+}
+
+/// A certificate's status in a few words.
+pub(super) fn certificate(status: CertificateStatus) -> Look {
+    match status {
+        CertificateStatus::Issued => look("clock", "busy", "Issued, not served yet"),
+        CertificateStatus::Active => look("check", "good", "Served"),
+        CertificateStatus::Superseded => look("seal", "idle", "Replaced"),
+        CertificateStatus::Expired => look("cross", "bad", "Run out"),
+        CertificateStatus::Revoked => look("cross", "bad", "Revoked"),
+    }
+}
+
+/// How a domain stands on one load balancer.
+pub(super) fn placement(is_pending: bool, is_proved: bool, failures: i32) -> Look {
+    match (is_pending, is_proved) {
+        (true, _) if failures > 0 => look("alert", "bad", "Not delivered"),
+        (true, _) => look("clock", "busy", "Being delivered"),
+        (false, true) => look("check", "good", "Served"),
+        (false, false) => look("alert", "warn", "Not proved"),
+    }
+}
+
+/// A CA, by the host of its directory.
+pub(super) fn authority(directory: &str) -> String {
+    let host = directory.split_once("://").map_or(directory, |(_, rest)| rest);
+    host.split('/').next().unwrap_or(host).to_owned()
 }

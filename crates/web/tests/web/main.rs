@@ -8,6 +8,7 @@ mod checks;
 mod cursors;
 mod dashboard;
 mod dashboard_dns;
+mod dashboard_domains;
 mod dashboard_frame;
 mod docs;
 mod errors;

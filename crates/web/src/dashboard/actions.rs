@@ -1,0 +1,344 @@
+//! What people do with a domain: add it, change what is wanted of it, renew it, remove it, let its owner set it up.
+
+use axum::{
+    Form,
+    extract::{Path, State},
+    response::Response,
+};
+use certmill_model::{Hostname, KeyType, Label, Metadata, SetupLinkId, Tags, TemplateRef, TenantId};
+use certmill_store::{AuditEntry, Domain, DomainWish, NewSetupLink, Put, Reach, StoreError};
+use certmill_vault::ApiToken;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::Duration;
+
+use super::{
+    domain::named,
+    frame::Frame,
+    moment::Moment,
+    pages::{self, ChangeDomainPage, NewDomainPage, RemoveDomainPage, SetupLinkPage},
+    visit::done,
+    words,
+};
+use crate::{WebState, access::Caller, problem::Problem};
+
+/// How long a link for the owner of a shop opens its page.
+const LINK_LASTS: Duration = Duration::days(14);
+
+/// What somebody typed to add a domain.
+#[derive(Default, Deserialize)]
+pub(super) struct NewDomainForm {
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) tenant: String,
+    #[serde(default)]
+    pub(super) external_id: String,
+    #[serde(default)]
+    pub(super) tags: String,
+}
+
+/// What somebody typed to change a domain.
+#[derive(Default, Deserialize)]
+pub(super) struct ChangeForm {
+    #[serde(default)]
+    pub(super) external_id: String,
+    #[serde(default)]
+    pub(super) template: String,
+    #[serde(default)]
+    pub(super) key_type: String,
+    #[serde(default)]
+    pub(super) tags: String,
+}
+
+/// In which language the page for the owner is.
+#[derive(Deserialize)]
+pub(super) struct LinkForm {
+    #[serde(default)]
+    language: String,
+}
+
+/// A field that is wrong, and why.
+type Fault = (&'static str, String);
+
+/// The form for another domain.
+pub(super) async fn ask_new(State(state): State<WebState>, caller: Caller) -> Result<Response, Problem> {
+    new_page(&state, &caller, &NewDomainForm::default(), None).await
+}
+
+/// Adds a domain.
+pub(super) async fn add(
+    State(state): State<WebState>,
+    caller: Caller,
+    Form(form): Form<NewDomainForm>,
+) -> Result<Response, Problem> {
+    let (tenant, wish) = match read_new(&state, &caller, &form) {
+        Ok(read) => read,
+        Err(fault) => return new_page(&state, &caller, &form, Some(fault)).await,
+    };
+    match put(&state, &caller, tenant, &wish, "domain.created").await {
+        Ok(Put::Created(domain)) => {
+            let words = format!("{} is registered. What its owner has to set is below.", domain.name);
+            Ok(done(&state, &caller, &format!("/domains/{}", domain.name), &words))
+        }
+        Ok(Put::Changed(domain) | Put::Same(domain)) => {
+            let words = format!("{} was registered already.", domain.name);
+            Ok(done(&state, &caller, &format!("/domains/{}", domain.name), &words))
+        }
+        Err(StoreError::NameTaken) => {
+            let fault = ("name", "somebody else has this name".to_owned());
+            new_page(&state, &caller, &form, Some(fault)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The form for what is wanted of a domain.
+pub(super) async fn ask_change(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
+    let form = ChangeForm {
+        external_id: domain.external_id.clone().unwrap_or_default(),
+        template: domain.template.clone().unwrap_or_default(),
+        key_type: domain.key_type.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+        tags: domain.tags.join(", "),
+    };
+    Ok(change_page(&state, &caller, &domain.name, &form, None))
+}
+
+/// Changes what is wanted of a domain.
+pub(super) async fn change(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Form(form): Form<ChangeForm>,
+) -> Result<Response, Problem> {
+    let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
+    match read_change(&state, &domain, &form) {
+        Ok(wish) => {
+            put(&state, &caller, domain.tenant_id, &wish, "domain.changed").await?;
+            let words = "The change is kept, and goes to the load balancers by itself.";
+            Ok(done(&state, &caller, &format!("/domains/{}", domain.name), words))
+        }
+        Err(fault) => Ok(change_page(&state, &caller, &domain.name, &form, Some(fault))),
+    }
+}
+
+/// Asks whether a domain is to be removed.
+pub(super) async fn ask_remove(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
+    let page = RemoveDomainPage {
+        frame: Frame::new(&caller, "/domains"),
+        name: domain.name.as_str(),
+        name_unicode: domain.name.to_unicode(),
+    };
+    Ok(pages::answer(StatusCode::OK, &page))
+}
+
+/// Removes a domain.
+pub(super) async fn remove(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
+    let mut tx = state.store.tenant(domain.tenant_id).await?;
+    tx.delete_domain(&domain.name, &state.chance, state.now()).await?;
+    let entry = entry(&caller, &domain, "domain.deleted", json!({}));
+    tx.commit_audited(&entry, &state.chance, state.now()).await?;
+    let words = format!("{} is being taken off the load balancers.", domain.name);
+    Ok(done(&state, &caller, &format!("/domains/{}", domain.name), &words))
+}
+
+/// Says what a link for the shop's owner is.
+pub(super) async fn ask_link(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
+    Ok(link_page(&state, &caller, &domain, None))
+}
+
+/// Makes a link for the shop's owner, and shows it once.
+pub(super) async fn make_link(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Form(form): Form<LinkForm>,
+) -> Result<Response, Problem> {
+    let mut tx = state.store.scoped(caller.reach).await?;
+    let domain = named(&mut tx, &name).await?;
+    let token = ApiToken::generate();
+    let link = NewSetupLink {
+        link_id: SetupLinkId::new(&state.chance, state.now()),
+        hash: token.hash(),
+        domain: &domain,
+        language: if form.language == "de" { "de" } else { "en" },
+        expires_at: state.now() + LINK_LASTS,
+    };
+    tx.create_setup_link(&link, state.now()).await?;
+    let detail = json!({ "link": link.link_id.to_string(), "language": link.language });
+    let entry = entry(&caller, &domain, "setup_link.created", detail);
+    tx.commit(&entry, &state.chance, state.now()).await?;
+    let address = format!("{}/setup/{}", state.settings.public_url.origin(), token.expose());
+    Ok(link_page(&state, &caller, &domain, Some((&address, link.expires_at))))
+}
+
+fn link_page(
+    state: &WebState,
+    caller: &Caller,
+    domain: &Domain,
+    made: Option<(&str, time::OffsetDateTime)>,
+) -> Response {
+    let page = SetupLinkPage {
+        frame: Frame::new(caller, "/domains"),
+        name: domain.name.as_str(),
+        name_unicode: domain.name.to_unicode(),
+        link: made.map(|(link, _)| link),
+        expires: made.map(|(_, at)| Moment::new(at, state.now())),
+    };
+    pages::answer(StatusCode::OK, &page)
+}
+
+async fn new_page(
+    state: &WebState,
+    caller: &Caller,
+    form: &NewDomainForm,
+    fault: Option<Fault>,
+) -> Result<Response, Problem> {
+    let tenants = match caller.reach {
+        Reach::Tenant(_) => Vec::new(),
+        Reach::Platform => state.store.read_platform().await?.list_tenants().await?,
+    };
+    let tenants: Vec<_> =
+        tenants.into_iter().map(|tenant| (tenant.tenant_id.to_string(), tenant.name.to_string())).collect();
+    let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = NewDomainPage {
+        frame: Frame::new(caller, "/domains"),
+        form,
+        tenants: &tenants,
+        fault,
+        origin: state.settings.public_url.origin(),
+    };
+    Ok(pages::answer(status, &page))
+}
+
+fn change_page(
+    state: &WebState,
+    caller: &Caller,
+    name: &Hostname,
+    form: &ChangeForm,
+    fault: Option<Fault>,
+) -> Response {
+    let templates = state.settings.templates.iter().map(|(name, _)| name.clone());
+    let mut templates: Vec<_> = templates.chain(Some(form.template.clone())).collect();
+    templates.retain(|template| !template.is_empty());
+    templates.sort_unstable();
+    templates.dedup();
+    let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = ChangeDomainPage {
+        frame: Frame::new(caller, "/domains"),
+        name: name.as_str(),
+        name_unicode: name.to_unicode(),
+        form,
+        templates: &templates,
+        key_types: KeyType::ALL.iter().map(|kind| (kind.as_str(), words::key_type(*kind))).collect(),
+        fault,
+    };
+    pages::answer(status, &page)
+}
+
+fn read_new(
+    state: &WebState,
+    caller: &Caller,
+    form: &NewDomainForm,
+) -> Result<(TenantId, DomainWish), Fault> {
+    let name = Hostname::parse(form.name.trim()).map_err(|error| ("name", error.to_string()))?;
+    state.settings.name_policy.check(&name).map_err(|error| ("name", error.to_string()))?;
+    let tenant = match caller.reach {
+        Reach::Tenant(tenant) => tenant,
+        Reach::Platform => {
+            form.tenant.parse().map_err(|_| ("tenant", "choose whose domain it is".to_owned()))?
+        }
+    };
+    let wish = DomainWish {
+        external_id: external_id(&form.external_id)?,
+        tags: tags(&form.tags)?,
+        ..DomainWish::of(name)
+    };
+    Ok((tenant, wish))
+}
+
+fn read_change(state: &WebState, domain: &Domain, form: &ChangeForm) -> Result<DomainWish, Fault> {
+    let template = match form.template.trim() {
+        "" => None,
+        text => Some(TemplateRef::parse(text).map_err(|error| ("template", error.to_string()))?),
+    };
+    // What the domain has already stays possible, whatever became of the template.
+    let is_kept = template.as_ref().map(ToString::to_string) == domain.template;
+    if !is_kept && template.as_ref().is_some_and(|wanted| !state.settings.has_template(wanted)) {
+        return Err(("template", "there is no template of this name and form".to_owned()));
+    }
+    let key_type = match form.key_type.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| ("key_type", "choose one of the list".to_owned()))?),
+    };
+    Ok(DomainWish {
+        external_id: external_id(&form.external_id)?,
+        template,
+        key_type,
+        tags: tags(&form.tags)?,
+        metadata: metadata(&domain.metadata),
+        ..DomainWish::of(domain.name.clone())
+    })
+}
+
+fn external_id(text: &str) -> Result<Option<Label>, Fault> {
+    match text.trim() {
+        "" => Ok(None),
+        text => Label::parse(text).map(Some).map_err(|error| ("external_id", error.to_string())),
+    }
+}
+
+fn tags(text: &str) -> Result<Tags, Fault> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    Tags::parse(words).map_err(|error| ("tags", error.to_string()))
+}
+
+/// What a tenant keeps with the domain stays as it is.
+fn metadata(kept: &Value) -> Metadata {
+    let pairs = kept.as_object().into_iter().flatten();
+    let pairs = pairs.filter_map(|(name, text)| Some((name.as_str(), text.as_str()?)));
+    Metadata::parse(pairs).unwrap_or_default()
+}
+
+async fn put(
+    state: &WebState,
+    caller: &Caller,
+    tenant: TenantId,
+    wish: &DomainWish,
+    action: &'static str,
+) -> Result<Put, StoreError> {
+    let mut tx = state.store.tenant(tenant).await?;
+    let put = tx.put_domain(wish, &state.chance, state.now()).await?;
+    let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) = &put;
+    let detail =
+        json!({ "external_id": domain.external_id, "template": domain.template, "tags": domain.tags });
+    let entry = entry(caller, domain, action, detail);
+    tx.commit_audited(&entry, &state.chance, state.now()).await?;
+    Ok(put)
+}
+
+fn entry<'a>(caller: &'a Caller, domain: &Domain, action: &'static str, detail: Value) -> AuditEntry<'a> {
+    let entry = caller.did(action, "domain", domain.domain_id, &domain.name, detail);
+    AuditEntry { tenant: Some(domain.tenant_id), ..entry }
+}

@@ -1,0 +1,96 @@
+//! What people do with domains on the dashboard: add, change, remove, export.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::support::{Bench, operator::Operator};
+
+const NAME: &str = "shop.example-shops.test";
+const HOSTILE: &str = "=cmd|' /C calc'!A0";
+
+#[tokio::test]
+async fn a_domain_is_added_by_a_form_and_its_page_says_so() {
+    let bench = Bench::new().await;
+    let (tenant, _) = bench.tenant("Nordwind").await;
+    let operator = Operator::of(&bench).await;
+    assert!(operator.page("/domains/new").await.text.contains("Nordwind"));
+    let tenant = tenant.to_string();
+    let form = [("name", " Shop.example-shops.test "), ("tenant", tenant.as_str()), ("tags", "eu, beta")];
+    let added = operator.send("/domains", &form).await;
+    assert_eq!(
+        (added.status, added.header("location")),
+        (StatusCode::SEE_OTHER, "/domains/shop.example-shops.test")
+    );
+    let cookies = format!("{}; {}", operator.cookie, added.all_cookies());
+    let page = bench.get(&format!("/domains/{NAME}")).cookie(&cookies).send().await.text;
+    for words in ["is registered", "Waiting for DNS", ">beta<", ">eu<", "\"tags\"", "curl http"] {
+        assert!(page.contains(words) || page.contains(&words.replace('"', "&#34;")), "{words}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_added_comes_back_with_its_reason() {
+    let bench = Bench::new().await;
+    let (tenant, token) = bench.tenant("Nordwind").await;
+    let (other, _) = bench.tenant("Südwind").await;
+    bench.register(&token, NAME).await;
+    let operator = Operator::of(&bench).await;
+    let (tenant, other) = (tenant.to_string(), other.to_string());
+    let many = "x,".repeat(30);
+    for (name, tenant, tags, words) in [
+        ("no name", tenant.as_str(), "", "Domain:"),
+        ("new.example-shops.test", "", "", "Tenant: choose whose domain it is"),
+        (NAME, other.as_str(), "", "somebody else has this name"),
+        ("new.example-shops.test", tenant.as_str(), many.as_str(), ""),
+        ("new.example-shops.test", tenant.as_str(), "a\u{0}b", "Tags:"),
+    ] {
+        let answer = operator.send("/domains", &[("name", name), ("tenant", tenant), ("tags", tags)]).await;
+        if words.is_empty() {
+            // The same word many times is one.
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+            continue;
+        }
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {}", answer.text);
+        assert!(answer.text.contains(words), "{words}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn settings_are_changed_and_a_domain_is_removed_after_a_question() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let body = json!({ "metadata": { "plan": "gold" } }).to_string();
+    bench.put(&format!("/v1/domains/{NAME}")).token(&token).json(body).send().await;
+    let operator = Operator::of(&bench).await;
+    let path = format!("/domains/{NAME}");
+    let form = [("external_id", "shop-1"), ("key_type", "rsa_2048"), ("tags", "eu")];
+    assert_eq!(operator.send(&format!("{path}/change"), &form).await.status, StatusCode::SEE_OTHER);
+    let page = operator.page(&format!("{path}/change")).await.text;
+    assert!(page.contains("value=\"shop-1\"") && page.contains("value=\"rsa_2048\" selected"), "{page}");
+    let seen = bench.get(&format!("/v1/domains/{NAME}")).token(&token).send().await.json();
+    assert_eq!((&seen["metadata"]["plan"], &seen["key_type"]), (&json!("gold"), &json!("rsa_2048")));
+    let wrong = operator.send(&format!("{path}/change"), &[("template", "none-such")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    assert!(operator.page(&format!("{path}/remove")).await.text.contains("Remove the domain"));
+    assert_eq!(operator.send(&format!("{path}/remove"), &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(operator.page(&path).await.text.contains("Being removed"));
+}
+
+#[tokio::test]
+async fn what_is_listed_is_exported_whole_and_no_cell_is_a_formula() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    bench.register(&token, NAME).await;
+    let body = json!({ "external_id": HOSTILE }).to_string();
+    bench.put("/v1/domains/other.example-shops.test").token(&token).json(body).send().await;
+    let operator = Operator::of(&bench).await;
+    let whole = bench.get("/exports/domains.csv").cookie(&operator.cookie).send().await;
+    assert_eq!(whole.header("content-disposition"), "attachment; filename=\"domains.csv\"");
+    assert_eq!(whole.text.lines().count(), 3, "{}", whole.text);
+    assert!(whole.text.contains(&format!(",'{HOSTILE},")), "{}", whole.text);
+    let part = bench.get("/exports/domains.ndjson?q=other").cookie(&operator.cookie).send().await;
+    let line: serde_json::Value = serde_json::from_str(part.text.trim()).unwrap();
+    assert_eq!((&line["name"], &line["external_id"]), (&json!("other.example-shops.test"), &json!(HOSTILE)));
+    assert_eq!(bench.get("/exports/x").cookie(&operator.cookie).send().await.status, StatusCode::NOT_FOUND);
+}
