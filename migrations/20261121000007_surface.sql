@@ -68,6 +68,10 @@ CREATE TABLE rollup_orders (
     PRIMARY KEY (hour, authority, result, code)
 );
 COMMENT ON TABLE rollup_orders IS 'orders by the hour of their end; authority: the CA''s directory; code: the type of its problem, or empty';
+CREATE TABLE rollup_targets (
+    target_id uuid PRIMARY KEY REFERENCES targets ON DELETE CASCADE,
+    domains bigint NOT NULL
+);
 CREATE TABLE rollups (
     the_only boolean PRIMARY KEY DEFAULT true CHECK (the_only),
     as_of timestamptz,
@@ -204,8 +208,9 @@ REVOKE EXECUTE ON FUNCTION names_containing, names_like, keep_domain_names FROM 
 GRANT EXECUTE ON FUNCTION names_containing, names_like TO certmill_api;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON domain_names, domain_tags, domain_metadata, rollup_domains, rollup_expiry,
-    rollup_problems, rollup_renewals, rollup_orders, rollups, operations, operation_lines TO certmill_engine;
-GRANT SELECT ON domain_names, rollup_domains, rollup_expiry, rollup_problems, rollup_renewals, rollup_orders TO certmill_api;
+    rollup_problems, rollup_renewals, rollup_orders, rollup_targets, rollups, operations, operation_lines TO certmill_engine;
+GRANT SELECT ON domain_names, rollup_domains, rollup_expiry, rollup_problems, rollup_renewals, rollup_orders,
+    rollup_targets TO certmill_api;
 GRANT SELECT (the_only, as_of) ON rollups TO certmill_api;
 GRANT SELECT, INSERT, DELETE ON domain_tags TO certmill_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON domain_metadata TO certmill_api;

@@ -24,6 +24,7 @@ mod planner;
 mod reach;
 mod renewals;
 mod served;
+mod rollups;
 mod target;
 mod waker;
 mod zones;
@@ -59,6 +60,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     parts.spawn(waker::run(engine.clone(), stop.clone()));
     parts.spawn(housekeeping::run(engine.clone(), stop.clone()));
     parts.spawn(renewals::run(engine.clone(), stop.clone()));
+    parts.spawn(rollups::run(engine.clone(), stop.clone()));
     parts.spawn(feed::run(engine.clone(), stop.clone()));
     parts.spawn(served::run(engine.clone(), stop.clone()));
     parts.spawn(alerts::run(engine.clone(), stop.clone()));

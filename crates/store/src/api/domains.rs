@@ -98,32 +98,6 @@ impl ScopedTx {
         let tenant = self.reach().tenant();
         with_name(self.connection(), tenant, name).await
     }
-
-    /// How many domains have a problem.
-    pub async fn count_unhealthy(&mut self) -> Result<i64, StoreError> {
-        let only = self.only();
-        let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM domains
-               WHERE status <> 'deleted' AND health <> 'ok' AND ($1::uuid IS NULL OR tenant_id = $1)"#,
-            only,
-        )
-        .fetch_one(self.connection())
-        .await?;
-        Ok(count)
-    }
-
-    /// How many domains are in each status.
-    pub async fn count_domains(&mut self) -> Result<Vec<(DomainStatus, i64)>, StoreError> {
-        let only = self.only();
-        let counts = sqlx::query!(
-            r#"SELECT status, count(*) AS "count!" FROM domains
-               WHERE status <> 'deleted' AND ($1::uuid IS NULL OR tenant_id = $1) GROUP BY status"#,
-            only,
-        )
-        .fetch_all(self.connection())
-        .await?;
-        counts.into_iter().map(|row| Ok((parsed("domains", &row.status)?, row.count))).collect()
-    }
 }
 
 struct DomainColumns {

@@ -109,7 +109,10 @@ impl ScopedTx {
         let rows = sqlx::query!(
             r#"SELECT target_id, name, address, public_addresses, settings, state, state_detail, state_since,
                       release_number,
-                      (SELECT count(*) FROM placements p WHERE p.target_id = t.target_id) AS "domains!",
+                      -- Counted while they are few, summed by the engine when they are many.
+                      GREATEST((SELECT count(*) FROM (
+                          SELECT 1 FROM placements p WHERE p.target_id = t.target_id LIMIT 1000) AS few),
+                          (SELECT r.domains FROM rollup_targets r WHERE r.target_id = t.target_id)) AS "domains!",
                       (SELECT count(*) FROM placements p WHERE p.target_id = t.target_id AND pending) AS "pending!"
                FROM targets t ORDER BY name"#
         )

@@ -25,6 +25,7 @@ mod poison;
 mod problems;
 mod renewals;
 mod retention;
+mod rollups;
 mod targets;
 mod troubled;
 mod watches;

@@ -21,7 +21,7 @@ async fn due(base: &Base) {
         .await;
 }
 
-fn failure(order: OrderFailure, blamed: &[Blamed]) -> Failure<'_> {
+pub(crate) fn failure(order: OrderFailure, blamed: &[Blamed]) -> Failure<'_> {
     Failure {
         code: ProblemCode::HttpUnreachable,
         detail: "no answer",

@@ -10,6 +10,7 @@ mod ledger;
 mod ownership;
 mod renewals;
 mod retention;
+mod rollups;
 mod row_level_security;
 mod search;
 mod txt_records;
