@@ -104,8 +104,9 @@ async fn record_issued(
                RETURNING d.domain_id, d.tenant_id, d.revision, d.status, d.health, before.status AS status_before
            ), stored AS (
                INSERT INTO certificates (certificate_id, tenant_id, domain_id, order_id, names, status, serial_number,
-                                         fingerprint, issuer, not_before, not_after, fullchain, sealed_key, created_at)
-               SELECT $3, tenant_id, domain_id, $4, $5, 'issued', $6, $7, $8, $9, $10, $11, $12, $13
+                                         fingerprint, issuer, not_before, not_after, fullchain, sealed_key, created_at,
+                                         key_type)
+               SELECT $3, tenant_id, domain_id, $4, $5, 'issued', $6, $7, $8, $9, $10, $11, $12, $13, $25
                FROM members WHERE domain_id = $1
            ), known AS (
                INSERT INTO renewal_info (certificate_id, tenant_id, account_id, identifier, poll_after)
@@ -159,6 +160,7 @@ async fn record_issued(
         issued.known_as.map(|(_, account)| account.uuid()),
         issued.plan.poll_at,
         EventKind::CertificateRenewed.as_str(),
+        domain.key_type.as_str(),
     )
     .fetch_one(executor)
     .await?;

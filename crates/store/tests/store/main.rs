@@ -4,6 +4,7 @@ mod base;
 mod feed;
 mod holds;
 mod isolation;
+mod inventory;
 mod joint_orders;
 mod leases;
 mod ledger;
