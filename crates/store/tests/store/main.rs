@@ -3,8 +3,8 @@
 mod base;
 mod feed;
 mod holds;
-mod isolation;
 mod inventory;
+mod isolation;
 mod joint_orders;
 mod leases;
 mod ledger;
