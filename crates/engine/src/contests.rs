@@ -164,7 +164,7 @@ async fn look_at_holder(
         }
         None => false,
     };
-    let load_balancers = engine.load_balancers().await.map_err(|_| Trouble)?;
+    let load_balancers = engine.load_balancers(holder.tenant_id).await.map_err(|_| Trouble)?;
     let found = if name.is_wildcard() { None } else { answered(resolver.addresses(name).await)? };
     let points_here = found.is_some_and(|found| {
         let v4 = found.v4.into_iter().map(std::net::IpAddr::from);

@@ -1,7 +1,7 @@
 //! Everything that a step needs.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -9,7 +9,7 @@ use std::{
 
 use certmill_delivery::Connector;
 use certmill_dns::Resolver;
-use certmill_model::{Chance, Clock, UpstreamAddress};
+use certmill_model::{Chance, Clock, GroupId, TenantId, UpstreamAddress};
 use certmill_nginx::Templates;
 use certmill_store as store;
 use certmill_vault::Vault;
@@ -75,22 +75,33 @@ pub struct Engine {
     pub(crate) to_send: Notify,
     pub(crate) zones: Zones,
     pub(crate) answered: Answered,
-    addresses: Mutex<Option<(Instant, LoadBalancers)>>,
+    addresses: Mutex<Option<(Instant, Fleet)>>,
 }
 
-/// The load balancers, as far as DNS and challenges go.
+/// Every load balancer, and which tenants are served by a group of them alone.
 #[derive(Clone)]
-pub(crate) struct LoadBalancers(Vec<store::PublicPlace>);
+struct Fleet {
+    places: Arc<Vec<store::PublicPlace>>,
+    groups: Arc<HashMap<TenantId, GroupId>>,
+}
+
+/// The load balancers, as far as DNS and challenges of one tenant's names go.
+pub(crate) struct LoadBalancers {
+    places: Arc<Vec<store::PublicPlace>>,
+    /// The group that the tenant is served by; `None`: by all.
+    group: Option<GroupId>,
+}
 
 impl LoadBalancers {
     /// What a shop's A and AAAA records must hold.
     pub(crate) fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.enabled().flat_map(|place| &place.addresses).copied().collect()
+        let own = self.enabled().filter(|place| self.group.is_none() || place.group_id == self.group);
+        own.flat_map(|place| &place.addresses).copied().collect()
     }
 
     /// Whether any of `seen` is one of ours, be it one that is left out for now.
     pub(crate) fn know_any(&self, seen: &BTreeSet<IpAddr>) -> bool {
-        self.0.iter().any(|place| !place.addresses.is_disjoint(seen))
+        self.places.iter().any(|place| !place.addresses.is_disjoint(seen))
     }
 
     /// Whether everyone whom the CA may meet at `seen` answers challenges. One that a name does not lead to, and that
@@ -116,7 +127,7 @@ impl LoadBalancers {
     }
 
     fn enabled(&self) -> impl Iterator<Item = &store::PublicPlace> {
-        self.0.iter().filter(|place| !place.is_disabled)
+        self.places.iter().filter(|place| !place.is_disabled)
     }
 }
 
@@ -148,15 +159,27 @@ impl Engine {
         self.parts.chance.fraction()
     }
 
-    /// The load balancers; hundreds of orders a second ask, so the answer is kept for a second.
-    pub(crate) async fn load_balancers(&self) -> Result<LoadBalancers, store::StoreError> {
+    /// The load balancers of a tenant.
+    pub(crate) async fn load_balancers(&self, tenant: TenantId) -> Result<LoadBalancers, store::StoreError> {
+        let fleet = self.fleet().await?;
+        Ok(LoadBalancers { places: fleet.places, group: fleet.groups.get(&tenant).copied() })
+    }
+
+    /// The load balancers of whichever tenant.
+    pub(crate) async fn every_load_balancer(&self) -> Result<LoadBalancers, store::StoreError> {
+        Ok(LoadBalancers { places: self.fleet().await?.places, group: None })
+    }
+
+    /// The fleet; hundreds of orders a second ask, so the answer is kept for a second.
+    async fn fleet(&self) -> Result<Fleet, store::StoreError> {
         let mut kept = self.addresses.lock().await;
         if let Some((at, known)) = &*kept
             && at.elapsed() < ADDRESSES_LAST
         {
             return Ok(known.clone());
         }
-        let known = LoadBalancers(self.parts.store.public_places().await?);
+        let places = Arc::new(self.parts.store.public_places().await?);
+        let known = Fleet { places, groups: Arc::new(self.parts.store.grouped_tenants().await?) };
         *kept = Some((Instant::now(), known.clone()));
         Ok(known)
     }

@@ -15,6 +15,7 @@ mod context;
 mod domain;
 mod error;
 mod feed;
+mod groups;
 mod heartbeat;
 mod housekeeping;
 mod limits;
@@ -59,6 +60,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     parts.spawn(cleaner::run(engine.clone(), stop.clone()));
     parts.spawn(waker::run(engine.clone(), stop.clone()));
     parts.spawn(housekeeping::run(engine.clone(), stop.clone()));
+    parts.spawn(groups::run(engine.clone(), stop.clone()));
     parts.spawn(renewals::run(engine.clone(), stop.clone()));
     parts.spawn(rollups::run(engine.clone(), stop.clone()));
     parts.spawn(feed::run(engine.clone(), stop.clone()));

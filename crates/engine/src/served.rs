@@ -90,7 +90,7 @@ async fn watch_name(engine: &Engine, due: DueWatch) -> Result<(), StoreError> {
 }
 
 async fn look(engine: &Engine, due: &DueWatch) -> Result<Seen, StoreError> {
-    let load_balancers = engine.load_balancers().await?;
+    let load_balancers = engine.every_load_balancer().await?;
     let at = match engine.parts.resolver.addresses(&due.name).await {
         Ok(found) => {
             let found: BTreeSet<_> =

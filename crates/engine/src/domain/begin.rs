@@ -216,8 +216,15 @@ async fn counterpart(
         return Ok(None);
     }
     let delegation = domain.counterpart_delegation.as_ref();
-    let subject =
-        Subject { name: &other.name, delegation, overridden: false, closely: false, own_record: None };
+    let tenant = domain.lease.tenant_id;
+    let subject = Subject {
+        name: &other.name,
+        tenant,
+        delegation,
+        overridden: false,
+        closely: false,
+        own_record: None,
+    };
     let mut seen = look(engine, subject).await?;
     let Verdict::By(kind) = seen.verdict(engine, subject, &authority.identity()).await else {
         return Ok(None);

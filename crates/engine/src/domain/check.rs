@@ -72,6 +72,7 @@ impl<'a> Subject<'a> {
     pub(super) fn of(domain: &'a ClaimedDomain) -> Self {
         Self {
             name: &domain.name,
+            tenant: domain.lease.tenant_id,
             delegation: domain.delegation.as_ref(),
             overridden: domain.checks_overridden,
             closely: domain.health != Health::Ok || domain.consecutive_failures > 0,

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use certmill_dns::{CaaRecords, LookupError};
 use certmill_model::{
-    ChallengeKind, Check, CheckKind, CheckResult, Checks, Finding, Hostname, ProblemCode, possible_challenges,
+    ChallengeKind, Check, CheckKind, CheckResult, Checks, Finding, Hostname, ProblemCode, TenantId,
+    possible_challenges,
 };
 use certmill_store::{Delegation, StoreError};
 
@@ -15,6 +16,8 @@ use crate::{Engine, authorities::CaIdentity, context::LoadBalancers};
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) name: &'a Hostname,
+    /// Whose it is: it decides which load balancers the name must point at.
+    pub(super) tenant: TenantId,
     pub(super) delegation: Option<&'a Delegation>,
     /// An operator said to order whatever is found.
     pub(super) overridden: bool,
@@ -50,7 +53,7 @@ pub(super) enum Verdict {
 
 /// Looks at the name's records. No CA is asked for anything here.
 pub(super) async fn look(engine: &Engine, subject: Subject<'_>) -> Result<Look, StoreError> {
-    let load_balancers = engine.load_balancers().await?;
+    let load_balancers = engine.load_balancers(subject.tenant).await?;
     let resolver = &engine.parts.resolver;
     let own = async {
         if subject.name.is_wildcard() { None } else { Some(resolver.addresses(subject.name).await) }

@@ -144,7 +144,8 @@ async fn setup(connection: &mut PgConnection, domain: DomainId) -> Result<Setup,
                   (SELECT p.value FROM ownership_proofs p WHERE p.tenant_id = d.tenant_id AND p.name = $2 AND EXISTS (
                        SELECT 1 FROM problems w WHERE w.domain_id = d.domain_id
                          AND w.code IN ('ownership_missing', 'ownership_conflict'))) AS ownership,
-                  ARRAY(SELECT DISTINCT unnest(public_addresses) FROM targets WHERE state <> 'disabled') AS "addresses!"
+                  ARRAY(SELECT DISTINCT unnest(s.public_addresses) FROM targets s
+                        WHERE s.state <> 'disabled' AND (t.target_group_id IS NULL OR s.group_id = t.target_group_id)) AS "addresses!"
            FROM domains d
            JOIN tenants t USING (tenant_id)
            LEFT JOIN delegations g ON g.tenant_id = d.tenant_id AND g.name = $2

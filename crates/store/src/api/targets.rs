@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use certmill_model::{Label, TargetId, TargetState};
+use certmill_model::{GroupId, Label, TargetId, TargetState};
 use time::OffsetDateTime;
 
 use super::{PlatformTx, ScopedTx};
@@ -44,6 +44,8 @@ pub struct TargetRow {
     pub state_since: OffsetDateTime,
     /// The release that is live there.
     pub release_number: Option<i64>,
+    /// The group that it serves in.
+    pub group_id: Option<GroupId>,
     /// Domains on it.
     pub domains: i64,
     /// Domains of which something is still to be delivered to it.
@@ -106,15 +108,25 @@ impl PlatformTx {
 impl ScopedTx {
     /// Every target, by name.
     pub async fn list_targets(&mut self) -> Result<Vec<TargetRow>, StoreError> {
+        self.select_targets(None).await
+    }
+
+    /// The target with this id.
+    pub async fn find_target(&mut self, id: TargetId) -> Result<Option<TargetRow>, StoreError> {
+        Ok(self.select_targets(Some(id)).await?.pop())
+    }
+
+    async fn select_targets(&mut self, id: Option<TargetId>) -> Result<Vec<TargetRow>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT target_id, name, address, public_addresses, settings, state, state_detail, state_since,
-                      release_number,
+                      release_number, group_id,
                       -- Counted while they are few, summed by the engine when they are many.
                       GREATEST((SELECT count(*) FROM (
                           SELECT 1 FROM placements p WHERE p.target_id = t.target_id LIMIT 1000) AS few),
                           (SELECT r.domains FROM rollup_targets r WHERE r.target_id = t.target_id)) AS "domains!",
                       (SELECT count(*) FROM placements p WHERE p.target_id = t.target_id AND pending) AS "pending!"
-               FROM targets t ORDER BY name"#
+               FROM targets t WHERE $1::uuid IS NULL OR target_id = $1 ORDER BY name"#,
+            id.map(TargetId::uuid),
         )
         .fetch_all(self.connection())
         .await?;
@@ -131,6 +143,7 @@ impl ScopedTx {
                     state_detail: row.state_detail,
                     state_since: row.state_since,
                     release_number: row.release_number,
+                    group_id: row.group_id.map(GroupId::from_uuid),
                     domains: row.domains,
                     pending: row.pending,
                 })

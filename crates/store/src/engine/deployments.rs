@@ -360,7 +360,7 @@ fn by_reason(undelivered: &[Undelivered]) -> Vec<(Reason, Vec<&Undelivered>)> {
 
 /// Locks domains in one order before anything that belongs to them is touched, as everybody does, so that deliveries
 /// that end together do not wait for each other in a circle.
-async fn lock_domains(
+pub(super) async fn lock_domains(
     connection: &mut sqlx::PgConnection,
     domains: impl Iterator<Item = DomainId>,
 ) -> Result<(), StoreError> {

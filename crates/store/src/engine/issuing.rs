@@ -128,7 +128,9 @@ async fn record_issued(
                                        wanted_revision, pending, next_attempt_at)
                SELECT t.target_id, m.domain_id, m.tenant_id, get_byte(uuid_send(m.domain_id), 15), $3, m.revision,
                       true, $13
-               FROM members m, targets t WHERE m.status <> 'pending_deletion'
+               FROM members m JOIN tenants n USING (tenant_id)
+               JOIN targets t ON n.target_group_id IS NULL OR t.group_id = n.target_group_id
+               WHERE m.status <> 'pending_deletion'
                ON CONFLICT (target_id, domain_id) DO UPDATE SET pending = true, next_attempt_at = $13,
                    consecutive_failures = 0, wanted_certificate_id = EXCLUDED.wanted_certificate_id,
                    wanted_revision = EXCLUDED.wanted_revision

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use certmill_model::{TargetId, TargetState, UpstreamAddress};
+use certmill_model::{GroupId, TargetId, TargetState, UpstreamAddress};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -66,6 +66,8 @@ pub struct PublicPlace {
     pub is_ready: bool,
     /// An operator has left it out: no name is led there any more, and none has moved because it still is.
     pub is_disabled: bool,
+    /// The group that it serves in.
+    pub group_id: Option<GroupId>,
 }
 
 impl Engine {
@@ -178,11 +180,13 @@ impl Engine {
         sqlx::query!(
             "INSERT INTO placements (target_id, domain_id, tenant_id, shard, wanted_certificate_id, wanted_revision,
                                      pending, next_attempt_at)
-             SELECT $1, domain_id, tenant_id, get_byte(uuid_send(domain_id), 15), certificate_id, revision, true, $2
-             FROM domains d
-             WHERE certificate_id IS NOT NULL AND status NOT IN ('pending_deletion', 'deleted')
+             SELECT $1, d.domain_id, d.tenant_id, get_byte(uuid_send(d.domain_id), 15), d.certificate_id, d.revision, true, $2
+             FROM targets t
+             JOIN tenants n ON n.target_group_id IS NULL OR n.target_group_id = t.group_id
+             JOIN domains d ON d.tenant_id = n.tenant_id
+             WHERE t.target_id = $1 AND d.certificate_id IS NOT NULL AND d.status NOT IN ('pending_deletion', 'deleted')
                AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.target_id = $1 AND p.domain_id = d.domain_id)
-             ORDER BY domain_id FOR SHARE OF d
+             ORDER BY d.domain_id FOR SHARE OF d
              ON CONFLICT (target_id, domain_id) DO NOTHING",
             lease.target_id.uuid(),
             now,
@@ -232,9 +236,10 @@ impl Engine {
 
     /// What shops' records must hold, and who answers there.
     pub async fn public_places(&self) -> Result<Vec<PublicPlace>, StoreError> {
-        let rows = sqlx::query!("SELECT address, public_addresses, release_number, state FROM targets")
-            .fetch_all(&self.pool)
-            .await?;
+        let rows =
+            sqlx::query!("SELECT address, public_addresses, release_number, state, group_id FROM targets")
+                .fetch_all(&self.pool)
+                .await?;
         rows.into_iter()
             .map(|row| {
                 let addresses = row.public_addresses.iter().map(|address| parsed("targets", address));
@@ -245,6 +250,7 @@ impl Engine {
                     serves_at,
                     is_ready: row.release_number.is_some(),
                     is_disabled: parsed::<TargetState>("targets", &row.state)? == TargetState::Disabled,
+                    group_id: row.group_id.map(GroupId::from_uuid),
                 })
             })
             .collect()

@@ -140,9 +140,9 @@ impl Base {
     }
 
     /// As the cluster's superuser, past every wall.
-    pub(crate) async fn sql(&self, statement: &'static str) -> i64 {
+    pub(crate) async fn sql(&self, statement: &str) -> i64 {
         let mut owner = <sqlx::PgConnection as sqlx::Connection>::connect(&self.url).await.unwrap();
-        sqlx::query_scalar(statement).fetch_one(&mut owner).await.unwrap()
+        sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(&mut owner).await.unwrap()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod base;
 mod feed;
+mod groups;
 mod holds;
 mod inventory;
 mod isolation;

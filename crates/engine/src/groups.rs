@@ -1,0 +1,35 @@
+//! Moves of tenants from one group of load balancers to another, until each name is served where it belongs and nowhere else.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{Engine, EngineError};
+
+/// Between two looks: what was placed has to be delivered in between.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Tenants that are looked at in one round.
+const AT_ONCE: i64 = 20;
+
+/// Works until `stop` turns true. Several processes at once do no harm: whatever one has done, the other finds done.
+pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = round(&engine).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "moves between groups of load balancers could not go on");
+        }
+        tokio::select! {
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(AGAIN.mul_f64(1.0 + engine.fraction())) => {}
+        }
+    }
+}
+
+async fn round(engine: &Engine) -> Result<(), EngineError> {
+    let store = &engine.parts.store;
+    for (tenant, asked_at) in store.moving_tenants(AT_ONCE).await? {
+        store.move_tenant(tenant, asked_at, engine.now()).await?;
+    }
+    Ok(())
+}
