@@ -154,6 +154,12 @@ impl Role {
 }
 
 impl Scope {
+    /// The scopes that open something: for a token of a tenant, or of the platform.
+    pub fn possible(of_platform: bool) -> impl Iterator<Item = Self> {
+        let opens = move |scope: &Self| Permission::ALL.iter().any(|one| scope.allows(*one, of_platform));
+        Self::ALL.iter().copied().filter(opens)
+    }
+
     /// Whether a token with this scope, of a tenant or of the platform, may do that.
     pub fn allows(self, permission: Permission, of_platform: bool) -> bool {
         if permission.is_platforms() && !of_platform {

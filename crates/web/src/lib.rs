@@ -11,6 +11,7 @@ mod docs;
 mod feed;
 mod look;
 mod observe;
+mod people;
 mod problem;
 mod public_url;
 mod server;

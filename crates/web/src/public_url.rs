@@ -38,6 +38,11 @@ impl PublicUrl {
         format!("{}/login/{}", self.origin, link.expose())
     }
 
+    /// The URL at which whoever holds `link` sets a password: to be shown once, to its owner.
+    pub fn password_link(&self, link: &ApiToken) -> String {
+        format!("{}/password/{}", self.origin, link.expose())
+    }
+
     /// As in a browser's `Origin` header, without a slash at the end.
     pub fn origin(&self) -> &str {
         &self.origin

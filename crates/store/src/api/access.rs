@@ -1,11 +1,12 @@
 //! Coming in: log-in by password or one-time link, sessions, links that set a password. Only hashes are kept.
 
-use certmill_model::{EmailAddress, Role, TenantId, UserId};
+use certmill_model::{Chance, EmailAddress, Role, TenantId, UserId};
 use certmill_vault::TokenHash;
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    PlatformTx, Reach,
+    PlatformTx, Reach, SessionOrigin,
+    audit::{self, Actor, AuditEntry},
     users::{User, UserColumns},
 };
 use crate::{Api, StoreError, rows::parsed};
@@ -94,6 +95,7 @@ impl Api {
         &self,
         user: UserId,
         session: &TokenHash,
+        origin: &SessionOrigin,
         now: OffsetDateTime,
         lasts: Duration,
     ) -> Result<(), StoreError> {
@@ -101,11 +103,14 @@ impl Api {
         sqlx::query!(
             "WITH old AS (DELETE FROM sessions WHERE expires_at < $3),
                   seen AS (UPDATE users SET last_login_at = $3 WHERE user_id = $1)
-             INSERT INTO sessions (hash, user_id, created_at, last_seen_at, expires_at) VALUES ($2, $1, $3, $3, $4)",
+             INSERT INTO sessions (hash, user_id, created_at, last_seen_at, expires_at, address, agent)
+             VALUES ($2, $1, $3, $3, $4, $5, $6)",
             user.uuid(),
             session.as_bytes(),
             now,
             now + lasts,
+            origin.address,
+            origin.agent,
         )
         .execute(tx.connection())
         .await?;
@@ -194,10 +199,12 @@ impl Api {
         &self,
         link: &TokenHash,
         password_hash: &str,
+        address: Option<String>,
+        chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<Option<UserId>, StoreError> {
         let mut tx = self.platform().await?;
-        let user = sqlx::query_scalar!(
+        let found = sqlx::query!(
             "WITH link AS (
                  UPDATE password_links SET used_at = $3 WHERE hash = $1 AND used_at IS NULL AND expires_at > $3
                  RETURNING user_id
@@ -206,15 +213,29 @@ impl Api {
              )
              UPDATE users u SET password_hash = $2, updated_at = $3 FROM link
              WHERE u.user_id = link.user_id AND u.disabled_at IS NULL
-             RETURNING u.user_id",
+             RETURNING u.user_id, u.tenant_id, u.name, u.email",
             link.as_bytes(),
             password_hash,
             now,
         )
         .fetch_optional(tx.connection())
         .await?;
+        let Some(row) = found else { return Ok(None) };
+        let user = UserId::from_uuid(row.user_id);
+        let actor =
+            Actor { kind: "user", id: Some(user.to_string()), name: row.name, request_id: None, address };
+        let entry = AuditEntry {
+            actor: &actor,
+            action: "user.password_set",
+            object_kind: "user",
+            object_id: Some(user.to_string()),
+            object_name: row.email,
+            tenant: row.tenant_id.map(TenantId::from_uuid),
+            detail: serde_json::json!({}),
+        };
+        audit::record(tx.connection(), &entry, chance, now).await?;
         tx.commit().await?;
-        Ok(user.map(UserId::from_uuid))
+        Ok(Some(user))
     }
 
     /// How often log-ins failed in a row under each of `keys`, where they did.

@@ -49,6 +49,21 @@ pub struct AuditEntry<'a> {
     pub detail: Value,
 }
 
+/// Which entries are looked for; each part that is set must hold.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// By the user, token or link with this id.
+    pub actor: Option<String>,
+    /// Of this kind of change.
+    pub action: Option<String>,
+    /// Of things of this kind.
+    pub object_kind: Option<String>,
+    /// Of the thing with this id.
+    pub object: Option<String>,
+}
+
 /// An entry of the log.
 #[derive(Clone, Debug)]
 pub struct AuditRow {
@@ -81,9 +96,10 @@ pub struct AuditRow {
 }
 
 impl ScopedTx {
-    /// Up to `limit` entries, newest first, beginning behind (before) the entry `before`.
+    /// Up to `limit` entries that suit `filter`, newest first, beginning behind (before) the entry `before`.
     pub async fn audit_entries(
         &mut self,
+        filter: &AuditFilter,
         before: Option<AuditId>,
         limit: i64,
     ) -> Result<Vec<AuditRow>, StoreError> {
@@ -93,10 +109,18 @@ impl ScopedTx {
                     detail, request_id, address, happened_at
              FROM audit_entries
              WHERE ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR entry_id < $2)
+               AND ($4::uuid IS NULL OR tenant_id = $4) AND ($5::text IS NULL OR actor_id = $5)
+               AND ($6::text IS NULL OR action = $6) AND ($7::text IS NULL OR object_kind = $7)
+               AND ($8::text IS NULL OR object_id = $8)
              ORDER BY entry_id DESC LIMIT $3",
             only,
             before.map(AuditId::uuid),
             limit,
+            filter.tenant.map(TenantId::uuid),
+            filter.actor,
+            filter.action,
+            filter.object_kind,
+            filter.object,
         )
         .fetch_all(self.connection())
         .await?;

@@ -1,6 +1,7 @@
 //! The door for people and programs.
 
 mod access;
+mod account;
 mod alerts;
 mod audit;
 mod domains;
@@ -25,8 +26,9 @@ mod wishes;
 mod zones;
 
 pub use access::{Credentials, LoginFailures, SessionHolder};
+pub use account::{SessionOrigin, SessionRow};
 pub use alerts::{AlertRow, MailRow, MailState, RuleRow, Subscription};
-pub use audit::{Actor, AuditEntry, AuditRow};
+pub use audit::{Actor, AuditEntry, AuditFilter, AuditRow};
 pub use domains::{Domain, DomainCertificate};
 pub use feed::{FeedPage, FeedPlace};
 pub use fleet::TargetChange;

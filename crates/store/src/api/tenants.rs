@@ -1,10 +1,12 @@
 //! Tenants.
 
+use std::collections::BTreeMap;
+
 use certmill_model::{KeyType, Label, TemplateRef, TenantId, UpstreamAddress};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::PlatformTx;
+use super::{PlatformTx, ScopedTx};
 use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
 
 /// A tenant: a brand of the platform, with its shops behind one upstream.
@@ -123,5 +125,45 @@ impl PlatformTx {
         .into_iter()
         .map(Tenant::try_from)
         .collect()
+    }
+}
+
+impl ScopedTx {
+    /// The id of the tenant with this id or name, if it is one that is seen.
+    pub async fn resolve_tenant(&mut self, id_or_name: &str) -> Result<Option<TenantId>, StoreError> {
+        // The database takes no NUL, and no name has one.
+        if id_or_name.contains('\0') {
+            return Ok(None);
+        }
+        let only = self.only();
+        let id: Option<TenantId> = id_or_name.parse().ok();
+        let found = sqlx::query_scalar!(
+            "SELECT tenant_id FROM tenants
+             WHERE (tenant_id = $1 OR name = $2) AND ($3::uuid IS NULL OR tenant_id = $3) AND status <> 'deleted'
+             ORDER BY tenant_id = $1 DESC LIMIT 1",
+            id.map(TenantId::uuid),
+            id_or_name,
+            only,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(found.map(TenantId::from_uuid))
+    }
+
+    /// The names of those of `tenants` that are seen.
+    pub async fn tenant_names(
+        &mut self,
+        tenants: &[TenantId],
+    ) -> Result<BTreeMap<TenantId, String>, StoreError> {
+        let only = self.only();
+        let ids: Vec<_> = tenants.iter().map(|tenant| tenant.uuid()).collect();
+        let rows = sqlx::query!(
+            "SELECT tenant_id, name FROM tenants WHERE tenant_id = ANY($1) AND ($2::uuid IS NULL OR tenant_id = $2)",
+            &ids,
+            only,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(rows.into_iter().map(|row| (TenantId::from_uuid(row.tenant_id), row.name)).collect())
     }
 }

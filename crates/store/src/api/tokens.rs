@@ -111,18 +111,19 @@ impl ScopedTx {
         Ok(())
     }
 
-    /// Up to `limit` tokens, newest first, beginning behind (before) `before`. Those of its tenant, or all.
+    /// Up to `limit` tokens, newest first, beginning behind (before) `before`; those of one tenant, or all that are seen.
     pub async fn list_tokens(
         &mut self,
+        of: Option<TenantId>,
         before: Option<TokenId>,
         limit: i64,
     ) -> Result<Vec<TokenRow>, StoreError> {
-        self.select_tokens(None, before, limit).await
+        self.select_tokens(None, of, before, limit).await
     }
 
     /// The token with this id.
     pub async fn find_token(&mut self, id: TokenId) -> Result<Option<TokenRow>, StoreError> {
-        Ok(self.select_tokens(Some(id), None, 1).await?.pop())
+        Ok(self.select_tokens(Some(id), None, None, 1).await?.pop())
     }
 
     /// Ends a token; the next request with it is refused. `false`: there is none, or it was revoked before.
@@ -143,6 +144,7 @@ impl ScopedTx {
     async fn select_tokens(
         &mut self,
         id: Option<TokenId>,
+        of: Option<TenantId>,
         before: Option<TokenId>,
         limit: i64,
     ) -> Result<Vec<TokenRow>, StoreError> {
@@ -151,12 +153,13 @@ impl ScopedTx {
             "SELECT token_id, tenant_id, name, scopes, created_by, created_at, expires_at, last_used_at, revoked_at
              FROM api_tokens
              WHERE ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR token_id = $2)
-               AND ($3::uuid IS NULL OR token_id < $3)
+               AND ($3::uuid IS NULL OR token_id < $3) AND ($5::uuid IS NULL OR tenant_id = $5)
              ORDER BY token_id DESC LIMIT $4",
             only,
             id.map(TokenId::uuid),
             before.map(TokenId::uuid),
             limit,
+            of.map(TenantId::uuid),
         )
         .fetch_all(self.connection())
         .await?;

@@ -66,14 +66,19 @@ pub struct UserChange {
 }
 
 impl ScopedTx {
-    /// Up to `limit` users by address, beginning behind the address `after`.
-    pub async fn list_users(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<User>, StoreError> {
-        self.select_users(None, after, limit).await
+    /// Up to `limit` users by address, beginning behind the address `after`; those of one tenant, or of all that are seen.
+    pub async fn list_users(
+        &mut self,
+        of: Option<TenantId>,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<User>, StoreError> {
+        self.select_users(None, of, after, limit).await
     }
 
     /// The user with this id.
     pub async fn find_user(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
-        Ok(self.select_users(Some(id), None, 1).await?.pop())
+        Ok(self.select_users(Some(id), None, None, 1).await?.pop())
     }
 
     /// Adds a user, who has no password yet. [`StoreError::Taken`]: somebody has the address already.
@@ -170,19 +175,23 @@ impl ScopedTx {
         Ok(())
     }
 
-    /// How many of the platform's own people can log in as `platform_admin`.
-    pub async fn count_platform_admins(&mut self) -> Result<i64, StoreError> {
-        let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM users WHERE role = 'platform_admin' AND disabled_at IS NULL"#
+    /// How many others than `user` can log in as `platform_admin`. They cannot change until the transaction ends: of two who
+    /// remove each other at the same time, one stays.
+    pub async fn count_other_platform_admins(&mut self, user: UserId) -> Result<usize, StoreError> {
+        let admins = sqlx::query_scalar!(
+            "SELECT user_id FROM users
+             WHERE role = 'platform_admin' AND disabled_at IS NULL AND password_hash IS NOT NULL
+             ORDER BY user_id FOR UPDATE",
         )
-        .fetch_one(self.connection())
+        .fetch_all(self.connection())
         .await?;
-        Ok(count)
+        Ok(admins.into_iter().filter(|id| *id != user.uuid()).count())
     }
 
     async fn select_users(
         &mut self,
         id: Option<UserId>,
+        of: Option<TenantId>,
         after: Option<&str>,
         limit: i64,
     ) -> Result<Vec<User>, StoreError> {
@@ -193,12 +202,13 @@ impl ScopedTx {
                       created_at, disabled_at, last_login_at
                FROM users
                WHERE ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR user_id = $2)
-                 AND ($3::text IS NULL OR email > $3)
+                 AND ($3::text IS NULL OR email > $3) AND ($5::uuid IS NULL OR tenant_id = $5)
                ORDER BY email LIMIT $4"#,
             only,
             id.map(UserId::uuid),
             after,
             limit,
+            of.map(TenantId::uuid),
         )
         .fetch_all(self.connection())
         .await?

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A session ends when it is not used for so long.
-pub(super) const SESSION_IDLE: Duration = Duration::minutes(30);
+pub(crate) const SESSION_IDLE: Duration = Duration::minutes(30);
 
 /// The longest body of a form that is sent as it is; files come by another way, with the token in their address.
 const FORM_LIMIT: usize = 64 * 1024;

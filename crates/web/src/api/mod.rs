@@ -1,5 +1,6 @@
 //! The REST API, below `/v1`, and the probes beside it.
 
+mod audit;
 mod body;
 mod checks;
 mod cursor;
@@ -16,6 +17,8 @@ mod refusals;
 mod setup;
 mod targets;
 mod timeline;
+mod tokens;
+mod users;
 
 use axum::{Json, Router, routing::get};
 use certmill_model::Permission;
@@ -49,9 +52,28 @@ pub(crate) fn routes() -> Routes {
         .api(read, routes!(events::list))
         .api(read, routes!(events::stream))
         .api(Access::Needs(Permission::TargetsRead), routes!(targets::list))
+        .merge(people_routes())
         .api(Access::Open, routes!(probes::livez))
         .api(Access::Open, routes!(probes::readyz))
         .api(Access::Open, routes!(probes::version))
+}
+
+/// Of people and programs that may come in.
+fn people_routes() -> Routes {
+    let users = (Access::Needs(Permission::UsersRead), Access::Needs(Permission::UsersWrite));
+    let tokens = (Access::Needs(Permission::TokensRead), Access::Needs(Permission::TokensWrite));
+    Routes::default()
+        .api(users.0, routes!(users::list))
+        .api(users.1, routes!(users::invite))
+        .api(users.0, routes!(users::show))
+        .api(users.1, routes!(users::change))
+        .api(users.1, routes!(users::delete))
+        .api(users.1, routes!(users::invite_again))
+        .api(tokens.0, routes!(tokens::list))
+        .api(tokens.1, routes!(tokens::make))
+        .api(tokens.0, routes!(tokens::show))
+        .api(tokens.1, routes!(tokens::revoke))
+        .api(Access::Needs(Permission::AuditRead), routes!(audit::list))
 }
 
 /// The route of the API's description.

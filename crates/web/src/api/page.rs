@@ -125,6 +125,10 @@ async fn texts(parts: &mut Parts, state: &WebState) -> Result<BTreeMap<String, S
         .map_err(|_| invalid_query("The query cannot be read.".into()))?;
     let mut texts = BTreeMap::new();
     for (name, text) in pairs {
+        // The database takes no NUL, and nothing that is looked for has one.
+        if text.contains('\0') {
+            return Err(invalid_query(format!("{name} in the query holds a NUL character.")));
+        }
         if texts.insert(name.clone(), text).is_some() {
             return Err(invalid_query(format!("{name} stands more than once in the query.")));
         }

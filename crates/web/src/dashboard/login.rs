@@ -6,9 +6,12 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use certmill_model::EmailAddress;
-use certmill_store::Credentials;
+use certmill_store::{Credentials, SessionOrigin};
 use certmill_vault::{ApiToken, Password};
-use http::{HeaderValue, StatusCode, header::SET_COOKIE};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{SET_COOKIE, USER_AGENT},
+};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
@@ -21,6 +24,9 @@ use crate::{
     access::{Caller, FORGOTTEN_AFTER, PeerAddress, throttled_until},
     problem::Problem,
 };
+
+/// Characters that are kept of what a browser calls itself.
+const LONGEST_AGENT: usize = 200;
 
 /// Where somebody wanted to go who had to log in first.
 #[derive(Deserialize)]
@@ -49,6 +55,7 @@ pub(super) async fn ask(Query(to): Query<Destination>) -> Response {
 pub(super) async fn open(
     State(state): State<WebState>,
     peer: PeerAddress,
+    headers: HeaderMap,
     Form(form): Form<LoginForm>,
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(form.email.trim()).ok();
@@ -65,7 +72,8 @@ pub(super) async fn open(
             state.store.forget_login_failures(key).await?;
         }
         let id = ApiToken::generate();
-        state.store.open_session(user.user_id, &id.hash(), state.now(), session::LASTS).await?;
+        let origin = session_origin(peer, &headers);
+        state.store.open_session(user.user_id, &id.hash(), &origin, state.now(), session::LASTS).await?;
         tracing::info!(user = %user.user_id, "a session was opened");
         return Ok(opened(&state, &id, local_path(&form.next)));
     }
@@ -123,6 +131,15 @@ async fn matching(
 fn throttle_keys(email: Option<&EmailAddress>, peer: PeerAddress) -> Vec<String> {
     let account = email.map(|email| format!("account {email}"));
     account.into_iter().chain(peer.0.map(|address| format!("address {address}"))).collect()
+}
+
+/// Where a session is opened from, for its owner to know it by.
+fn session_origin(peer: PeerAddress, headers: &HeaderMap) -> SessionOrigin {
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    SessionOrigin {
+        address: peer.0.map(|address| address.to_string()),
+        agent: agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect()),
+    }
 }
 
 fn opened(state: &WebState, id: &ApiToken, path: &str) -> Response {

@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::pages::{self, PasswordPage, StalePasswordLinkPage};
-use crate::{WebState, problem::Problem};
+use crate::{WebState, access::PeerAddress, problem::Problem};
 
 /// What somebody typed. Without `Debug`.
 #[derive(Deserialize)]
@@ -34,6 +34,7 @@ pub(super) async fn ask(
 /// Sets the password; every session of the user ends, and the link is used up.
 pub(super) async fn set(
     State(state): State<WebState>,
+    peer: PeerAddress,
     Path(link): Path<String>,
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, Problem> {
@@ -48,7 +49,8 @@ pub(super) async fn set(
     let place = state.passwords.acquire().await.map_err(|_| Problem::internal())?;
     let hash = tokio::task::spawn_blocking(move || password.hash()).await.map_err(|_| Problem::internal())?;
     drop(place);
-    Ok(match state.store.set_password(&link.hash(), &hash, state.now()).await? {
+    let (link, address) = (link.hash(), peer.0.map(|address| address.to_string()));
+    Ok(match state.store.set_password(&link, &hash, address, &state.chance, state.now()).await? {
         Some(user) => {
             tracing::info!(%user, "a password was set");
             Redirect::to("/login").into_response()

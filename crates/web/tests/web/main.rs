@@ -21,3 +21,5 @@ mod responder;
 mod sessions;
 mod setup;
 mod support;
+mod tokens;
+mod users;

@@ -18,6 +18,7 @@ async fn the_description_is_served_and_names_every_route() {
     let expected = [
         "/livez",
         "/readyz",
+        "/v1/audit",
         "/v1/domains",
         "/v1/domains/{name}",
         "/v1/domains/{name}/check",
@@ -27,6 +28,11 @@ async fn the_description_is_served_and_names_every_route() {
         "/v1/events",
         "/v1/events/stream",
         "/v1/targets",
+        "/v1/tokens",
+        "/v1/tokens/{token}",
+        "/v1/users",
+        "/v1/users/{user}",
+        "/v1/users/{user}/invite",
         "/version",
     ];
     assert_eq!(paths, expected);

@@ -32,6 +32,10 @@ impl Bench {
         Call::new(&self.router, Method::PUT, path)
     }
 
+    pub(crate) fn patch(&self, path: &str) -> Call<'_> {
+        Call::new(&self.router, Method::PATCH, path)
+    }
+
     pub(crate) fn delete(&self, path: &str) -> Call<'_> {
         Call::new(&self.router, Method::DELETE, path)
     }

@@ -1,0 +1,226 @@
+//! `/v1/users`.
+
+use certmill_model::Role;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Bench, exchange::Answer};
+
+const PASSWORD: &str = "correct horse battery";
+
+async fn invite(bench: &Bench, token: &str, body: &Value) -> Answer {
+    bench.post("/v1/users").token(token).json(body.to_string()).send().await
+}
+
+/// Invites somebody, and gives the id.
+async fn invited(bench: &Bench, token: &str, email: &str, role: &str) -> String {
+    let answer = invite(bench, token, &json!({ "email": email, "name": "Ada", "role": role })).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn change(bench: &Bench, token: &str, id: &str, body: &Value) -> Answer {
+    bench.patch(&format!("/v1/users/{id}")).token(token).json(body.to_string()).send().await
+}
+
+async fn actions(bench: &Bench, token: &str) -> Vec<String> {
+    let audit = bench.get("/v1/audit").token(token).send().await.json();
+    let entries = audit["data"].as_array().unwrap().iter();
+    entries.map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_invited_user_sets_a_password_and_logs_in() {
+    let bench = Bench::new().await;
+    let (tenant, token) = bench.tenant("Nordwind").await;
+    let body = json!({ "email": "Ada@Example.com", "name": "Ada", "role": "operator", "language": "de" });
+    let answer = invite(&bench, &token, &body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    let user = answer.json();
+    assert_eq!(answer.header("location"), format!("/v1/users/{}", user["id"].as_str().unwrap()));
+    assert_eq!(
+        (&user["email"], &user["tenant"], &user["status"], &user["language"]),
+        (&json!("ada@example.com"), &json!(tenant.to_string()), &json!("invited"), &json!("de"))
+    );
+    let link = user["invitation"]["link"].as_str().unwrap();
+    let path = link.strip_prefix("http://127.0.0.1:8080").unwrap();
+    bench.post(path).form(&[("password", PASSWORD)]).send().await;
+    let read = bench.get(answer.header("location")).token(&token).send().await;
+    assert_eq!(read.json()["status"], "active");
+    assert!(!read.text.contains("argon2") && !read.text.contains("password"), "{}", read.text);
+    assert_eq!(actions(&bench, &token).await, ["user.password_set", "user.invited"]);
+}
+
+#[tokio::test]
+async fn what_an_invitation_says_wrongly_is_named() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    invited(&bench, &token, "ada@example.com", "viewer").await;
+    let good = json!({ "email": "eve@example.com", "name": "Eve", "role": "viewer" });
+    let with = |field: &str, value: Value| {
+        let mut body = good.clone();
+        body[field] = value;
+        body
+    };
+    for (body, pointer, status) in [
+        (with("email", json!("eve")), "/email", 422),
+        (with("email", json!("a\r\nBcc: x@example.com")), "/email", 422),
+        (with("email", json!("ada@example.com")), "/email", 409),
+        (with("name", json!("")), "/name", 422),
+        (with("name", json!("a\u{202e}b")), "/name", 422),
+        (with("name", json!(1)), "/name", 422),
+        (with("role", json!("platform_admin")), "/role", 422),
+        (with("language", json!("tlh")), "/language", 422),
+        (with("tenant", json!("Suedwind")), "/tenant", 422),
+        (with("password", json!("x")), "/password", 422),
+    ] {
+        let answer = invite(&bench, &token, &body).await;
+        let problem = answer.json();
+        assert_eq!(
+            (answer.status.as_u16(), &problem["errors"][0]["pointer"]),
+            (status, &json!(pointer)),
+            "{body}"
+        );
+    }
+    let list = bench.get("/v1/users").token(&token).send().await.json();
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn another_tenants_user_is_not_there_by_path_or_body() {
+    let bench = Bench::new().await;
+    let (_, ours) = bench.tenant("Nordwind").await;
+    let (foreign, theirs) = bench.tenant("Suedwind").await;
+    let user = invited(&bench, &theirs, "ada@example.com", "viewer").await;
+    let path = format!("/v1/users/{user}");
+    for answer in [
+        bench.get(&path).token(&ours).send().await,
+        change(&bench, &ours, &user, &json!({ "name": "Eve" })).await,
+        bench.delete(&path).token(&ours).send().await,
+        bench.post(&format!("{path}/invite")).token(&ours).send().await,
+        bench.get("/v1/users/usr_nonsense").token(&ours).send().await,
+    ] {
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "not_found"));
+    }
+    for tenant in [foreign.to_string(), "Suedwind".into()] {
+        let body = json!({ "tenant": tenant, "email": "eve@example.com", "name": "Eve", "role": "viewer" });
+        let answer = invite(&bench, &ours, &body).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (422, "unknown_tenant"));
+    }
+    let list = bench.get(&format!("/v1/users?tenant={foreign}")).token(&ours).send().await.json();
+    assert_eq!(list["data"], json!([]));
+    let platform = bench.token(None).await;
+    let list = bench.get(&format!("/v1/users?tenant={foreign}")).token(&platform).send().await.json();
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_that_comes_late_is_refused() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let user = invited(&bench, &token, "ada@example.com", "viewer").await;
+    let path = format!("/v1/users/{user}");
+    let tag = bench.get(&path).token(&token).send().await.header("etag").to_owned();
+    let patch = |tag: &str| bench.patch(&path).token(&token).header("if-match", tag);
+    let first = patch(&tag).json("{\"role\":\"operator\"}").send().await;
+    assert_eq!((first.status, first.json()["role"].as_str()), (StatusCode::OK, Some("operator")));
+    assert_ne!(first.header("etag"), tag);
+    let late = patch(&tag).json("{\"role\":\"tenant_admin\"}").send().await;
+    assert_eq!((late.status, late.code().as_str()), (StatusCode::PRECONDITION_FAILED, "changed_meanwhile"));
+    let late = bench.delete(&path).token(&token).header("if-match", &tag).send().await;
+    assert_eq!(late.status, StatusCode::PRECONDITION_FAILED);
+    for (body, pointer) in [("{\"name\":null}", "/name"), ("{\"email\":\"x@y.zz\"}", "/email")] {
+        let answer = bench.patch(&path).token(&token).json(body).send().await;
+        assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn who_is_locked_out_or_removed_is_out_at_once() {
+    let bench = Bench::new().await;
+    let (tenant, token) = bench.tenant("Nordwind").await;
+    let link = bench.invite(Some(tenant), Role::Viewer, "ada@example.com").await;
+    bench.post(&link).form(&[("password", PASSWORD)]).send().await;
+    let log_in = || bench.post("/login").form(&[("email", "ada@example.com"), ("password", PASSWORD)]);
+    let id = bench.get("/v1/users").token(&token).send().await.json()["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    let cookie = log_in().send().await.set_cookie();
+    assert_eq!(bench.get("/").cookie(&cookie).send().await.status, StatusCode::OK);
+    assert_eq!(change(&bench, &token, &id, &json!({ "disabled": true })).await.json()["status"], "disabled");
+    assert_eq!(bench.get("/").cookie(&cookie).send().await.status, StatusCode::SEE_OTHER);
+    assert_eq!(log_in().send().await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let again = bench.post(&format!("/v1/users/{id}/invite")).token(&token).send().await;
+    assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "user_disabled"));
+
+    change(&bench, &token, &id, &json!({ "disabled": false })).await;
+    let cookie = log_in().send().await.set_cookie();
+    let gone = bench.delete(&format!("/v1/users/{id}")).token(&token).send().await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert_eq!(bench.get("/").cookie(&cookie).send().await.status, StatusCode::SEE_OTHER);
+    let gone = bench.delete(&format!("/v1/users/{id}")).token(&token).send().await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn one_platform_admin_stays_even_if_two_remove_each_other_at_once() {
+    let bench = Bench::new().await;
+    let token = bench.token(None).await;
+    let mut ids = Vec::new();
+    for email in ["ada@example.com", "eve@example.com"] {
+        let answer =
+            invite(&bench, &token, &json!({ "email": email, "name": "A", "role": "platform_admin" })).await;
+        let link = answer.json()["invitation"]["link"].as_str().unwrap().to_owned();
+        bench
+            .post(link.strip_prefix("http://127.0.0.1:8080").unwrap())
+            .form(&[("password", PASSWORD)])
+            .send()
+            .await;
+        ids.push(answer.json()["id"].as_str().unwrap().to_owned());
+    }
+    let delete = |id: &str| bench.delete(&format!("/v1/users/{id}")).token(&token).send();
+    let (one, other) = tokio::join!(delete(&ids[0]), delete(&ids[1]));
+    let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 409]);
+    let left = bench.get("/v1/users").token(&token).send().await.json()["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for body in [json!({ "role": "viewer" }), json!({ "disabled": true })] {
+        let answer = change(&bench, &token, &left, &body).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (StatusCode::CONFLICT, "last_platform_admin"),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn users_are_listed_by_address_page_by_page() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    for email in ["c@example.com", "a@example.com", "b@example.com"] {
+        invited(&bench, &token, email, "viewer").await;
+    }
+    let mut path = "/v1/users?limit=2".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let answer = bench.get(&path).token(&token).send().await;
+        let page = answer.json();
+        seen.extend(
+            page["data"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap().to_owned()),
+        );
+        let Some((next, _)) = answer.header("link").strip_prefix('<').and_then(|link| link.split_once('>'))
+        else {
+            break;
+        };
+        path = next.to_owned();
+    }
+    assert_eq!(seen, ["a@example.com", "b@example.com", "c@example.com"]);
+    let unknown = bench.get("/v1/users?role=viewer").token(&token).send().await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (StatusCode::BAD_REQUEST, "invalid_query"));
+}
