@@ -27,12 +27,7 @@ async fn tenant_for(
     asked: Option<&str>,
 ) -> Result<Option<TenantId>, Problem> {
     let Some(asked) = asked.filter(|asked| !asked.is_empty()) else { return Ok(caller.reach.tenant()) };
-    match tx.resolve_tenant(asked).await? {
-        Some(tenant) => Ok(Some(tenant)),
-        None => {
-            Err(Problem::field("/tenant".into(), "unknown_tenant", "there is no such tenant here".into()))
-        }
-    }
+    tx.resolve_tenant(asked).await?.map(Some).ok_or_else(|| Problem::no_such("tenant"))
 }
 
 /// Whether what belongs to `tenant` is the platform's own.

@@ -67,7 +67,8 @@ async fn open_session(world: &World, email: &str) -> String {
     let bench = &world.bench;
     let user = bench.api.user_by_email(&EmailAddress::parse(email).unwrap()).await.unwrap().unwrap();
     let session = ApiToken::generate();
-    bench.api.open_session(user.user_id, &session.hash(), bench.now(), Duration::hours(12)).await.unwrap();
+    let (origin, lasts) = (certmill_store::SessionOrigin::default(), Duration::hours(12));
+    bench.api.open_session(user.user_id, &session.hash(), &origin, bench.now(), lasts).await.unwrap();
     format!("certmill={}", session.expose())
 }
 

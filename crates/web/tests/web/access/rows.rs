@@ -46,6 +46,23 @@ pub(super) const ROWS: &[Row] = &[
     row("GET", "/v1/domains/{name}/setup", "/v1/domains/<domain>/setup"),
     row("POST", "/v1/domains/{name}/check", "/v1/domains/<domain>/check").for_tenants(),
     row("GET", "/v1/domains/{name}/timeline", "/v1/domains/<domain>/timeline"),
+    // People and programs.
+    row("GET", "/v1/users", "/v1/users"),
+    with(
+        "POST",
+        "/v1/users",
+        "/v1/users",
+        r#"{"tenant":"<tenant>","email":"<email>","name":"Ada","role":"viewer"}"#,
+    ),
+    row("GET", "/v1/users/{user}", "/v1/users/<user>"),
+    with("PATCH", "/v1/users/{user}", "/v1/users/<user>", r#"{"name":"Eve"}"#),
+    row("DELETE", "/v1/users/{user}", "/v1/users/<user>"),
+    row("POST", "/v1/users/{user}/invite", "/v1/users/<user>/invite"),
+    row("GET", "/v1/tokens", "/v1/tokens"),
+    with("POST", "/v1/tokens", "/v1/tokens", r#"{"tenant":"<tenant>","name":"x","scopes":["admin"]}"#),
+    row("GET", "/v1/tokens/{token}", "/v1/tokens/<token>"),
+    row("DELETE", "/v1/tokens/{token}", "/v1/tokens/<token>"),
+    row("GET", "/v1/audit", "/v1/audit"),
     // The platform's own.
     row("GET", "/v1/targets", "/v1/targets"),
     // For everybody.

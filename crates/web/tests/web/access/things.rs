@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use certmill_model::{Role, TenantId};
+use certmill_model::{Role, TenantId, TokenId, UserId};
+use serde_json::json;
 
 use super::rows::Row;
 use crate::support::Bench;
@@ -90,6 +91,23 @@ impl World {
         (whose == Whose::Own || named > 0).then_some(Filled { path, body, things })
     }
 
+    /// The id of a new user.
+    async fn user(&self, tenant: &Tenant, number: usize, whose: Whose) -> String {
+        if whose == Whose::Missing {
+            return UserId::new(&self.bench.chance, self.bench.now()).to_string();
+        }
+        let body = json!({ "email": format!("thing-{number}@example.com"), "name": "Ada", "role": "viewer" });
+        let made = self.bench.post("/v1/users").token(&tenant.token).json(body.to_string()).send().await;
+        made.json()["id"].as_str().expect("an invited user").to_owned()
+    }
+
+    /// The id of a new token.
+    async fn token(&self, tenant: &Tenant) -> String {
+        let body = json!({ "name": "thing", "scopes": ["domains:read"] });
+        let made = self.bench.post("/v1/tokens").token(&tenant.token).json(body.to_string()).send().await;
+        made.json()["id"].as_str().expect("a made token").to_owned()
+    }
+
     /// A new thing of this kind.
     async fn make(&self, kind: &str, whose: Whose) -> String {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
@@ -103,6 +121,16 @@ impl World {
                 }
                 name
             }
+            "tenant" if whose == Whose::Missing => {
+                TenantId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            "tenant" => tenant.id.to_string(),
+            "email" => format!("user-{number}@example.com"),
+            "user" => self.user(tenant, number, whose).await,
+            "token" if whose == Whose::Missing => {
+                TokenId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            "token" => self.token(tenant).await,
             kind => panic!("nothing is known of a {kind}: say in World::make how one is made"),
         }
     }
@@ -110,5 +138,5 @@ impl World {
 
 /// Whether a thing of this kind can be `whose`.
 fn is_somebodys(kind: &str, _whose: Whose) -> bool {
-    kind != "asset"
+    kind != "asset" && kind != "email"
 }
