@@ -32,6 +32,9 @@ pub enum StoreError {
     /// A sealed secret does not open: the wrong key file, or somebody altered the row.
     #[error("a sealed secret does not open")]
     Sealed(#[from] VaultError),
+    /// No engine has said yet how secrets are sealed: try again later.
+    #[error("no engine has run here yet, which says how secrets are sealed")]
+    NoSealingKey,
     /// The migrations cannot be applied.
     #[error("the schema cannot be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -68,6 +71,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => !matches!(error, sqlx::Error::Database(_) | sqlx::Error::RowNotFound),
+            Self::NoSealingKey => true,
             _ => false,
         }
     }

@@ -12,6 +12,7 @@ mod ownership;
 mod registration;
 mod removal;
 mod rows;
+mod webhooks;
 mod zones;
 
 pub use api::*;

@@ -30,6 +30,7 @@ mod rollups;
 mod targets;
 mod troubled;
 mod watches;
+mod webhooks;
 mod zones;
 
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub use renewals::{AnsweredRenewal, DueRenewalInfo};
 pub use retention::Expendable;
 pub use targets::{ClaimedTarget, PublicPlace, ReleaseRecord, TargetLease};
 pub use watches::{DueWatch, MeantCertificate, Watched};
+pub use webhooks::{ClaimedWebhook, WebhookAttempt};
 pub use zones::{EMPTY, LeftRecord, REMOVAL, Zone};
 
 use crate::{StoreError, WAKE_CHANNEL};

@@ -12,10 +12,12 @@ use crate::StoreError;
 /// Rows that are looked at in one transaction.
 const BATCH: i64 = 1_000;
 
-/// How long what has ended is kept: orders and certificates, events, and what was seen of deleted domains.
+/// How long what has ended is kept: orders and certificates, events, what was seen of deleted domains,
+/// and deliveries to webhook endpoints.
 const ENDED: Duration = Duration::days(90);
 const EVENTS: Duration = Duration::days(400);
 const DELETED: Duration = Duration::days(7);
+const WEBHOOKS: Duration = Duration::days(30);
 
 /// What is deleted after a while.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +33,8 @@ pub enum Expendable {
     Checks,
     /// Limits that nobody has used lately.
     Buckets,
+    /// Deliveries to webhook endpoints, 30 days after they were planned.
+    Webhooks,
 }
 
 /// Up to where rows have been looked at.
@@ -39,7 +43,8 @@ struct Reached(OffsetDateTime, Uuid);
 
 impl Expendable {
     /// All of it.
-    pub const ALL: [Self; 5] = [Self::Orders, Self::Certificates, Self::Events, Self::Checks, Self::Buckets];
+    pub const ALL: [Self; 6] =
+        [Self::Orders, Self::Certificates, Self::Events, Self::Checks, Self::Buckets, Self::Webhooks];
 }
 
 impl Engine {
@@ -61,6 +66,7 @@ impl Engine {
                 Expendable::Events => events(&mut tx, now - EVENTS).await?,
                 Expendable::Checks => checks(&mut tx, reached, now - DELETED).await?,
                 Expendable::Buckets => buckets(&mut tx, now).await?,
+                Expendable::Webhooks => webhooks(&mut tx, now - WEBHOOKS).await?,
             };
             tx.commit().await?;
             deleted += batch.deleted;
@@ -230,4 +236,16 @@ async fn buckets(connection: &mut PgConnection, now: OffsetDateTime) -> Result<B
     .execute(connection)
     .await?;
     Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(now, Uuid::nil()))))
+}
+
+async fn webhooks(connection: &mut PgConnection, before: OffsetDateTime) -> Result<Batch, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM webhook_deliveries WHERE delivery_id = ANY (ARRAY (
+             SELECT delivery_id FROM webhook_deliveries WHERE created_at < $1 ORDER BY created_at LIMIT $2))",
+        before,
+        BATCH,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(before, Uuid::nil()))))
 }
