@@ -11,6 +11,7 @@ use certmill_delivery::Connector;
 use certmill_dns::Resolver;
 use certmill_model::{Chance, Clock, GroupId, TenantId, UpstreamAddress};
 use certmill_nginx::Templates;
+use certmill_notify::webhook;
 use certmill_store as store;
 use certmill_vault::Vault;
 use time::OffsetDateTime;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub orders_in_flight: usize,
     /// How mail goes out; `None`: it waits.
     pub mail: Option<MailSettings>,
+    /// The way to webhook endpoints.
+    pub webhooks: webhook::Sender,
 }
 
 /// The engine of one process.

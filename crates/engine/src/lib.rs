@@ -1,9 +1,9 @@
 //! The engine: makes wanted state so, one step at a time.
 //!
 //! [`run`] starts a planner, three lanes of workers (domains, domains in trouble, targets), and loops of their own for what
-//! CAs suggest, for TXT records and rows that are left, for the feed of events, for what names are
-//! served with, alerts and mail. The planner, woken by the database or by the clock, looks for
-//! domains and targets that are due and pushes a nudge for each; a worker takes a nudge, claims the row, does the next
+//! CAs suggest, for TXT records and rows that are left, for the feed of events and the webhooks that are sent from it, for
+//! what names are served with, alerts and mail. The planner, woken by the database or by the clock, looks for domains and
+//! targets that are due and pushes a nudge for each; a worker takes a nudge, claims the row, does the next
 //! step and records it. What is due, and why, is in the tables: a nudge that is lost or doubled changes nothing.
 
 mod alerts;
@@ -28,6 +28,7 @@ mod rollups;
 mod served;
 mod target;
 mod waker;
+mod webhooks;
 mod zones;
 
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
         );
     }
     plan_missing_looks(&engine).await;
+    publish_sealing_key(&engine).await;
     let mut parts = JoinSet::new();
     parts.spawn(run_planner(engine.clone(), stop.clone()));
     parts.spawn(contests::run(engine.clone(), stop.clone()));
@@ -67,6 +69,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     parts.spawn(served::run(engine.clone(), stop.clone()));
     parts.spawn(alerts::run(engine.clone(), stop.clone()));
     parts.spawn(outbox::run(engine.clone(), stop.clone()));
+    parts.spawn(webhooks::run(engine.clone(), stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Domains, stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Troubled, stop.clone()));
     parts.spawn(nudge::run_lane(engine, Lane::Targets, stop.clone()));
@@ -77,6 +80,14 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
         if !*stop.borrow() {
             return;
         }
+    }
+}
+
+/// Web seals by it what only an engine opens.
+async fn publish_sealing_key(engine: &Engine) {
+    if let Err(error) = engine.parts.store.publish_sealing_key(&engine.parts.vault, engine.now()).await {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "nobody can be told how secrets are sealed: no webhook endpoint can be added");
     }
 }
 
