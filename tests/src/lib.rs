@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod gate;
 mod plain;
+mod receiver;
 mod stage;
 mod wait;
 
@@ -19,5 +20,6 @@ pub use faults::{FaultStage, fault_lab, recovered};
 pub use files::{Found, files_below};
 pub use gate::Gate;
 pub use plain::{PlainPage, plain_page};
+pub use receiver::{Received, Receiver};
 pub use stage::{Stage, events, has_problem, instant, problem};
 pub use wait::{MINUTE, SOON, until};

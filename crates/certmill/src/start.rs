@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    config::{Config, authorities, mail},
+    config::{Config, authorities, mail, webhook_destinations, webhook_sender},
     database::Database,
     trouble::Trouble,
 };
@@ -172,6 +172,7 @@ async fn engine(
         connector: connector(config)?,
         orders_in_flight: usize::from(config.acme.orders_in_flight.max(1)),
         mail: mail(config)?,
+        webhooks: webhook_sender(config)?,
     };
     Ok(Arc::new(certmill_engine::Engine::new(parts)))
 }
@@ -184,6 +185,7 @@ async fn web_state(config: &Config, url: &str, templates: &Templates) -> Result<
         templates: templates.list(),
         requests_per_minute: i32::from(config.web.requests_per_minute.max(1)),
         trusted_proxies: config.web.trusted_proxies.clone(),
+        webhook_destinations: webhook_destinations(config)?,
     };
     Ok(WebState::new(store, Arc::new(SystemClock), Arc::new(Chance::from_system()), settings))
 }

@@ -99,7 +99,7 @@ mod tests {
     use std::sync::Arc;
 
     use axum::{body::Body, routing::get};
-    use certmill_model::{Chance, NamePolicy, SystemClock};
+    use certmill_model::{Chance, NamePolicy, SystemClock, WebhookDestinations};
     use http::{Request, header::CONTENT_TYPE};
     use http_body_util::BodyExt;
     use serde_json::Value;
@@ -117,6 +117,7 @@ mod tests {
             templates: Vec::new(),
             requests_per_minute: 600,
             trusted_proxies: Vec::new(),
+            webhook_destinations: WebhookDestinations::default(),
         };
         WebState::new(store, Arc::new(SystemClock), Arc::new(Chance::seeded(1)), settings)
     }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use certmill_model::{Chance, Clock, Form, NamePolicy, TemplateRef};
+use certmill_model::{Chance, Clock, Form, NamePolicy, TemplateRef, WebhookDestinations};
 use certmill_store::Api;
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
@@ -30,6 +30,8 @@ pub struct WebSettings {
     pub requests_per_minute: i32,
     /// Proxies in front of certmill, which say in `X-Forwarded-For` where a request came from.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Where webhooks may be sent.
+    pub webhook_destinations: WebhookDestinations,
 }
 
 /// What every handler can reach; cheap to clone.

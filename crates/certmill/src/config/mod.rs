@@ -3,6 +3,7 @@
 mod authorities;
 mod mail;
 mod sources;
+mod webhooks;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,6 +15,7 @@ use serde::Deserialize;
 pub(crate) use authorities::{authorities, authority_names};
 pub(crate) use mail::{Mail, mail};
 pub(crate) use sources::Setting;
+pub(crate) use webhooks::{webhook_destinations, webhook_sender};
 
 use crate::trouble::Trouble;
 
@@ -33,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) names: Names,
     pub(crate) nginx: Nginx,
     pub(crate) mail: Mail,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     /// Where each value comes from.
     #[serde(skip)]
@@ -117,6 +121,24 @@ pub(crate) struct Nginx {
     pub(crate) template_directory: PathBuf,
 }
 
+/// The `[webhooks]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhooks {
+    /// Networks that are not public and may be sent to all the same, `10.1.0.0/16`; there also over HTTP, at any port.
+    pub(crate) allow_networks: Vec<String>,
+    /// PEM file with roots that servers there are trusted by, beside the system's; empty: none.
+    pub(crate) trust_file: PathBuf,
+}
+
+/// The `[metrics]` section.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metrics {
+    /// Where `/metrics` is answered without a token, `ip:port`; empty: nowhere.
+    pub(crate) listen: String,
+}
+
 /// The `[log]` section.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +195,13 @@ user = ""
 password_file = ""
 trust_file = ""
 from = ""
+
+[webhooks]
+allow_networks = []
+trust_file = ""
+
+[metrics]
+listen = ""
 
 [log]
 filter = "warn,certmill=info"

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use certmill_model::{
     Chance, EmailAddress, Form, KeyType, Label, ManualClock, NamePolicy, Role, Scope, TemplateRef, TenantId,
-    TokenId, UpstreamAddress, UserId,
+    TokenId, UpstreamAddress, UserId, WebhookDestinations,
 };
 use certmill_store::{
     Actor, Api, AuditEntry, Engine, NewToken, NewUser, Reach, Tenant, connect_api, connect_engine,
@@ -162,5 +162,6 @@ pub(crate) fn settings(public_url: &str) -> WebSettings {
         ],
         requests_per_minute: 6000,
         trusted_proxies: Vec::new(),
+        webhook_destinations: WebhookDestinations::allowing(vec!["127.0.0.0/8".parse().unwrap()]),
     }
 }
