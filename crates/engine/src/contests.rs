@@ -92,10 +92,14 @@ async fn free(
     let (parts, now) = (&engine.parts, engine.now());
     match contest(claim.claimed_at, seen.verified_at, &Holder::default(), now) {
         Contest::Won => {
-            if !parts.store.fulfil_claim(claim, &parts.chance, now).await? {
-                parts.store.put_off_claim(claim, seen.verified_at, now + UNTIL_FREE).await?;
-            }
-            Ok(())
+            let next = match parts.store.fulfil_claim(claim, &parts.chance, now).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => now + UNTIL_FREE,
+                // Proved, but the tenant may have no more names for now.
+                Err(StoreError::QuotaReached | StoreError::Suspended) => now + WHILE_PROVED,
+                Err(error) => return Err(error),
+            };
+            parts.store.put_off_claim(claim, seen.verified_at, next).await
         }
         Contest::GivenUp => parts.store.drop_claim(claim).await,
         Contest::Unproven | Contest::Kept | Contest::Notice(_) => {

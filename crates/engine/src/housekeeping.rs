@@ -32,6 +32,10 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn round(engine: &Engine) {
+    if let Err(error) = tenants(engine).await {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "tenants that are to be deleted could not be");
+    }
     for kind in Expendable::ALL {
         match delete(engine, kind).await {
             Ok(0) => {}
@@ -42,6 +46,15 @@ async fn round(engine: &Engine) {
             }
         }
     }
+}
+
+/// Takes off the domains of tenants whose grace is over, and counts anew what counts towards quotas.
+async fn tenants(engine: &Engine) -> Result<(), EngineError> {
+    let parts = &engine.parts;
+    while parts.store.end_tenants(&parts.chance, engine.now()).await? > 0 {
+        tokio::time::sleep(BREATH).await;
+    }
+    Ok(parts.store.recount_quotas().await?)
 }
 
 async fn delete(engine: &Engine, kind: Expendable) -> Result<u64, EngineError> {

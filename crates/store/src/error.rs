@@ -8,6 +8,12 @@ pub enum StoreError {
     /// The name belongs to another tenant (or, seen by a tenant, to somebody else): tell the caller.
     #[error("the name is taken")]
     NameTaken,
+    /// The tenant has as many domains as it may: tell the caller.
+    #[error("the tenant's quota of domains is reached")]
+    QuotaReached,
+    /// The tenant is suspended or being deleted, and takes no new names: tell the caller.
+    #[error("the tenant takes no new names")]
+    Suspended,
     /// Something else has this already, which only one may have: tell the caller.
     #[error("another one has the same {field}")]
     Taken {

@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod mails;
 mod ownership;
+mod quota;
 mod registration;
 mod removal;
 mod rows;

@@ -4,7 +4,11 @@ use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, Health,
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::{Domain, DomainWish, StoreError, WAKE_CHANNEL, rows::parsed};
+use crate::{
+    Domain, DomainWish, StoreError, WAKE_CHANNEL,
+    quota::{Room, count_one, room},
+    rows::parsed,
+};
 
 /// Registers a domain for `tenant`; `None` if there is one of this name.
 pub(crate) async fn register(
@@ -14,6 +18,14 @@ pub(crate) async fn register(
     chance: &Chance,
     now: OffsetDateTime,
 ) -> Result<Option<Domain>, StoreError> {
+    let is_there = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM domains WHERE name = $1 AND status <> 'deleted') AS "is_there!""#,
+        wish.name.as_str(),
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    // What the tenant has already is no new name, whatever its quota says.
+    let room = if is_there { Room::Unlimited } else { room(connection, tenant).await? };
     let id = DomainId::new(chance, now);
     let inserted = sqlx::query!(
         r#"WITH created AS (
@@ -57,6 +69,9 @@ pub(crate) async fn register(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(owner) = inserted else { return Ok(None) };
+    if matches!(room, Room::Counted) {
+        count_one(connection, tenant).await?;
+    }
     if !wish.tags.is_empty() || !wish.metadata.is_empty() {
         keep_labels(connection, tenant, id, wish).await?;
     }

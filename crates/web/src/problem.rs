@@ -220,6 +220,16 @@ impl From<StoreError> for Problem {
                     detail,
                 );
             }
+            StoreError::QuotaReached => {
+                let detail =
+                    "The tenant has as many domains as it may. Remove some, or ask the platform for more.";
+                return Self::new(StatusCode::FORBIDDEN, "quota_reached", "No room for more domains", detail);
+            }
+            StoreError::Suspended => {
+                let detail =
+                    "The tenant takes no new names. Those that it has are served and renewed as before.";
+                return Self::new(StatusCode::FORBIDDEN, "tenant_suspended", "Suspended", detail);
+            }
             error if error.is_transient() => Self::database_away(),
             _ => Self::internal(),
         };

@@ -57,6 +57,12 @@ impl Engine {
         .await?;
         held(done.rows_affected())?;
         forget(&mut tx, lease, now).await?;
+        sqlx::query!(
+            "UPDATE tenant_usage SET domains = domains - 1 WHERE tenant_id = $1",
+            lease.tenant_id.uuid()
+        )
+        .execute(&mut *tx)
+        .await?;
         let turned = StatusChange {
             domain: lease.domain_id,
             from: DomainStatus::PendingDeletion,

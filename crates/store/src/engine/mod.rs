@@ -28,6 +28,7 @@ mod renewals;
 mod retention;
 mod rollups;
 mod targets;
+mod tenants;
 mod troubled;
 mod watches;
 mod webhooks;

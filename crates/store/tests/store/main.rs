@@ -15,6 +15,7 @@ mod retention;
 mod rollups;
 mod row_level_security;
 mod search;
+mod tenants;
 mod txt_records;
 mod under_way;
 mod work;
