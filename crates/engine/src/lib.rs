@@ -20,6 +20,7 @@ mod heartbeat;
 mod housekeeping;
 mod limits;
 mod nudge;
+mod operations;
 mod outbox;
 mod planner;
 mod reach;
@@ -64,6 +65,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     parts.spawn(housekeeping::run(engine.clone(), stop.clone()));
     parts.spawn(groups::run(engine.clone(), stop.clone()));
     parts.spawn(renewals::run(engine.clone(), stop.clone()));
+    parts.spawn(operations::run(engine.clone(), stop.clone()));
     parts.spawn(rollups::run(engine.clone(), stop.clone()));
     parts.spawn(feed::run(engine.clone(), stop.clone()));
     parts.spawn(served::run(engine.clone(), stop.clone()));

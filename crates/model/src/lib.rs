@@ -7,6 +7,7 @@ mod alerts;
 mod authority;
 mod backoff;
 mod breaker;
+mod bulk;
 mod challenge;
 mod chance;
 mod checks;
@@ -43,6 +44,7 @@ pub use alerts::{
 pub use authority::{CaCandidate, CaChoice, RemainingLife, choose_authority};
 pub use backoff::{backoff, ca_retry, target_retry};
 pub use breaker::Breaker;
+pub use bulk::{BulkAction, BulkLine, LineWish, OperationStatus, ParsedWish, RawLine, RefusedLine};
 pub use challenge::{ChallengeKind, possible_challenges};
 pub use chance::Chance;
 pub use checks::{Check, CheckKind, CheckResult, Checks, Finding};

@@ -1,8 +1,11 @@
 //! How a domain comes in, whoever registers it.
 
+use std::collections::HashMap;
+
 use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, Health, KeyType, Label, TenantId};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     Domain, DomainWish, StoreError, WAKE_CHANNEL,
@@ -101,6 +104,75 @@ pub(crate) async fn register(
         updated_at: now,
     };
     Ok(Some(created))
+}
+
+/// Registers those of `wishes` whose names nobody has, in one statement for all; answers their ids by name.
+pub(crate) async fn register_many(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    wishes: &[&DomainWish],
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<HashMap<String, Uuid>, StoreError> {
+    let ids: Vec<_> = wishes.iter().map(|_| DomainId::new(chance, now).uuid()).collect();
+    let events: Vec<_> = wishes.iter().map(|_| EventId::new(chance, now).uuid()).collect();
+    let names: Vec<_> = wishes.iter().map(|wish| wish.name.to_string()).collect();
+    let bases: Vec<_> = wishes.iter().map(|wish| wish.name.base().to_owned()).collect();
+    let shops: Vec<_> =
+        wishes.iter().map(|wish| wish.external_id.as_ref().map(ToString::to_string)).collect();
+    let templates: Vec<_> =
+        wishes.iter().map(|wish| wish.template.as_ref().map(ToString::to_string)).collect();
+    let keys: Vec<_> = wishes.iter().map(|wish| wish.key_type.map(|key| key.as_str().to_owned())).collect();
+    let places: Vec<_> = wishes.iter().map(|_| chance.label()).collect();
+    let rows = sqlx::query!(
+        r#"WITH wish AS (
+             SELECT * FROM UNNEST($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
+                 AS w (domain_id, event_id, name, base, external_id, template, key_type, label)
+         ), created AS (
+             INSERT INTO domains (domain_id, tenant_id, name, external_id, template, key_type, status, status_since,
+                                  next_action_at, created_at, updated_at, order_after, validation_failed_at)
+             SELECT w.domain_id, $1, w.name, w.external_id, w.template, w.key_type, 'pending_dns', $2, $2, $2, $2,
+                    gone.order_after, gone.validation_failed_at
+             FROM wish w LEFT JOIN LATERAL (
+                 SELECT order_after, validation_failed_at FROM domains d
+                 WHERE d.tenant_id = $1 AND d.name = w.name AND d.status = 'deleted'
+                 ORDER BY status_since DESC LIMIT 1) AS gone ON true
+             ORDER BY w.name
+             ON CONFLICT (name) WHERE status <> 'deleted' DO NOTHING
+             RETURNING domain_id, name
+         ), delegated AS (
+             INSERT INTO delegations (tenant_id, name, label, zone_id, created_at)
+             SELECT DISTINCT ON (w.base) $1, w.base, w.label, (SELECT zone_id FROM zones ORDER BY created_at DESC LIMIT 1), $2
+             FROM created JOIN wish w USING (domain_id) ORDER BY w.base
+             ON CONFLICT (tenant_id, name) DO NOTHING
+         ), claimed AS (
+             DELETE FROM ownership_claims c USING created WHERE c.tenant_id = $1 AND c.name = created.name
+         ), told AS (
+             INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, status)
+             SELECT w.event_id, $1, w.domain_id, $11, '', $2, 'pending_dns' FROM created JOIN wish w USING (domain_id)
+         )
+         SELECT domain_id, name FROM created"#,
+        tenant.uuid(),
+        now,
+        &ids,
+        &events,
+        &names,
+        &bases,
+        &shops as &[Option<String>],
+        &templates as &[Option<String>],
+        &keys as &[Option<String>],
+        &places,
+        EventKind::DomainCreated.as_str(),
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let created: HashMap<_, _> = rows.into_iter().map(|row| (row.name, row.domain_id)).collect();
+    for wish in wishes.iter().filter(|wish| !wish.tags.is_empty() || !wish.metadata.is_empty()) {
+        if let Some(id) = created.get(wish.name.as_str()) {
+            keep_labels(connection, tenant, DomainId::from_uuid(*id), wish).await?;
+        }
+    }
+    Ok(created)
 }
 
 /// Puts the tags and data of `wish` in the place of those that were there.

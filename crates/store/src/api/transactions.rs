@@ -34,8 +34,8 @@ pub struct Api {
 
 /// A transaction of one tenant: row level security shows and takes nothing of another.
 pub struct TenantTx {
-    pub(super) tx: Transaction<'static, Postgres>,
-    pub(super) tenant: TenantId,
+    pub(crate) tx: Transaction<'static, Postgres>,
+    pub(crate) tenant: TenantId,
 }
 
 /// A transaction of the platform's own people, who see every tenant.

@@ -9,6 +9,7 @@ mod isolation;
 mod joint_orders;
 mod leases;
 mod ledger;
+mod operations;
 mod ownership;
 mod renewals;
 mod retention;

@@ -1,0 +1,382 @@
+//! Operations, worked on in chunks: each is one transaction under a lease, so that whoever goes on after a crash begins
+//! exactly behind the last line that has its result.
+
+use std::collections::HashSet;
+
+use certmill_model::{BulkAction, Chance, DomainId, EventKind, Hostname, LineWish, OperationId, TenantId};
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Engine, LEASE, interval};
+use crate::{
+    DomainWish, Put, StoreError, TenantTx,
+    registration::register_many,
+    rows::{hostname, parsed},
+};
+
+/// Lines of a chunk, and operations of a tenant at a time.
+const CHUNK: i64 = 500;
+const AT_A_TIME: i64 = 5;
+
+/// The claim on an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct OperationLease {
+    /// The operation.
+    pub operation_id: OperationId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    token: i64,
+}
+
+/// A line that is to be worked on.
+struct Line {
+    line: i32,
+    name: Hostname,
+    wish: Option<Value>,
+}
+
+/// What came of a line.
+struct Outcome {
+    line: i32,
+    result: i16,
+    domain: Option<Uuid>,
+    code: Option<&'static str>,
+    detail: Option<String>,
+}
+
+impl Outcome {
+    fn done(line: i32, result: i16, domain: Uuid) -> Self {
+        Self { line, result, domain: Some(domain), code: None, detail: None }
+    }
+
+    fn failed(line: i32, result: i16, code: &'static str, detail: &str) -> Self {
+        Self { line, result, domain: None, code: Some(code), detail: Some(detail.to_owned()) }
+    }
+
+    fn missing(line: i32) -> Self {
+        Self::failed(line, 404, "domain_not_found", "No domain of this name is registered here.")
+    }
+}
+
+impl Engine {
+    /// Claims an operation that is complete and that nobody works on, the oldest first, five of a tenant at most.
+    pub async fn claim_operation(&self, now: OffsetDateTime) -> Result<Option<OperationLease>, StoreError> {
+        let row = sqlx::query!(
+            "UPDATE operations SET status = 'running', lease_until = now() + $2, lease_token = lease_token + 1,
+                 started_at = COALESCE(started_at, $1), updated_at = $1
+             WHERE operation_id = (
+                 SELECT o.operation_id FROM operations o
+                 WHERE o.status IN ('queued', 'running') AND o.is_complete
+                   AND (o.lease_until IS NULL OR o.lease_until < now())
+                   AND (SELECT count(*) FROM operations r
+                        WHERE r.tenant_id = o.tenant_id AND r.status = 'running' AND r.lease_until >= now()) < $3
+                 ORDER BY o.operation_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+             RETURNING operation_id, tenant_id, lease_token",
+            now,
+            interval(LEASE),
+            AT_A_TIME,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| OperationLease {
+            operation_id: OperationId::from_uuid(row.operation_id),
+            tenant_id: TenantId::from_uuid(row.tenant_id),
+            token: row.lease_token,
+        }))
+    }
+
+    /// Works on the next lines of an operation. `false`: it has ended.
+    pub async fn work_on_operation(
+        &self,
+        lease: &OperationLease,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        // Everything is done as the tenant that asked for it: each statement names it.
+        let mut tx = TenantTx { tx: self.pool.begin().await?, tenant: lease.tenant_id };
+        let held = sqlx::query!(
+            r#"SELECT reached, cancel_requested_at IS NOT NULL AS "is_cancelled!" FROM operations
+               WHERE operation_id = $1 AND lease_token = $2 AND status = 'running' FOR UPDATE"#,
+            lease.operation_id.uuid(),
+            lease.token,
+        )
+        .fetch_optional(&mut *tx.tx)
+        .await?
+        .ok_or(StoreError::LeaseLost)?;
+        let chunk =
+            if held.is_cancelled { None } else { next_chunk(&mut tx.tx, lease, held.reached).await? };
+        let Some((action, lines, reached)) = chunk else {
+            let status = if held.is_cancelled { "cancelled" } else { "succeeded" };
+            sqlx::query!(
+                "UPDATE operations SET status = $2, finished_at = $3, updated_at = $3, lease_until = NULL
+                 WHERE operation_id = $1",
+                lease.operation_id.uuid(),
+                status,
+                now,
+            )
+            .execute(&mut *tx.tx)
+            .await?;
+            tx.commit().await?;
+            return Ok(false);
+        };
+        let outcomes = match action {
+            Some(action) => work(&mut tx, action, &lines, chance, now).await?,
+            None => Vec::new(),
+        };
+        record(&mut tx.tx, lease, &outcomes, reached, now).await?;
+        tx.commit().await?;
+        self.wake().await?;
+        Ok(true)
+    }
+}
+
+type Chunk = (Option<BulkAction>, Vec<Line>, i32);
+
+/// The next lines that can be worked on together: of one kind, and no name twice, so that their order does not matter.
+async fn next_chunk(
+    connection: &mut PgConnection,
+    lease: &OperationLease,
+    reached: i32,
+) -> Result<Option<Chunk>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT line, action, name, wish FROM operation_lines
+         WHERE operation_id = $1 AND line > $2 ORDER BY line LIMIT $3",
+        lease.operation_id.uuid(),
+        reached,
+        CHUNK,
+    )
+    .fetch_all(connection)
+    .await?;
+    let (mut kind, mut lines, mut reached, mut names) = (None, Vec::new(), None, HashSet::new());
+    for row in rows {
+        if let (Some(action), Some(name)) = (row.action, row.name) {
+            let action = parsed::<BulkAction>("operation_lines", &action)?;
+            if kind.is_some_and(|kind| kind != action) || !names.insert(name.clone()) {
+                break;
+            }
+            kind = Some(action);
+            let name = hostname("operation_lines", &name)?;
+            lines.push(Line { line: row.line, name, wish: row.wish });
+        }
+        reached = Some(row.line);
+    }
+    Ok(reached.map(|reached| (kind, lines, reached)))
+}
+
+async fn work(
+    tx: &mut TenantTx,
+    action: BulkAction,
+    lines: &[Line],
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<Vec<Outcome>, StoreError> {
+    match action {
+        BulkAction::Put => put(tx, lines, chance, now).await,
+        BulkAction::Delete => delete(tx, lines, chance, now).await,
+        _ => steer(tx, action, lines, chance, now).await,
+    }
+}
+
+/// New names in one statement; those that are there already one by one.
+async fn put(
+    tx: &mut TenantTx,
+    lines: &[Line],
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<Vec<Outcome>, StoreError> {
+    let (mut outcomes, mut wishes) = (Vec::new(), Vec::new());
+    for line in lines {
+        match wish(line) {
+            Ok(wish) => wishes.push((line.line, wish)),
+            Err(outcome) => outcomes.push(outcome),
+        }
+    }
+    let new: Vec<_> = wishes.iter().map(|(_, wish)| wish).collect();
+    let tenant = tx.tenant;
+    let created = register_many(&mut tx.tx, tenant, &new, chance, now).await?;
+    for (line, wish) in &wishes {
+        if let Some(id) = created.get(wish.name.as_str()) {
+            outcomes.push(Outcome::done(*line, 201, *id));
+            continue;
+        }
+        outcomes.push(match tx.put_domain(wish, chance, now).await {
+            Ok(Put::Created(domain)) => Outcome::done(*line, 201, domain.domain_id.uuid()),
+            Ok(Put::Changed(domain) | Put::Same(domain)) => {
+                Outcome::done(*line, 200, domain.domain_id.uuid())
+            }
+            Err(StoreError::NameTaken) => Outcome::failed(
+                *line,
+                409,
+                "domain_taken",
+                "The name is registered already, by somebody else.",
+            ),
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(outcomes)
+}
+
+/// What was checked when it came in is checked again: the version before may have taken it.
+fn wish(line: &Line) -> Result<DomainWish, Outcome> {
+    let said = line.wish.clone().map(serde_json::from_value::<LineWish>).transpose();
+    let said = said.map_err(|error| Outcome::failed(line.line, 422, "invalid_line", &error.to_string()))?;
+    let said = said.unwrap_or_default().parse();
+    let said = said.map_err(|refused| Outcome::failed(line.line, 422, refused.code, &refused.detail))?;
+    Ok(DomainWish {
+        external_id: said.external_id,
+        template: said.template,
+        key_type: said.key_type,
+        tags: said.tags,
+        metadata: said.metadata,
+        ..DomainWish::of(line.name.clone())
+    })
+}
+
+async fn delete(
+    tx: &mut TenantTx,
+    lines: &[Line],
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut outcomes = Vec::new();
+    for line in lines {
+        let domain = tx.find_domain(&line.name).await?;
+        outcomes.push(match domain {
+            Some(domain) => {
+                tx.delete_domain(&line.name, chance, now).await?;
+                Outcome::done(line.line, 202, domain.domain_id.uuid())
+            }
+            None => Outcome::missing(line.line),
+        });
+    }
+    Ok(outcomes)
+}
+
+/// Looks, renewals, pauses and their ends, in one statement for all lines.
+async fn steer(
+    tx: &mut TenantTx,
+    action: BulkAction,
+    lines: &[Line],
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<Vec<Outcome>, StoreError> {
+    let names: Vec<_> = lines.iter().map(|line| line.name.to_string()).collect();
+    let tenant = tx.tenant;
+    let rows = steer_many(&mut tx.tx, tenant, action, &names, now).await?;
+    let changed: Vec<_> =
+        rows.iter().filter(|row| row.changed).map(|row| DomainId::from_uuid(row.id)).collect();
+    if matches!(action, BulkAction::Pause | BulkAction::Resume) {
+        let told = if action == BulkAction::Pause { "paused" } else { "resumed" };
+        super::events::add_events(&mut tx.tx, &changed, EventKind::DomainChanged, told, chance, now).await?;
+    }
+    let outcome = |line: &Line| match rows.iter().find(|row| row.name == line.name.as_str()) {
+        None => Outcome::missing(line.line),
+        Some(row) if row.changed => Outcome::done(line.line, 202, row.id),
+        Some(_) => {
+            let detail = match action {
+                BulkAction::Renew => "It has no certificate that could be renewed.",
+                BulkAction::Resume => "It is not paused.",
+                _ => "It is being removed.",
+            };
+            Outcome::failed(line.line, 409, "not_possible_now", detail)
+        }
+    };
+    Ok(lines.iter().map(outcome).collect())
+}
+
+struct Steered {
+    id: Uuid,
+    name: String,
+    changed: bool,
+}
+
+async fn steer_many(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    action: BulkAction,
+    names: &[String],
+    now: OffsetDateTime,
+) -> Result<Vec<Steered>, StoreError> {
+    let rows = sqlx::query!(
+        r#"WITH found AS (
+               SELECT domain_id, name, status, renew_after, certificate_id FROM domains
+               WHERE tenant_id = $1 AND name = ANY($2) AND status <> 'deleted' ORDER BY domain_id FOR NO KEY UPDATE
+           ), changed AS (
+               UPDATE domains d SET nudged_until = NULL, updated_at = $4::timestamptz,
+                   next_action_at = CASE WHEN $3::text = 'pause' THEN NULL ELSE $4::timestamptz END,
+                   check_after = CASE WHEN $3::text IN ('check', 'resume') THEN $4::timestamptz ELSE d.check_after END,
+                   renew_after = CASE WHEN $3::text = 'renew' THEN $4::timestamptz ELSE d.renew_after END,
+                   revision = d.revision + CASE WHEN $3::text IN ('renew', 'pause', 'resume') THEN 1 ELSE 0 END,
+                   consecutive_failures = CASE WHEN $3::text IN ('check', 'resume') AND d.status IN ('pending_dns', 'failed', 'paused')
+                                               THEN 0 ELSE d.consecutive_failures END,
+                   -- A worker that is in the middle of a step records nothing any more.
+                   lease_token = d.lease_token + CASE WHEN $3::text = 'pause' THEN 1 ELSE 0 END,
+                   lease_until = CASE WHEN $3::text = 'pause' THEN NULL ELSE d.lease_until END,
+                   status = CASE WHEN $3::text = 'pause' THEN 'paused'
+                                 WHEN $3::text <> 'resume' THEN d.status
+                                 WHEN d.certificate_id IS NULL THEN 'pending_dns'
+                                 WHEN EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id AND p.pending)
+                                 THEN 'pending_deployment' ELSE 'active' END,
+                   status_since = CASE WHEN $3::text IN ('pause', 'resume') THEN $4::timestamptz ELSE d.status_since END
+               FROM found
+               WHERE d.domain_id = found.domain_id AND found.status <> 'pending_deletion'
+                 AND CASE $3::text WHEN 'renew' THEN found.renew_after IS NOT NULL AND found.status <> 'paused'
+                             WHEN 'resume' THEN found.status = 'paused'
+                             WHEN 'pause' THEN found.status NOT IN ('paused', 'blocked')
+                             ELSE found.status NOT IN ('paused', 'blocked') END
+               RETURNING d.domain_id
+           )
+           SELECT found.domain_id, found.name, changed.domain_id IS NOT NULL AS "changed!"
+           FROM found LEFT JOIN changed USING (domain_id)"#,
+        tenant.uuid(),
+        names,
+        action.as_str(),
+        now,
+    )
+    .fetch_all(connection)
+    .await?;
+    let row = rows.into_iter().map(|row| Steered { id: row.domain_id, name: row.name, changed: row.changed });
+    Ok(row.collect())
+}
+
+async fn record(
+    connection: &mut PgConnection,
+    lease: &OperationLease,
+    outcomes: &[Outcome],
+    reached: i32,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let lines: Vec<_> = outcomes.iter().map(|one| one.line).collect();
+    let results: Vec<_> = outcomes.iter().map(|one| one.result).collect();
+    let domains: Vec<_> = outcomes.iter().map(|one| one.domain).collect();
+    let codes: Vec<_> = outcomes.iter().map(|one| one.code.map(str::to_owned)).collect();
+    let details: Vec<_> = outcomes.iter().map(|one| one.detail.clone()).collect();
+    let failed = outcomes.iter().filter(|one| one.result >= 400).count() as i32;
+    sqlx::query!(
+        "WITH recorded AS (
+             UPDATE operation_lines l SET result = r.result, domain_id = r.domain_id, code = r.code, detail = r.detail
+             FROM UNNEST($2::int[], $3::smallint[], $4::uuid[], $5::text[], $6::text[])
+                 AS r (line, result, domain_id, code, detail)
+             WHERE l.operation_id = $1 AND l.line = r.line
+         )
+         UPDATE operations SET done = done + $7, failed = failed + $8, reached = $9, updated_at = $10,
+             lease_until = now() + $11
+         WHERE operation_id = $1",
+        lease.operation_id.uuid(),
+        &lines,
+        &results,
+        &domains as &[Option<Uuid>],
+        &codes as &[Option<String>],
+        &details as &[Option<String>],
+        outcomes.len() as i32,
+        failed,
+        reached,
+        now,
+        interval(LEASE),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
