@@ -42,10 +42,20 @@ impl MailError {
             // (RFC 4954 section 6, RFC 3207 section 4, RFC 5321 section 4.2.2).
             Some(500 | 502..=504 | 530 | 534 | 535 | 538 | 555) => Self::Misconfigured(error.into()),
             Some(500..600) => Self::Never(error.into()),
-            None if error.is_tls() || error.is_client() => Self::Misconfigured(error.into()),
+            None if error.is_tls() || error.is_client() || is_of_tls(&error) => {
+                Self::Misconfigured(error.into())
+            }
             // Closing down, or too busy for anybody (RFC 5321 section 4.2.3).
             None | Some(421) => Self::Away(error.into()),
             Some(_) => Self::Later(error.into()),
         }
     }
+}
+
+/// Whether a connection came to nothing because of its encryption: the TLS library's error stands inside of others.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+        || error.is::<rustls::Error>()
+        || error.source().is_some_and(is_of_tls)
 }

@@ -12,7 +12,7 @@ use certmill_nginx::Templates;
 use certmill_notify::{Mailer, Security, Site, SmtpSettings};
 use certmill_store::Api;
 use certmill_vault::{MasterKey, Vault};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 /// A Wednesday, half past noon: half a day before any digest.
@@ -78,7 +78,7 @@ impl World {
 
     pub(crate) async fn sql(&self, statement: &str) {
         let mut owner = PgConnection::connect(&self.lab.description().postgres_url).await.unwrap();
-        owner.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut owner).await.unwrap();
     }
 
     pub(crate) async fn number(&self, statement: &'static str) -> i64 {

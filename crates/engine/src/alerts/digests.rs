@@ -19,7 +19,8 @@ pub(super) async fn write_due(
     let mut counted: HashMap<DigestFrequency, DigestFacts> = HashMap::new();
     for owner in owners {
         let frequency = owner.rule.digest;
-        let Some(period) = digest_due(frequency, engine.now()) else { continue };
+        let period = digest_due(frequency, engine.now()).filter(|period| period.until > owner.created_at);
+        let Some(period) = period else { continue };
         let key = format!("digest/{}/{}", owner.rule_id, period.until.date());
         if store.has_mail(&key).await? {
             continue;

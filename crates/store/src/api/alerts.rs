@@ -1,6 +1,8 @@
 //! Alerts, rules and mails, as people see and change them.
 
-use certmill_model::{AlertId, AlertLevel, Cause, DigestFrequency, MailId, RuleId, TenantId, UserId};
+use certmill_model::{
+    AlertId, AlertLevel, Cause, DigestFrequency, DomainId, MailId, RuleId, TenantId, UserId,
+};
 use certmill_vault::ApiToken;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -43,6 +45,21 @@ pub struct AlertRow {
     pub muted_at: Option<OffsetDateTime>,
     /// Who wanted that.
     pub muted_by: Option<String>,
+}
+
+/// A name that has a cause.
+#[derive(Clone, Debug)]
+pub struct CauseDomain {
+    /// Its domain.
+    pub domain_id: DomainId,
+    /// The name.
+    pub name: String,
+    /// What was said of it.
+    pub detail: String,
+    /// Since when.
+    pub since: OffsetDateTime,
+    /// When its certificate ends.
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 /// A mail, without what it says.
@@ -181,6 +198,38 @@ impl ScopedTx {
                 })
             })
             .collect()
+    }
+
+    /// Up to `limit` names that have a cause now, by name, behind the name `after`: those with an open problem of its kind.
+    pub async fn domains_of_cause(
+        &mut self,
+        cause: &Cause,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<CauseDomain>, StoreError> {
+        let tenant = self.reach.tenant().or(cause.tenant_id).map(TenantId::uuid);
+        let rows = sqlx::query!(
+            "SELECT d.domain_id, d.name, p.detail, p.since, d.expires_at FROM problems p JOIN domains d USING (domain_id)
+             WHERE p.code = $1 AND ($2::uuid IS NULL OR p.tenant_id = $2) AND d.name > $3
+               AND d.status NOT IN ('moved', 'paused', 'blocked', 'pending_deletion', 'deleted')
+             ORDER BY d.name LIMIT $4",
+            cause.code.as_str(),
+            tenant,
+            after.unwrap_or_default(),
+            limit,
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| CauseDomain {
+                domain_id: DomainId::from_uuid(row.domain_id),
+                name: row.name,
+                detail: row.detail,
+                since: row.since,
+                expires_at: row.expires_at,
+            })
+            .collect())
     }
 
     /// Ends mails about an alert, or begins them again; `false`: there is no such alert.

@@ -84,6 +84,8 @@ pub struct RuleOwner {
     pub email: String,
     /// In which language.
     pub language: String,
+    /// Since when the rule is there: what was before is told nobody by it.
+    pub created_at: OffsetDateTime,
 }
 
 /// A listed name, as it is stored.
@@ -198,7 +200,7 @@ impl Engine {
         .execute(&self.pool)
         .await?;
         let rows = sqlx::query!(
-            "SELECT r.rule_id, r.tenant_id, r.least_level, r.digest, u.email, u.language
+            "SELECT r.rule_id, r.tenant_id, r.least_level, r.digest, r.created_at, u.email, u.language
              FROM notification_rules r JOIN users u USING (user_id)
              WHERE r.unsubscribed_at IS NULL AND u.disabled_at IS NULL
                AND (u.tenant_id IS NULL OR u.tenant_id = r.tenant_id)
@@ -220,6 +222,7 @@ impl Engine {
                     },
                     email: row.email,
                     language: row.language,
+                    created_at: row.created_at,
                 })
             })
             .collect()
