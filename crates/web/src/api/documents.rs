@@ -206,6 +206,8 @@ pub(super) struct TargetDocument {
     since: OffsetDateTime,
     /// The release that is live there.
     release: Option<i64>,
+    /// The id of the group that it serves in; null: it serves tenants that have no group.
+    group: Option<String>,
     /// Domains on it.
     domains: i64,
     /// Domains of which something is still to be delivered to it.
@@ -290,6 +292,7 @@ impl From<TargetRow> for TargetDocument {
             state_detail: target.state_detail,
             since: target.state_since,
             release: target.release_number,
+            group: target.group_id.map(|group| group.to_string()),
             domains: target.domains,
             pending: target.pending,
         }

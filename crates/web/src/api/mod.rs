@@ -4,18 +4,20 @@ mod audit;
 mod body;
 mod checks;
 mod cursor;
+mod deployments;
 mod documents;
 mod domains;
 mod etag;
 mod events;
 mod filter;
+pub(crate) mod groups;
 mod json;
 mod name;
 mod page;
 mod probes;
 mod refusals;
 mod setup;
-mod targets;
+pub(crate) mod targets;
 mod timeline;
 mod tokens;
 mod users;
@@ -51,7 +53,7 @@ pub(crate) fn routes() -> Routes {
         .api(read, routes!(timeline::stream))
         .api(read, routes!(events::list))
         .api(read, routes!(events::stream))
-        .api(Access::Needs(Permission::TargetsRead), routes!(targets::list))
+        .merge(fleet_routes())
         .merge(people_routes())
         .api(Access::Open, routes!(probes::livez))
         .api(Access::Open, routes!(probes::readyz))
@@ -74,6 +76,21 @@ fn people_routes() -> Routes {
         .api(tokens.0, routes!(tokens::show))
         .api(tokens.1, routes!(tokens::revoke))
         .api(Access::Needs(Permission::AuditRead), routes!(audit::list))
+}
+
+/// What is about load balancers.
+fn fleet_routes() -> Routes {
+    let (read, write) = (Access::Needs(Permission::TargetsRead), Access::Needs(Permission::TargetsWrite));
+    Routes::default()
+        .api(read, routes!(targets::list))
+        .api(read, routes!(targets::show))
+        .api(write, routes!(targets::change))
+        .api(write, routes!(targets::delete))
+        .api(write, routes!(targets::sync))
+        .api(read, routes!(groups::list))
+        .api(write, routes!(groups::create))
+        .api(write, routes!(groups::delete))
+        .api(read, routes!(deployments::list))
 }
 
 /// The route of the API's description.

@@ -50,8 +50,10 @@ pub(super) struct NavEntry {
 type Entry = (&'static str, &'static str, &'static str, Option<char>, Permission);
 
 /// Every page that is reached from all others, in groups.
-const GROUPS: &[(&str, &[Entry])] =
-    &[("Domains", &[("/domains", "Domains", "globe", Some('d'), Permission::DomainsRead)])];
+const GROUPS: &[(&str, &[Entry])] = &[
+    ("Domains", &[("/domains", "Domains", "globe", Some('d'), Permission::DomainsRead)]),
+    ("Delivery", &[("/targets", "Load balancers", "server", Some('l'), Permission::TargetsRead)]),
+];
 
 impl Frame {
     /// The frame for `caller`, who is at the page `path` or one that belongs to it.

@@ -5,6 +5,7 @@ pub(crate) mod assets;
 mod dns;
 mod domain;
 mod export;
+mod fleet;
 mod frame;
 mod list;
 mod login;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Routes {
         .page("/domains/{name}/link", write, actions::ask_link)
         .form("/domains/{name}/link", write, actions::make_link)
         .form("/domains/{name}/check", write, dns::check)
+        .merge(fleet::routes())
         .page("/login", Access::Open, login::ask)
         .form("/login", Access::Open, login::open)
         .page("/login/{link}", Access::Open, login::ask_by_link)

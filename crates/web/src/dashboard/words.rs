@@ -1,7 +1,8 @@
 //! States, events and records in plain words, each with an icon and a tone.
 
 use certmill_model::{
-    CertificateStatus, CheckResult, DomainStatus, EventKind, Health, KeyType, OrderStatus, TargetState,
+    CertificateStatus, CheckResult, DeploymentStatus, DomainStatus, EventKind, Health, KeyType, OrderStatus,
+    TargetState,
 };
 
 use crate::setup::Purpose;
@@ -166,6 +167,20 @@ pub(super) fn target(state: TargetState) -> Look {
         TargetState::Drifted => look("alert", "warn", "Changed by somebody else"),
         TargetState::Unreachable => look("cross", "bad", "Cannot be reached"),
         TargetState::Disabled => look("pause", "idle", "Switched off"),
+    }
+}
+
+/// A delivery in a few words.
+pub(super) fn deployment(status: DeploymentStatus) -> Look {
+    match status {
+        DeploymentStatus::Queued => look("clock", "busy", "Waits"),
+        DeploymentStatus::Syncing => look("clock", "busy", "Being sent"),
+        DeploymentStatus::Testing => look("clock", "busy", "Being tested"),
+        DeploymentStatus::Reloading => look("clock", "busy", "Being taken up"),
+        DeploymentStatus::Verifying => look("clock", "busy", "Being proved"),
+        DeploymentStatus::Succeeded => look("check", "good", "Proved"),
+        DeploymentStatus::Failed => look("cross", "bad", "Stopped before it went live"),
+        DeploymentStatus::RolledBack => look("turn", "bad", "Taken back"),
     }
 }
 

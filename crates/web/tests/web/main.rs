@@ -14,6 +14,7 @@ mod docs;
 mod errors;
 mod events;
 mod filters;
+mod fleet;
 mod openapi;
 mod passwords;
 mod readiness;

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use certmill_model::{Role, TenantId, TokenId, UserId};
+use certmill_model::{GroupId, Role, TenantId, TokenId, UserId};
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::rows::Row;
-use crate::support::Bench;
+use crate::support::{Bench, exchange::Call};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -32,6 +33,8 @@ pub(super) struct World {
     pub(super) bench: Bench,
     pub(super) own: Tenant,
     foreign: Tenant,
+    /// A token of the platform that may do everything.
+    platform: String,
     asset: String,
     /// What no page and no answer to a reading request may hold.
     secrets: Vec<String>,
@@ -61,7 +64,8 @@ impl World {
         }
         let kinds = ["$argon2", PASSWORD, "PRIVATE KEY", "whsec_"].map(str::to_owned);
         let secrets = kinds.into_iter().chain([own.token.clone(), foreign.token.clone()]).collect();
-        Self { bench, own, foreign, asset, secrets, made: AtomicUsize::new(0) }
+        let platform = bench.token(None).await;
+        Self { bench, own, foreign, platform, asset, secrets, made: AtomicUsize::new(0) }
     }
 
     /// The first secret in `text`, if there is one.
@@ -101,6 +105,13 @@ impl World {
         made.json()["id"].as_str().expect("an invited user").to_owned()
     }
 
+    /// The name of a new load balancer.
+    async fn target(&self, number: usize) -> String {
+        let name = format!("lb-{number}");
+        self.bench.add_target(&name).await;
+        name
+    }
+
     /// The id of a new token.
     async fn token(&self, tenant: &Tenant) -> String {
         let body = json!({ "name": "thing", "scopes": ["domains:read"] });
@@ -131,12 +142,35 @@ impl World {
                 TokenId::new(&self.bench.chance, self.bench.now()).to_string()
             }
             "token" => self.token(tenant).await,
+            "target" | "target out" if whose == Whose::Missing => "nobody".to_owned(),
+            "target" => self.target(number).await,
+            "target out" => {
+                let name = self.target(number).await;
+                let out = Call::new(&self.bench.router, Method::PATCH, &format!("/v1/targets/{name}"));
+                let out = out.token(&self.platform).json(r#"{"disabled":true}"#).send().await;
+                assert_eq!(out.status, StatusCode::OK, "{}", out.text);
+                name
+            }
+            "group" if whose == Whose::Missing => {
+                GroupId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            "group" => {
+                let body = json!({ "name": format!("group {number}") }).to_string();
+                let made = self.bench.post("/v1/target-groups").token(&self.platform).json(body).send().await;
+                made.json()["id"].as_str().expect("a made group").to_owned()
+            }
+            "name" => format!("name {number}"),
             kind => panic!("nothing is known of a {kind}: say in World::make how one is made"),
         }
     }
 }
 
 /// Whether a thing of this kind can be `whose`.
-fn is_somebodys(kind: &str, _whose: Whose) -> bool {
-    kind != "asset" && kind != "email"
+fn is_somebodys(kind: &str, whose: Whose) -> bool {
+    match kind {
+        "asset" | "email" | "name" => false,
+        // The platform's: there are none of another tenant.
+        "target" | "target out" | "group" => whose == Whose::Missing,
+        _ => true,
+    }
 }
