@@ -66,9 +66,9 @@ async fn a_cname_record_at_the_top_of_a_zone_is_named_and_holds_up_nothing() {
         stage.put(name).await;
     }
     let below = stage.active("shop.below.test").await;
-    assert_eq!(below["checks"]["addresses"]["problem"], Value::Null);
+    assert_eq!(below["checks"]["dns"]["problem"], Value::Null);
     let top = stage.active("top.test").await;
-    assert_eq!(top["checks"]["addresses"]["problem"]["code"], "dns_apex_cname", "{top}");
+    assert_eq!(top["checks"]["dns"]["problem"]["code"], "dns_apex_cname", "{top}");
     stage.database.look("top.test").await;
     let told = stage.told("top.test", "dns_apex_cname").await;
     assert!(told.contains("top.test CNAME lb.platform.test"), "{told}");

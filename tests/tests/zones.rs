@@ -210,7 +210,7 @@ async fn a_look_that_a_person_asks_for_is_made_now_and_answered_with_what_was_se
         if answer.status == 200 { Ok(answer.body) } else { Err(format!("{} {}", answer.status, answer.body)) }
     })
     .await;
-    assert_eq!(looked["checks"]["addresses"]["result"], "pass", "{looked}");
+    assert_eq!(looked["checks"]["dns"]["result"], "pass", "{looked}");
     let domain = stage.active("asked.test").await;
     assert!(!has_problem(&domain, "dns_wrong_target"));
 }

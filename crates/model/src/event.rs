@@ -13,6 +13,10 @@ closed_set! {
         DomainCreated = "domain_created",
         /// What is wanted of it changed.
         DomainChanged = "domain_changed",
+        /// All work on it was stopped.
+        DomainPaused = "domain_paused",
+        /// Work on it goes on.
+        DomainResumed = "domain_resumed",
         /// Its removal was asked for.
         DomainDeletionRequested = "domain_deletion_requested",
         /// It is off every load balancer.
@@ -74,6 +78,8 @@ impl EventKind {
         match self {
             Self::DomainCreated => "domain.created",
             Self::DomainChanged => "domain.changed",
+            Self::DomainPaused => "domain.paused",
+            Self::DomainResumed => "domain.resumed",
             Self::DomainDeletionRequested => "domain.deletion_requested",
             Self::DomainDeleted => "domain.deleted",
             Self::DnsVerified => "domain.dns_verified",
@@ -119,6 +125,8 @@ impl EventKind {
         match self {
             Self::DomainCreated => "A domain was registered.",
             Self::DomainChanged => "What is wanted of a domain changed.",
+            Self::DomainPaused => "All work on a domain was stopped; what is served stays.",
+            Self::DomainResumed => "Work on a paused domain goes on.",
             Self::DomainDeletionRequested => "The removal of a domain was asked for.",
             Self::DomainDeleted => "A domain is off every load balancer.",
             Self::DnsVerified => "DNS is right: a certificate is obtained next.",

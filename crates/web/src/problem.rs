@@ -127,6 +127,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "domain_not_found", "Domain not found", detail)
     }
 
+    /// Nothing more is done with a domain that is on its way off the load balancers.
+    pub(crate) fn being_removed() -> Self {
+        let detail = "The domain is being removed. Register it again to keep it.";
+        Self::new(StatusCode::CONFLICT, "domain_being_removed", "Being removed", detail)
+    }
+
     /// Nothing of this kind can be seen from where the caller stands: it is not there, or somebody else's.
     pub(crate) fn no_such(kind: &str) -> Self {
         let detail = format!("There is no {kind} of this id here.");

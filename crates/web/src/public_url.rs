@@ -43,6 +43,11 @@ impl PublicUrl {
         format!("{}/password/{}", self.origin, link.expose())
     }
 
+    /// The URL of the page for the owner of a shop, for whoever holds `link`: to be shown once.
+    pub fn setup_link(&self, link: &ApiToken) -> String {
+        format!("{}/setup/{}", self.origin, link.expose())
+    }
+
     /// As in a browser's `Origin` header, without a slash at the end.
     pub fn origin(&self) -> &str {
         &self.origin

@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod actions;
 mod alerts;
 mod audit;
 mod domains;
@@ -31,6 +32,7 @@ mod zones;
 pub use access::{Credentials, LoginFailures, SessionHolder};
 pub use account::{SessionOrigin, SessionRow};
 pub use alerts::{AlertRow, CauseDomain, MailRow, MailState, RuleRow, Subscription};
+pub use actions::Tombstone;
 pub use audit::{Actor, AuditEntry, AuditFilter, AuditRow};
 pub use domains::{Domain, DomainCertificate};
 pub(crate) use feed::FeedColumns;
@@ -44,7 +46,7 @@ pub use operations::{LineRow, NewLine, OperationRow};
 pub use rollups::{EndedOrders, Rollups};
 pub use search::{CappedCount, DomainFilter, DomainPage, DomainPosition, DomainSort, Found, InvalidPosition};
 pub use setup::Setup;
-pub use setup_links::{NewSetupLink, SetupLinkHolder};
+pub use setup_links::{NewSetupLink, SetupLinkHolder, SetupLinkRow};
 pub use targets::{NewTarget, TargetRow};
 pub use tenants::Tenant;
 pub use tokens::{NewToken, TokenHolder, TokenRow};

@@ -35,6 +35,21 @@ pub struct SetupLinkHolder {
     pub expires_at: OffsetDateTime,
 }
 
+/// A link, without what opens anything.
+#[derive(Clone, Debug)]
+pub struct SetupLinkRow {
+    /// Its id.
+    pub link_id: SetupLinkId,
+    /// The language of the page: `en` or `de`.
+    pub language: String,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it ends.
+    pub expires_at: OffsetDateTime,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
 impl Api {
     /// What the link with this hash opens; `None`: nothing, or no longer.
     pub async fn setup_link_holder(
@@ -81,6 +96,53 @@ impl ScopedTx {
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// The last `limit` links to the page of `domain`, the newest first.
+    pub async fn setup_links_of(
+        &mut self,
+        domain: DomainId,
+        limit: i64,
+    ) -> Result<Vec<SetupLinkRow>, StoreError> {
+        let only = self.only();
+        let rows = sqlx::query!(
+            "SELECT link_id, language, created_at, expires_at, revoked_at FROM setup_links
+             WHERE domain_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2) ORDER BY link_id DESC LIMIT $3",
+            domain.uuid(),
+            only,
+            limit,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let row = rows.into_iter().map(|row| SetupLinkRow {
+            link_id: SetupLinkId::from_uuid(row.link_id),
+            language: row.language,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        });
+        Ok(row.collect())
+    }
+
+    /// Ends a link to the page of `domain`. `false`: there is none with this id.
+    pub async fn revoke_setup_link(
+        &mut self,
+        domain: DomainId,
+        link: SetupLinkId,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let only = self.only();
+        let done = sqlx::query!(
+            "UPDATE setup_links SET revoked_at = COALESCE(revoked_at, $4)
+             WHERE link_id = $1 AND domain_id = $2 AND ($3::uuid IS NULL OR tenant_id = $3)",
+            link.uuid(),
+            domain.uuid(),
+            only,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// The domain with this id, if it can be seen from here.

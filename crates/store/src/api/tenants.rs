@@ -52,6 +52,21 @@ impl TryFrom<TenantColumns> for Tenant {
     }
 }
 
+impl ScopedTx {
+    /// Whether there is a tenant with this id that can be seen from here.
+    pub async fn has_tenant(&mut self, tenant: TenantId) -> Result<bool, StoreError> {
+        let only = self.only();
+        let found = sqlx::query_scalar!(
+            "SELECT 1 AS one FROM tenants WHERE tenant_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2) AND status <> 'deleted'",
+            tenant.uuid(),
+            only,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(found.is_some())
+    }
+}
+
 impl PlatformTx {
     /// Adds a tenant, or changes the template and upstream of the one with that name. Its list of CAs is changed only by
     /// another list.

@@ -1,12 +1,13 @@
 //! What the API answers, in JSON.
 
-use certmill_model::{Checks, Problem};
-use certmill_store::{CappedCount, Domain, TargetRow};
+use certmill_model::{OrderStatus, Problem};
+use certmill_store::{CappedCount, Domain, OrderOfDomain, TargetRow};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::checks::ChecksDocument;
+use super::domains::ChecksDocument;
+use crate::{PublicUrl, docs};
 
 /// A domain as it stands.
 #[derive(Serialize, ToSchema)]
@@ -99,12 +100,35 @@ impl From<CappedCount> for CountDocument {
 #[schema(title = "DomainDetails")]
 pub(super) struct DomainDetails {
     #[serde(flatten)]
-    domain: DomainDocument,
+    pub(super) domain: DomainDocument,
     /// What was last seen.
-    checks: ChecksDocument,
-    /// When that was; null: not yet.
+    pub(super) checks: ChecksDocument,
+    /// When DNS was last looked at; null: not yet.
     #[serde(with = "time::serde::rfc3339::option")]
-    checked_at: Option<OffsetDateTime>,
+    pub(super) checked_at: Option<OffsetDateTime>,
+    /// Its last order; null: none was placed yet.
+    pub(super) latest_order: Option<LatestOrder>,
+}
+
+/// The last order of a domain.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LatestOrder {
+    /// Its id.
+    #[schema(example = "ord_01jd4z6k3m8q2v5w7x9y0a1b2c")]
+    id: String,
+    /// `queued`, `deferred`, `pending`, `ready`, `processing`, `valid`, `invalid` or `cancelled`.
+    status: &'static str,
+    /// How many orders there were since the last one that brought a certificate, this one included.
+    attempt: usize,
+}
+
+impl LatestOrder {
+    /// Of `orders`, the newest first.
+    pub(super) fn of(orders: &[OrderOfDomain]) -> Option<Self> {
+        let latest = orders.first()?;
+        let failed = orders.iter().skip(1).take_while(|order| order.status != OrderStatus::Valid).count();
+        Some(Self { id: latest.order_id.to_string(), status: latest.status.as_str(), attempt: failed + 1 })
+    }
 }
 
 /// An open problem of a domain.
@@ -130,6 +154,9 @@ pub(super) struct DomainProblemDocument {
     /// The next attempt.
     #[serde(with = "time::serde::rfc3339::option")]
     next_attempt_at: Option<OffsetDateTime>,
+    /// A page about this kind of problem.
+    #[schema(example = "https://certmill.example.com/docs/problems/caa_forbids")]
+    docs_url: String,
 }
 
 /// A certificate.
@@ -214,15 +241,8 @@ pub(super) struct TargetDocument {
     pending: i64,
 }
 
-impl DomainDetails {
-    pub(super) fn new(domain: DomainDocument, checks: Option<&Checks>) -> Self {
-        let checked_at = checks.map(|checks| checks.checked_at);
-        Self { domain, checks: checks.map(ChecksDocument::from).unwrap_or_default(), checked_at }
-    }
-}
-
 impl DomainDocument {
-    pub(super) fn new(domain: Domain, problems: Vec<Problem>) -> Self {
+    pub(super) fn new(domain: Domain, problems: Vec<Problem>, url: &PublicUrl) -> Self {
         let renew_after = domain.renew_after;
         let certificate = domain.certificate.map(|certificate| CertificateDocument {
             id: certificate.certificate_id.to_string(),
@@ -256,7 +276,7 @@ impl DomainDocument {
             status: domain.status.as_str(),
             since: domain.status_since,
             health: domain.health.as_str(),
-            problems: problems.into_iter().map(DomainProblemDocument::from).collect(),
+            problems: problems.into_iter().map(|problem| DomainProblemDocument::new(problem, url)).collect(),
             certificate,
             deferred,
             next_action_at: domain.next_action_at,
@@ -266,8 +286,8 @@ impl DomainDocument {
     }
 }
 
-impl From<Problem> for DomainProblemDocument {
-    fn from(problem: Problem) -> Self {
+impl DomainProblemDocument {
+    fn new(problem: Problem, url: &PublicUrl) -> Self {
         Self {
             code: problem.code.as_str(),
             severity: problem.code.severity().as_str(),
@@ -277,6 +297,7 @@ impl From<Problem> for DomainProblemDocument {
             since: problem.since,
             last_attempt_at: problem.last_attempt_at,
             next_attempt_at: problem.next_attempt_at,
+            docs_url: docs::problem_url(url, problem.code),
         }
     }
 }

@@ -28,10 +28,21 @@ enum Tags {
 }
 
 impl IfMatch {
+    /// As without the header.
+    pub(super) fn absent() -> Self {
+        Self(Tags::Absent)
+    }
+
     /// Refuses a change of what is at another version than `revision`; without the header, none.
     pub(super) fn check(&self, revision: i64) -> Result<(), Problem> {
+        let own = tag(revision);
+        self.check_by(|tag| tag == own)
+    }
+
+    /// Refuses a change unless one of the tags is of the version that is there; without the header, none.
+    pub(super) fn check_by(&self, is_present: impl Fn(&str) -> bool) -> Result<(), Problem> {
         match &self.0 {
-            Tags::OneOf(tags) if !tags.contains(&tag(revision)) => Err(changed()),
+            Tags::OneOf(tags) if !tags.iter().any(|tag| is_present(tag)) => Err(changed()),
             _ => Ok(()),
         }
     }
@@ -53,6 +64,11 @@ impl IfMatch {
 }
 
 impl IfNoneMatch {
+    /// As with `*`.
+    pub(super) fn any() -> Self {
+        Self(Tags::Any)
+    }
+
     /// Refuses to change what is there, when it was only to be made (`If-None-Match: *`).
     pub(super) fn check_present(&self) -> Result<(), Problem> {
         if self.0 != Tags::Any {

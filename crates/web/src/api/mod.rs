@@ -1,24 +1,18 @@
 //! The REST API, below `/v1`, and the probes beside it.
 
 mod audit;
-mod body;
-mod checks;
 mod cursor;
 mod deployments;
 mod documents;
 mod domains;
 mod etag;
 mod events;
-mod filter;
 pub(crate) mod groups;
 mod json;
-mod name;
 mod page;
 mod probes;
 mod refusals;
-mod setup;
 pub(crate) mod targets;
-mod timeline;
 mod tokens;
 mod users;
 
@@ -41,16 +35,8 @@ use crate::{
 
 /// All routes for programs, each with what it needs.
 pub(crate) fn routes() -> Routes {
-    let (read, write) = (Access::Needs(Permission::DomainsRead), Access::Needs(Permission::DomainsWrite));
-    Routes::default()
-        .api(read, routes!(domains::list))
-        .api(read, routes!(domains::show))
-        .api(write, routes!(domains::put))
-        .api(write, routes!(domains::delete))
-        .api(read, routes!(setup::show))
-        .api(write, routes!(checks::post))
-        .api(read, routes!(timeline::show))
-        .api(read, routes!(timeline::stream))
+    let read = Access::Needs(Permission::DomainsRead);
+    domains::routes()
         .api(read, routes!(events::list))
         .api(read, routes!(events::stream))
         .merge(fleet_routes())

@@ -88,7 +88,7 @@ pub(super) async fn show(
     let problems = tx.problems(domain.domain_id).await?;
     let setup = tx.setup(domain.domain_id).await?;
     let past = Past::read(&mut tx, domain.domain_id).await?;
-    let json = api::domain_json(&mut tx, domain.clone()).await?;
+    let json = api::domain_json(&state, &mut tx, domain.clone()).await?;
     let paused = query.refresh == "off";
     let address = |word: &str| match word {
         "" => format!("/domains/{name}"),

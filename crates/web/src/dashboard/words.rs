@@ -189,6 +189,8 @@ pub(super) fn event(kind: EventKind) -> Look {
     match kind {
         EventKind::DomainCreated => look("plus", "idle", "Registered"),
         EventKind::DomainChanged => look("plus", "idle", "Settings changed"),
+        EventKind::DomainPaused => look("pause", "idle", "Paused"),
+        EventKind::DomainResumed => look("play", "busy", "Goes on"),
         EventKind::DomainDeletionRequested => look("bin", "idle", "Removal asked for"),
         EventKind::DomainDeleted => look("bin", "idle", "Off every load balancer"),
         EventKind::DnsVerified => look("globe", "good", "DNS is right"),

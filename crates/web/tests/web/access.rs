@@ -160,7 +160,7 @@ fn expected(caller: &Caller, route: &RouteEntry, row: &Row, whose: Whose) -> Exp
     };
     match whose {
         _ if !is_known => Expected::LogIn,
-        _ if !may || (row.is_for_tenants && caller.of_platform) => Expected::Forbidden,
+        _ if !may => Expected::Forbidden,
         Whose::Own => Expected::LetIn,
         Whose::Foreign if caller.of_platform => Expected::LetIn,
         Whose::Foreign if row.creates => Expected::Taken,

@@ -62,7 +62,7 @@ async fn a_domain_is_registered_changed_read_and_removed() {
         (deleted.status, &deleted.json()["status"]),
         (StatusCode::ACCEPTED, &json!("pending_deletion"))
     );
-    assert_eq!(bench.delete(path).token(&token).send().await.status, StatusCode::ACCEPTED);
+    assert_eq!(bench.delete(path).token(&token).send().await.status, StatusCode::NO_CONTENT);
 
     let timeline = bench.get(&format!("{path}/timeline")).token(&token).send().await.json();
     let kinds: Vec<_> = timeline["data"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();
@@ -135,9 +135,9 @@ async fn one_tenant_racing_itself_for_a_new_name_gets_it_once() {
 }
 
 #[tokio::test]
-async fn the_platform_reads_everything_and_writes_no_domain() {
+async fn the_platform_reads_everything_and_writes_for_the_tenant_that_it_names() {
     let bench = Bench::new().await;
-    let (_, token) = bench.tenant("nordwind").await;
+    let (tenant, token) = bench.tenant("nordwind").await;
     let (_, other) = bench.tenant("suedwind").await;
     bench.register(&token, "a.example-shops.test").await;
     bench.register(&other, "b.example-shops.test").await;
@@ -145,12 +145,21 @@ async fn the_platform_reads_everything_and_writes_no_domain() {
 
     let list = bench.get("/v1/domains").token(&platform).send().await.json();
     assert_eq!(list["data"].as_array().unwrap().len(), 2);
-    let path = "/v1/domains/b.example-shops.test";
-    assert_eq!(bench.get(path).token(&platform).send().await.status, StatusCode::OK);
-    for call in [bench.put(path), bench.delete(path)] {
-        let answer = call.token(&platform).send().await;
-        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::FORBIDDEN, "tenant_token_required"));
-    }
+    let path = "/v1/domains/c.example-shops.test";
+    let unsaid = bench.put(path).token(&platform).send().await;
+    assert_eq!((unsaid.status.as_u16(), unsaid.code().as_str()), (422, "tenant_missing"));
+    let wish = json!({ "tenant": tenant.to_string() }).to_string();
+    let created = bench.put(path).token(&platform).json(wish.clone()).send().await;
+    assert_eq!(
+        (created.status, &created.json()["tenant"]),
+        (StatusCode::CREATED, &json!(tenant.to_string()))
+    );
+    assert_eq!(bench.get(path).token(&token).send().await.status, StatusCode::OK);
+    let foreign = bench.put("/v1/domains/d.example-shops.test").token(&other).json(wish).send().await;
+    assert_eq!((foreign.status, foreign.code().as_str()), (StatusCode::NOT_FOUND, "not_found"));
+    let missing = json!({ "tenant": "ten_01jd4z6k3m8q2v5w7x9y0a1b2c" }).to_string();
+    let missing = bench.put("/v1/domains/e.example-shops.test").token(&platform).json(missing).send().await;
+    assert_eq!((missing.status, missing.code().as_str()), (StatusCode::NOT_FOUND, "not_found"));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod dashboard_dns;
 mod dashboard_domains;
 mod dashboard_frame;
 mod docs;
+mod domains;
 mod errors;
 mod events;
 mod filters;

@@ -15,32 +15,12 @@ async fn the_description_is_served_and_names_every_route() {
     let bench = Bench::new().await;
     let document = bench.get("/openapi.json").send().await.json();
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = [
-        "/livez",
-        "/readyz",
-        "/v1/audit",
-        "/v1/deployments",
-        "/v1/domains",
-        "/v1/domains/{name}",
-        "/v1/domains/{name}/check",
-        "/v1/domains/{name}/setup",
-        "/v1/domains/{name}/stream",
-        "/v1/domains/{name}/timeline",
-        "/v1/events",
-        "/v1/events/stream",
-        "/v1/target-groups",
-        "/v1/target-groups/{group}",
-        "/v1/targets",
-        "/v1/targets/{target}",
-        "/v1/targets/{target}/sync",
-        "/v1/tokens",
-        "/v1/tokens/{token}",
-        "/v1/users",
-        "/v1/users/{user}",
-        "/v1/users/{user}/invite",
-        "/version",
-    ];
-    assert_eq!(paths, expected);
+    for entry in certmill_web::route_table().iter().filter(|entry| entry.door == certmill_web::Door::Api) {
+        let method = entry.method.as_str().to_lowercase();
+        let operation = &document["paths"][&entry.path][&method];
+        assert!(operation["operationId"].is_string(), "{method} {} is not described", entry.path);
+    }
+    assert!(paths.contains(&"/v1/domains/{name}") && paths.contains(&"/livez"), "{paths:?}");
     let methods = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
     let ids: Vec<_> = methods.map(|(_, operation)| operation["operationId"].as_str().unwrap()).collect();
     let unique: std::collections::BTreeSet<_> = ids.iter().collect();

@@ -182,6 +182,7 @@ async fn what_is_wrong_is_told_with_the_words_of_the_look() {
         json!({
             "code": "dns_wrong_target", "detail": "Set shop.brand.test A 203.0.113.7.",
             "fix": ProblemCode::DnsWrongTarget.fix(),
+            "docs_url": "http://127.0.0.1:8080/docs/problems/dns_wrong_target",
         })
     );
     assert_eq!(certificate["problem"]["code"], "dns_delegation_wrong");

@@ -160,6 +160,17 @@ impl World {
                 made.json()["id"].as_str().expect("a made group").to_owned()
             }
             "name" => format!("name {number}"),
+            "setup-link" => {
+                let name = format!("linked-{number}.example-shops.test");
+                if whose == Whose::Missing {
+                    return format!("{name}/setup-links/lnk_01jd4z6k3m8q2v5w7x9y0a1b2c");
+                }
+                self.bench.register(&tenant.token, &name).await;
+                let path = format!("/v1/domains/{name}/setup-links");
+                let call = Call::new(&self.bench.router, Method::POST, &path).token(&tenant.token);
+                let made = call.json("{}").send().await.json();
+                format!("{name}/setup-links/{}", made["id"].as_str().expect("a link"))
+            }
             kind => panic!("nothing is known of a {kind}: say in World::make how one is made"),
         }
     }

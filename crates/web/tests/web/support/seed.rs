@@ -127,6 +127,12 @@ impl Bench {
         self.engine.activate(&domains, chance, now).await.unwrap();
     }
 
+    /// Ends the removal of a domain that is on no load balancer.
+    pub(crate) async fn finish_deletion(&self, name: &str) {
+        let domain = self.claim(name).await;
+        self.engine.finish_deletion(&domain.lease, &self.chance, self.now()).await.unwrap();
+    }
+
     /// Lets a step for a domain fail, and with it `order`, if one is given.
     pub(crate) async fn fail(&self, name: &str, code: ProblemCode, detail: &str, order: Option<OrderId>) {
         let domain = self.claim(name).await;

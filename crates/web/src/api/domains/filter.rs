@@ -10,7 +10,7 @@ use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::IntoParams;
 
-use super::{
+use super::super::{
     cursor,
     page::{encode, parse_limit},
 };

@@ -8,11 +8,13 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::{
-    cursor::cursor,
-    events::{EventSchema, StreamFilter, follow, kinds},
-    name::DomainName,
-    page::{Filters, Page, PageQuery, cut},
-    refusals::{OfList, OfRead},
+    super::{
+        cursor::cursor,
+        events::{EventSchema, StreamFilter, follow, kinds},
+        page::{Filters, Page, PageQuery, cut},
+        refusals::{OfList, OfRead},
+    },
+    name::DomainRef,
 };
 use crate::{WebState, access::Caller, feed::Wanted, problem::Problem};
 
@@ -44,6 +46,7 @@ pub(super) struct TimelineEntry {
     responses(
         (status = 200, description = "A page", body = Page<TimelineEntry>, headers(("Link" = String, description = "The next page, rel=next"))),
         (status = 404, description = "Not registered by this caller", body = crate::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "It was removed", body = crate::problem::ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "Not a name", body = crate::problem::ProblemDocument, content_type = "application/problem+json"),
         OfList,
     )
@@ -51,11 +54,11 @@ pub(super) struct TimelineEntry {
 pub(super) async fn show(
     State(state): State<WebState>,
     caller: Caller,
-    DomainName(name): DomainName,
+    name: DomainRef,
     query: PageQuery,
 ) -> Result<Response, Problem> {
     let mut reader = state.store.read(caller.reach).await?;
-    let domain = reader.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
+    let domain = name.find(&state, &mut reader).await?;
     let list = format!("timeline of {}", domain.domain_id);
     let after = query.after::<EventId>(caller.reach, &list)?;
     let mut events = reader.domain_timeline(domain.domain_id, after, query.rows()).await?;
@@ -77,6 +80,7 @@ pub(super) async fn show(
     ),
     responses(
         (status = 200, description = "Events, as they come", body = String, content_type = "text/event-stream"),
+        (status = 410, description = "It was removed", body = crate::problem::ProblemDocument, content_type = "application/problem+json"),
         (status = 400, description = "The query or Last-Event-ID cannot be used", body = crate::problem::ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "Not a name", body = crate::problem::ProblemDocument, content_type = "application/problem+json"),
         OfRead,
@@ -85,12 +89,11 @@ pub(super) async fn show(
 pub(super) async fn stream(
     State(state): State<WebState>,
     caller: Caller,
-    DomainName(name): DomainName,
+    name: DomainRef,
     headers: HeaderMap,
     Filters(filter): Filters<StreamFilter>,
 ) -> Result<Response, Problem> {
-    let domain = state.store.read(caller.reach).await?.find_domain(&name).await?;
-    let domain = domain.ok_or_else(Problem::no_such_domain)?;
+    let domain = name.find(&state, &mut state.store.read(caller.reach).await?).await?;
     let wanted = Wanted { kinds: kinds(filter.types.as_deref())?, domain: Some(domain.domain_id) };
     follow(&state, caller, &headers, wanted).await
 }

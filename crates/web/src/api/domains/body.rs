@@ -1,12 +1,13 @@
-//! The body of a `PUT`: JSON, read strictly.
+//! What is said of a domain in a body.
 
 use axum::extract::{FromRequest, Request};
-use certmill_model::{KeyType, Label, Metadata, Tags, TemplateRef};
+use certmill_model::{Hostname, KeyType, Label, Metadata, Tags, TemplateRef, TenantId};
+use certmill_store::DomainWish;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::json;
+use super::super::json;
 use crate::{WebState, problem::Problem};
 
 /// What may be said of a domain beside its name. A field that is left out, or null, is unset.
@@ -35,19 +36,83 @@ pub(super) struct PutDomain {
     #[serde(default)]
     #[schema(value_type = Option<HashMap<String, String>>)]
     metadata: Option<Value>,
+    /// The id of the tenant that it is for: callers of the platform have to say it, others may say their own.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "ten_01jd4z6k3m8q2v5w7x9y0a1b2c")]
+    tenant: Option<Value>,
+}
+
+/// A domain that is wanted, with its name.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(title = "NewDomain")]
+pub(super) struct PostDomain {
+    /// The name, in A-label or U-label form.
+    #[schema(value_type = String, example = "shop.brand.test")]
+    name: Value,
+    /// As of a `PUT`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "shop-48213")]
+    external_id: Option<Value>,
+    /// As of a `PUT`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "storefront")]
+    template: Option<Value>,
+    /// As of a `PUT`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "ecdsa_p256")]
+    key_type: Option<Value>,
+    /// As of a `PUT`.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    tags: Option<Value>,
+    /// As of a `PUT`.
+    #[serde(default)]
+    #[schema(value_type = Option<HashMap<String, String>>)]
+    metadata: Option<Value>,
+    /// As of a `PUT`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "ten_01jd4z6k3m8q2v5w7x9y0a1b2c")]
+    tenant: Option<Value>,
+}
+
+impl PostDomain {
+    /// The name, and what is wanted of it.
+    pub(super) fn read(self) -> Result<(Hostname, PutDomain), Problem> {
+        let Self { name, external_id, template, key_type, tags, metadata, tenant } = self;
+        let Value::String(name) = name else { return Err(invalid("name", "it is not a string".into())) };
+        let name = Hostname::parse(&name)
+            .map_err(|error| Problem::field("/name".into(), error.code(), error.to_string()))?;
+        Ok((name, PutDomain { external_id, template, key_type, tags, metadata, tenant }))
+    }
 }
 
 impl PutDomain {
-    pub(super) fn external_id(&self) -> Result<Option<Label>, Problem> {
+    /// What is wanted of `name`.
+    pub(super) fn wish(&self, name: Hostname, state: &WebState) -> Result<DomainWish, Problem> {
+        Ok(DomainWish {
+            external_id: self.external_id()?,
+            template: self.template(|wanted| state.settings.has_template(wanted))?,
+            key_type: self.key_type()?,
+            tags: self.tags()?,
+            metadata: self.metadata()?,
+            ..DomainWish::of(name)
+        })
+    }
+
+    /// The tenant that is named.
+    pub(super) fn tenant(&self) -> Result<Option<TenantId>, Problem> {
+        let Some(text) = text("tenant", self.tenant.as_ref())? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| invalid("tenant", "it is not the id of a tenant, ten_…".into()))
+    }
+
+    fn external_id(&self) -> Result<Option<Label>, Problem> {
         let Some(text) = text("external_id", self.external_id.as_ref())? else { return Ok(None) };
         Label::parse(text).map(Some).map_err(|error| invalid("external_id", error.to_string()))
     }
 
     /// The template, which `exists` knows.
-    pub(super) fn template(
-        &self,
-        exists: impl FnOnce(&TemplateRef) -> bool,
-    ) -> Result<Option<TemplateRef>, Problem> {
+    fn template(&self, exists: impl FnOnce(&TemplateRef) -> bool) -> Result<Option<TemplateRef>, Problem> {
         let Some(text) = text("template", self.template.as_ref())? else { return Ok(None) };
         let template = TemplateRef::parse(text).map_err(|error| invalid("template", error.to_string()))?;
         if !exists(&template) {
@@ -57,7 +122,7 @@ impl PutDomain {
         Ok(Some(template))
     }
 
-    pub(super) fn tags(&self) -> Result<Tags, Problem> {
+    fn tags(&self) -> Result<Tags, Problem> {
         let words = match &self.tags {
             None => Vec::new(),
             Some(Value::Array(words)) => words.iter().map(Value::as_str).collect(),
@@ -68,7 +133,7 @@ impl PutDomain {
         Tags::parse(words).map_err(|error| invalid("tags", error.to_string()))
     }
 
-    pub(super) fn metadata(&self) -> Result<Metadata, Problem> {
+    fn metadata(&self) -> Result<Metadata, Problem> {
         let pairs = match &self.metadata {
             None => Vec::new(),
             Some(Value::Object(pairs)) => {
@@ -81,7 +146,7 @@ impl PutDomain {
         Metadata::parse(pairs).map_err(|error| invalid("metadata", error.to_string()))
     }
 
-    pub(super) fn key_type(&self) -> Result<Option<KeyType>, Problem> {
+    fn key_type(&self) -> Result<Option<KeyType>, Problem> {
         let Some(text) = text("key_type", self.key_type.as_ref())? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
             let allowed: Vec<_> = KeyType::ALL.iter().map(|key_type| key_type.as_str()).collect();

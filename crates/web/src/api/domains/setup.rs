@@ -7,9 +7,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{checks::FindingDocument, name::DomainName};
+use super::{super::refusals::OfRead, checks::FindingDocument, name::DomainRef};
 use crate::{
-    WebState,
+    PublicUrl, WebState,
     access::Caller,
     problem::{Problem, ProblemDocument},
     setup::{self, Purpose, WantedRecord},
@@ -79,27 +79,28 @@ struct RecordDocument {
 /// Read what to set in DNS, and what is there
 #[utoipa::path(
     get, path = "/v1/domains/{name}/setup", operation_id = "show_setup", tag = "domains", security(("token" = [])),
-    params(("name" = String, Path, description = "The name, in A-label or U-label form", example = "shop.brand.test")),
+    params(("name" = String, Path, description = "The name, in A-label or U-label form, or the id", example = "shop.brand.test")),
     responses(
         (status = 200, description = "What to set, and what was last seen", body = SetupDocument),
-        (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "Not registered by this caller", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 400, description = "The name cannot be read", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "It was removed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "Not a name", body = ProblemDocument, content_type = "application/problem+json"),
+        OfRead,
     )
 )]
 pub(super) async fn show(
     State(state): State<WebState>,
     caller: Caller,
-    DomainName(name): DomainName,
+    name: DomainRef,
 ) -> Result<Json<SetupDocument>, Problem> {
     let mut reader = state.store.read(caller.reach).await?;
-    let domain = reader.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)?;
+    let domain = name.find(&state, &mut reader).await?;
     let setup = reader.setup(domain.domain_id).await?;
-    Ok(Json(SetupDocument::new(&domain, &setup)))
+    Ok(Json(SetupDocument::new(&domain, &setup, &state.settings.public_url)))
 }
 
 impl SetupDocument {
-    fn new(domain: &Domain, setup: &certmill_store::Setup) -> Self {
+    fn new(domain: &Domain, setup: &certmill_store::Setup, url: &PublicUrl) -> Self {
         let name: &Hostname = &domain.name;
         let (challenge, challenge_reason) = setup::challenge(name, setup);
         Self {
@@ -109,14 +110,20 @@ impl SetupDocument {
             checked_at: setup.checks.as_ref().map(|checks| checks.checked_at),
             challenge: challenge.map(ChallengeKind::as_str),
             challenge_reason,
-            records: setup::wanted_records(name, setup).into_iter().map(RecordDocument::from).collect(),
-            problems: setup::other_problems(setup).into_iter().map(FindingDocument::from).collect(),
+            records: setup::wanted_records(name, setup)
+                .into_iter()
+                .map(|record| RecordDocument::new(record, url))
+                .collect(),
+            problems: setup::other_problems(setup)
+                .into_iter()
+                .map(|finding| FindingDocument::new(finding, url))
+                .collect(),
         }
     }
 }
 
-impl From<WantedRecord> for RecordDocument {
-    fn from(record: WantedRecord) -> Self {
+impl RecordDocument {
+    fn new(record: WantedRecord, url: &PublicUrl) -> Self {
         let purpose = match record.purpose {
             Purpose::Traffic => "traffic",
             Purpose::Certificate => "certificate",
@@ -135,7 +142,7 @@ impl From<WantedRecord> for RecordDocument {
             result: record.result.as_str(),
             seen: record.seen,
             seen_from: record.seen_from,
-            problem: record.problem.map(FindingDocument::from),
+            problem: record.problem.map(|finding| FindingDocument::new(finding, url)),
         }
     }
 }

@@ -1,0 +1,198 @@
+//! What people and programs do with a domain that is there: pause it, let it go on, have it renewed; and what is left of one that
+//! is gone.
+
+use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, Hostname};
+use time::OffsetDateTime;
+
+use super::{Domain, ScopedTx, TenantTx};
+use crate::{StoreError, WAKE_CHANNEL, rows::hostname};
+
+/// What is left of a domain that is gone.
+#[derive(Clone, Debug)]
+pub struct Tombstone {
+    /// Its id.
+    pub domain_id: DomainId,
+    /// Its name, which may be somebody else's by now.
+    pub name: Hostname,
+    /// Since when.
+    pub gone_since: OffsetDateTime,
+}
+
+impl TenantTx {
+    /// The domain called `name`, if it is this tenant's; nobody else changes it before this transaction ends.
+    pub async fn lock_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
+        let tenant = self.tenant.uuid();
+        sqlx::query!(
+            "SELECT domain_id FROM domains WHERE name = $1 AND tenant_id = $2 AND status <> 'deleted' FOR NO KEY UPDATE",
+            name.as_str(),
+            tenant,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        self.find_domain(name).await
+    }
+
+    /// Stops all work on a domain, an order under way too. What is served stays, until its certificate ends.
+    pub async fn pause_domain(
+        &mut self,
+        domain: &Domain,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let (id, tenant) = (domain.domain_id.uuid(), self.tenant.uuid());
+        // A domain that its order includes as well is locked in the order in which everybody locks domains.
+        sqlx::query!(
+            "SELECT domain_id FROM domains WHERE domain_id = $1 OR order_id IN (
+                 SELECT order_id FROM orders
+                 WHERE domain_id = $1 AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
+             ORDER BY domain_id FOR NO KEY UPDATE",
+            id,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        // The lease is taken away, so that a step under way records nothing over it.
+        sqlx::query!(
+            "WITH cancelled AS (
+                 UPDATE orders SET status = 'cancelled', updated_at = $3
+                 WHERE domain_id = $1 AND tenant_id = $2
+                   AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
+                 RETURNING order_id
+             ), freed AS (
+                 -- Another name of a cancelled order goes on without this one.
+                 UPDATE domains d SET order_id = NULL, next_action_at = $3, nudged_until = NULL FROM cancelled
+                 WHERE d.order_id = cancelled.order_id AND d.domain_id <> $1
+             )
+             UPDATE domains SET status = 'paused', status_since = $3, updated_at = $3, next_action_at = NULL,
+                 nudged_until = NULL, lease_until = NULL, lease_token = lease_token + 1, order_id = NULL,
+                 revision = revision + 1
+             WHERE domain_id = $1 AND tenant_id = $2",
+            id,
+            tenant,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        self.tell(domain, EventKind::DomainPaused, DomainStatus::Paused, chance, now).await
+    }
+
+    /// Lets a paused domain go on: with its certificate, or from the beginning.
+    pub async fn resume_domain(
+        &mut self,
+        domain: &Domain,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let status = match domain.certificate {
+            Some(_) => DomainStatus::PendingDeployment,
+            None => DomainStatus::PendingDns,
+        };
+        let tenant = self.tenant.uuid();
+        sqlx::query!(
+            "UPDATE domains SET status = $3, status_since = $4, updated_at = $4, next_action_at = $4, check_after = $4,
+                 nudged_until = NULL, consecutive_failures = 0, revision = revision + 1
+             WHERE domain_id = $1 AND tenant_id = $2",
+            domain.domain_id.uuid(),
+            tenant,
+            status.as_str(),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        self.tell(domain, EventKind::DomainResumed, status, chance, now).await
+    }
+
+    /// Has a certificate renewed now, whatever is planned and whatever step is under way. `false`: the domain has none yet.
+    pub async fn renew_domain(&mut self, domain: &Domain, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let tenant = self.tenant.uuid();
+        let done = sqlx::query!(
+            "WITH woken AS (SELECT pg_notify($4, ''))
+             UPDATE domains SET renew_after = $3, next_action_at = $3, nudged_until = NULL, revision = revision + 1
+             FROM woken
+             WHERE domain_id = $1 AND tenant_id = $2 AND renew_after IS NOT NULL
+               AND status NOT IN ('pending_deletion', 'deleted', 'paused', 'blocked')",
+            domain.domain_id.uuid(),
+            tenant,
+            now,
+            WAKE_CHANNEL,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn tell(
+        &mut self,
+        domain: &Domain,
+        kind: EventKind,
+        to: DomainStatus,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "WITH woken AS (SELECT pg_notify($8, ''))
+             INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, previous_status, status)
+             SELECT $1, $2, $3, $4, '', $5, $6, $7 FROM woken",
+            EventId::new(chance, now).uuid(),
+            domain.tenant_id.uuid(),
+            domain.domain_id.uuid(),
+            kind.as_str(),
+            now,
+            domain.status.as_str(),
+            to.as_str(),
+            WAKE_CHANNEL,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
+
+impl ScopedTx {
+    /// What is left of the domain that was last called `name`, if it is gone since `since` or later.
+    pub async fn tombstone(
+        &mut self,
+        name: &Hostname,
+        since: OffsetDateTime,
+    ) -> Result<Option<Tombstone>, StoreError> {
+        let Some(tenant) = self.only() else { return Ok(None) };
+        let found = sqlx::query!(
+            "SELECT domain_id, name, status_since FROM domains
+             WHERE tenant_id = $1 AND name = $2 AND status = 'deleted' AND status_since >= $3
+             ORDER BY status_since DESC LIMIT 1",
+            tenant,
+            name.as_str(),
+            since,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        let tombstone = |id, name: &str, gone_since| {
+            let (domain_id, name) = (DomainId::from_uuid(id), hostname("domains", name)?);
+            Ok(Tombstone { domain_id, name, gone_since })
+        };
+        found.map(|row| tombstone(row.domain_id, &row.name, row.status_since)).transpose()
+    }
+
+    /// What is left of the domain with this id, if it is gone since `since` or later.
+    pub async fn tombstone_of(
+        &mut self,
+        domain: DomainId,
+        since: OffsetDateTime,
+    ) -> Result<Option<Tombstone>, StoreError> {
+        let only = self.only();
+        let found = sqlx::query!(
+            "SELECT name, status_since FROM domains
+             WHERE domain_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2) AND status = 'deleted' AND status_since >= $3",
+            domain.uuid(),
+            only,
+            since,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        found
+            .map(|row| {
+                let name = hostname("domains", &row.name)?;
+                Ok(Tombstone { domain_id: domain, name, gone_since: row.status_since })
+            })
+            .transpose()
+    }
+}
