@@ -1,7 +1,7 @@
 //! Transactions that belong to somebody: to one tenant, or to the platform's own people.
 
 use certmill_model::{ChallengeToken, Chance, TenantId};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
 use super::audit::{self, AuditEntry};
@@ -56,33 +56,43 @@ impl Api {
 
     /// Begins a transaction of `tenant`.
     pub async fn tenant(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
-        Ok(TenantTx { tx: of_tenant(self.pool.begin().await?, tenant).await?, tenant })
+        Ok(TenantTx { tx: self.begin("BEGIN", Reach::Tenant(tenant)).await?, tenant })
     }
 
     /// Begins a transaction of the platform.
     pub async fn platform(&self) -> Result<PlatformTx, StoreError> {
-        Ok(PlatformTx { tx: of_platform(self.pool.begin().await?).await? })
+        Ok(PlatformTx { tx: self.begin("BEGIN", Reach::Platform).await? })
     }
 
     /// Begins a transaction of `tenant` that only reads, and all of it as of one instant: what one answer shows belongs
     /// together, whatever is recorded meanwhile.
     pub async fn read_tenant(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
-        Ok(TenantTx { tx: of_tenant(self.pool.begin_with(AS_OF_ONE_INSTANT).await?, tenant).await?, tenant })
+        Ok(TenantTx { tx: self.begin(AS_OF_ONE_INSTANT, Reach::Tenant(tenant)).await?, tenant })
     }
 
     /// The same for the platform.
     pub async fn read_platform(&self) -> Result<PlatformTx, StoreError> {
-        Ok(PlatformTx { tx: of_platform(self.pool.begin_with(AS_OF_ONE_INSTANT).await?).await? })
+        Ok(PlatformTx { tx: self.begin(AS_OF_ONE_INSTANT, Reach::Platform).await? })
     }
 
     /// Begins a transaction that sees as far as `reach`.
     pub async fn scoped(&self, reach: Reach) -> Result<ScopedTx, StoreError> {
-        Ok(ScopedTx { tx: reaching(self.pool.begin().await?, reach).await?, reach })
+        Ok(ScopedTx { tx: self.begin("BEGIN", reach).await?, reach })
     }
 
     /// Begins a transaction that sees as far as `reach`, only reads, and all of it as of one instant.
     pub async fn read(&self, reach: Reach) -> Result<ScopedTx, StoreError> {
-        Ok(ScopedTx { tx: reaching(self.pool.begin_with(AS_OF_ONE_INSTANT).await?, reach).await?, reach })
+        Ok(ScopedTx { tx: self.begin(AS_OF_ONE_INSTANT, reach).await?, reach })
+    }
+
+    /// Both in one round trip. The setting is local to the transaction: nothing of it is left on a pooled connection.
+    async fn begin(&self, begin: &str, reach: Reach) -> Result<Tx, StoreError> {
+        let scope = match reach {
+            Reach::Tenant(tenant) => format!("certmill.tenant_id = '{}'", tenant.uuid()),
+            Reach::Platform => "certmill.scope = 'platform'".to_owned(),
+        };
+        // Nothing from outside is in it: an id is 32 hexadecimal digits.
+        Ok(self.pool.begin_with(AssertSqlSafe(format!("{begin}; SET LOCAL {scope}"))).await?)
     }
 
     /// The key authorization for `token`, whoever's it is: it is public by design (RFC 8555 section 8.3).
@@ -104,26 +114,6 @@ impl Api {
 const AS_OF_ONE_INSTANT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 type Tx = Transaction<'static, Postgres>;
-
-async fn reaching(tx: Tx, reach: Reach) -> Result<Tx, StoreError> {
-    match reach {
-        Reach::Tenant(tenant) => of_tenant(tx, tenant).await,
-        Reach::Platform => of_platform(tx).await,
-    }
-}
-
-async fn of_tenant(mut tx: Tx, tenant: TenantId) -> Result<Tx, StoreError> {
-    // Local to the transaction, so that nothing of it is left on a pooled connection.
-    sqlx::query!("SELECT set_config('certmill.tenant_id', $1, true)", tenant.uuid().to_string())
-        .fetch_one(&mut *tx)
-        .await?;
-    Ok(tx)
-}
-
-async fn of_platform(mut tx: Tx) -> Result<Tx, StoreError> {
-    sqlx::query!("SELECT set_config('certmill.scope', 'platform', true)").fetch_one(&mut *tx).await?;
-    Ok(tx)
-}
 
 impl TenantTx {
     /// Makes everything done in it last.

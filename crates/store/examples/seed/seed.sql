@@ -1,0 +1,99 @@
+-- Rows as they are after a year: a giant tenant and many small ones, every status, what has gone wrong and when.
+-- Deterministic but for today's date. `:domains` and `:tenants` are replaced by numbers.
+
+CREATE FUNCTION pg_temp.id(kind text, n bigint, at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE
+    RETURN (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(kind || n), 1, 3) || '8'
+            || substr(md5(kind || n), 4, 15))::uuid;
+-- A number from 0 to 1 for each row and question.
+CREATE FUNCTION pg_temp.fraction(kind text, n bigint) RETURNS double precision LANGUAGE sql IMMUTABLE
+    RETURN (('x' || substr(md5(kind || n), 1, 8))::bit(32)::bigint) / 4294967296.0;
+
+INSERT INTO tenants (tenant_id, name, template, upstream, created_at)
+SELECT pg_temp.id('tenant', n, date_trunc('day', now()) - interval '400 days'), CASE n WHEN 1 THEN 'Nordwind' ELSE 'Brand ' || n END,
+       'storefront', '127.0.0.1:1', now() - interval '400 days'
+FROM generate_series(1, :tenants) n ON CONFLICT (name) DO NOTHING;
+
+INSERT INTO accounts (account_id, directory_url, sealed_key, url, created_at, registered_at)
+SELECT pg_temp.id('account', n, now()), url, '', url || '/acct/1', now(), now()
+FROM (VALUES (1, 'https://acme-v02.api.letsencrypt.org/directory'), (2, 'https://dv.acme-v02.api.pki.goog/directory')) a (n, url)
+ON CONFLICT (directory_url) DO NOTHING;
+
+INSERT INTO targets (target_id, name, address, public_addresses, settings, state, state_since, release_number, next_attempt_at, revisit, created_at)
+SELECT pg_temp.id('target', n, now()), 'lb-' || n, '127.0.9.' || n || ':443', ARRAY['127.0.9.' || n],
+       '{}', CASE n WHEN 4 THEN 'disabled' WHEN 3 THEN 'behind' ELSE 'in_sync' END, now() - interval '3 hours', 812, now() + interval '10 years', false,
+       now() - interval '400 days'
+FROM generate_series(1, 4) n ON CONFLICT (name) DO NOTHING;
+
+CREATE TEMP TABLE plan AS
+SELECT n, pg_temp.id('domain', n, created) AS domain_id, t.tenant_id, name, status, created,
+       CASE WHEN status IN ('active', 'moved', 'expired', 'pending_deployment', 'paused') THEN pg_temp.id('certificate', n, not_after - interval '90 days') END AS certificate_id,
+       pg_temp.id('order', n, CASE WHEN status IN ('active', 'moved', 'expired', 'pending_deployment', 'paused') THEN not_after - interval '90 days' ELSE now() END) AS order_id,
+       not_after, trouble, CASE WHEN trouble IS NULL THEN 'ok' WHEN status IN ('active', 'moved') THEN 'warning' ELSE 'critical' END AS health
+FROM (
+    SELECT n, CASE WHEN n % 2 = 0 OR :tenants = 1 THEN 1 ELSE 2 + floor((:tenants - 1) * pg_temp.fraction('tenant of', n) ^ 3)::int END AS number,
+           (ARRAY['shoes', 'garden', 'coffee', 'swift', 'nord', 'vintage', 'urban', 'little', 'green', 'royal', 'happy', 'silver', 'atelier', 'studio', 'moto', 'velo'])[1 + n % 16]
+           || (ARRAY['', '-'])[1 + n / 7 % 2]
+           || (ARRAY['shop', 'store', 'market', 'house', 'world', 'cheese', 'bikes', 'books', 'fashion', 'toys', 'lab', 'works', 'corner'])[1 + n / 16 % 13]
+           || n || (ARRAY['.com', '.de', '.co.uk', '.fr', '.shop', '.com.au', '.nl', '.it'])[1 + n / 3 % 8] AS bare,
+           date_trunc('day', now()) - pg_temp.fraction('age', n) * interval '390 days' AS created,
+           CASE WHEN s < 0.940 THEN 'active' WHEN s < 0.955 THEN 'pending_dns' WHEN s < 0.965 THEN 'pending_issuance' WHEN s < 0.970 THEN 'pending_deployment'
+                WHEN s < 0.980 THEN 'moved' WHEN s < 0.985 THEN 'expired' WHEN s < 0.995 THEN 'failed' WHEN s < 0.998 THEN 'paused' ELSE 'pending_deletion' END AS status,
+           CASE WHEN s BETWEEN 0.980 AND 0.985 THEN date_trunc('day', now()) - pg_temp.fraction('end', n) * interval '60 days'
+                ELSE date_trunc('day', now()) + interval '1 day' + pg_temp.fraction('end', n) * interval '88 days' END AS not_after,
+           CASE WHEN s < 0.020 THEN (ARRAY['caa_forbids', 'http_unreachable', 'ca_rate_limited', 'dns_extra_addresses'])[1 + n % 4]
+                WHEN s BETWEEN 0.940 AND 0.955 THEN (ARRAY['dns_not_found', 'dns_wrong_target', 'dns_servfail', 'dns_delegation_missing'])[1 + n % 4]
+                WHEN s BETWEEN 0.960 AND 0.965 THEN 'ca_rate_limited' WHEN s BETWEEN 0.968 AND 0.970 THEN 'target_unreachable'
+                WHEN s BETWEEN 0.970 AND 0.980 THEN 'dns_wrong_target' WHEN s BETWEEN 0.980 AND 0.985 THEN 'http_unreachable'
+                WHEN s BETWEEN 0.985 AND 0.995 THEN (ARRAY['ca_rejected_name', 'dns_not_found'])[1 + n % 2] END AS trouble
+    FROM (SELECT n, pg_temp.fraction('status', n) AS s FROM generate_series(1, :domains) n) AS numbered
+) AS said, LATERAL (SELECT CASE WHEN n % 5 = 0 THEN 'www.' || bare ELSE bare END AS name) AS named
+JOIN LATERAL (SELECT pg_temp.id('tenant', said.number, date_trunc('day', now()) - interval '400 days') AS tenant_id) AS t ON true;
+
+ALTER TABLE domains DISABLE TRIGGER USER;
+DROP INDEX domain_names_parts;
+INSERT INTO domains (domain_id, tenant_id, name, external_id, status, status_since, health, renew_after, expires_at, next_action_at, check_after,
+                     consecutive_failures, created_at, updated_at)
+SELECT domain_id, tenant_id, name, 'shop-' || n, status, LEAST(created + interval '1 hour', now()), health,
+       CASE WHEN certificate_id IS NOT NULL THEN not_after - interval '30 days' + interval '30 days' * pg_temp.fraction('renew', n) END,
+       CASE WHEN certificate_id IS NOT NULL THEN not_after END, now() + interval '10 years', now() + interval '10 years',
+       CASE WHEN trouble IS NULL THEN 0 ELSE 3 END, created, now() - pg_temp.fraction('updated', n) ^ 2 * (now() - created)
+FROM plan;
+INSERT INTO domain_names (domain_id, tenant_id, name, external_id) SELECT domain_id, tenant_id, name, 'shop-' || n FROM plan;
+CREATE INDEX domain_names_parts ON domain_names USING gin (tenant_id, name gin_trgm_ops);
+
+INSERT INTO orders (order_id, tenant_id, domain_id, account_id, names, status, problem, created_at, updated_at, challenges)
+SELECT p.order_id, tenant_id, domain_id, pg_temp.id('account', CASE WHEN n % 11 = 0 THEN 2 ELSE 1 END, now()), ARRAY[name],
+       CASE WHEN certificate_id IS NOT NULL THEN 'valid' WHEN status = 'pending_issuance' AND n % 3 = 0 THEN 'pending' ELSE 'invalid' END,
+       CASE WHEN certificate_id IS NULL THEN jsonb_build_object('type', 'urn:ietf:params:acme:error:' || (ARRAY['caa', 'connection', 'unauthorized', 'rateLimited'])[1 + n % 4],
+           'detail', 'The CA could not prove the name.', 'status', 403) END,
+       LEAST(not_after - interval '90 days', now()), LEAST(not_after - interval '90 days', now()) + interval '40 seconds', ARRAY['http-01']
+FROM plan p WHERE certificate_id IS NOT NULL OR status IN ('pending_issuance', 'failed');
+INSERT INTO certificates (certificate_id, tenant_id, domain_id, order_id, names, status, serial_number, fingerprint, issuer, not_before, not_after, fullchain, created_at, key_type)
+SELECT certificate_id, tenant_id, domain_id, order_id, ARRAY[name], CASE WHEN status = 'expired' THEN 'expired' WHEN status = 'pending_deployment' THEN 'issued' ELSE 'active' END,
+       md5('serial' || n), decode(md5('leaf' || n) || md5('print' || n), 'hex'), (ARRAY['CN=R12, O=Let''s Encrypt, C=US', 'CN=WE1, O=Google Trust Services, C=US'])[CASE WHEN n % 11 = 0 THEN 2 ELSE 1 END],
+       not_after - interval '90 days', not_after, '-----BEGIN CERTIFICATE-----', not_after - interval '90 days', CASE WHEN n % 9 = 0 THEN 'rsa_2048' ELSE 'ecdsa_p256' END
+FROM plan WHERE certificate_id IS NOT NULL;
+UPDATE domains d SET certificate_id = p.certificate_id FROM plan p WHERE p.domain_id = d.domain_id AND p.certificate_id IS NOT NULL;
+ALTER TABLE domains ENABLE TRIGGER USER;
+
+INSERT INTO placements (target_id, domain_id, tenant_id, shard, wanted_certificate_id, wanted_revision, served_certificate_id, served_revision, pending, next_attempt_at, served_at)
+SELECT pg_temp.id('target', t, now()), domain_id, tenant_id, get_byte(uuid_send(domain_id), 15), certificate_id, 1,
+       CASE WHEN status <> 'pending_deployment' THEN certificate_id END, 1, status = 'pending_deployment', now() + interval '10 years', LEAST(not_after - interval '89 days', now())
+FROM plan, generate_series(1, 2) t WHERE certificate_id IS NOT NULL;
+INSERT INTO problems (domain_id, tenant_id, code, detail, since, last_attempt_at, next_attempt_at)
+SELECT domain_id, tenant_id, trouble, 'As it was last seen of ' || name || '.', now() - pg_temp.fraction('since', n) * interval '20 days',
+       now() - pg_temp.fraction('last', n) * interval '1 day', now() + pg_temp.fraction('next', n) * interval '1 day'
+FROM plan WHERE trouble IS NOT NULL;
+INSERT INTO domain_tags (domain_id, tag, tenant_id)
+SELECT domain_id, tag, tenant_id FROM plan, LATERAL (VALUES (CASE n % 4 WHEN 0 THEN 'eu' WHEN 1 THEN 'us' END), (CASE WHEN n % 1000 = 0 THEN 'vip' END),
+    (CASE WHEN n % 97 = 0 THEN 'beta' END)) AS tagged (tag) WHERE tag IS NOT NULL;
+INSERT INTO domain_metadata (domain_id, tenant_id, metadata) SELECT domain_id, tenant_id, '{"plan": "gold"}' FROM plan WHERE n % 10 = 0;
+INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, position)
+SELECT pg_temp.id(kind, n, at), tenant_id, domain_id, kind, '', at, row_number() OVER (ORDER BY at, n, kind)
+FROM plan, LATERAL (VALUES ('domain_created', created), ('certificate_issued', CASE WHEN certificate_id IS NOT NULL THEN LEAST(not_after - interval '90 days', now()) END),
+    ('problem_opened', CASE WHEN trouble IS NOT NULL THEN now() - pg_temp.fraction('since', n) * interval '20 days' END)) AS told (kind, at) WHERE at IS NOT NULL;
+INSERT INTO deployments (deployment_id, target_id, release_number, status, domains, problem, started_at, finished_at)
+SELECT pg_temp.id('deployment', n, at), pg_temp.id('target', 1 + n % 2, now()), n, CASE WHEN n % 50 = 0 THEN 'failed' WHEN n % 333 = 0 THEN 'rolled_back' ELSE 'succeeded' END,
+       1 + n % 200, CASE WHEN n % 50 = 0 THEN 'nginx: [emerg] host not found in upstream' END, at, at + interval '4 seconds'
+FROM generate_series(1, 20000) n, LATERAL (SELECT now() - n * interval '10 minutes' AS at) AS then_;
+UPDATE rollups SET next_at = '-infinity';
