@@ -3,7 +3,7 @@
 # Set, it would have the compiler check queries against that database, dependencies' included.
 unexport DATABASE_URL
 
-.PHONY: demo test build check screenshots bench-issuing bench-dns01 bench-planner bench-faults simulate-year
+.PHONY: demo test build check screenshots bench-issuing bench-dns01 bench-planner bench-faults bench-surface bench-import simulate-year
 
 # Its end-to-end tests end the program at named steps, hence the feature.
 TESTED := --workspace --features certmill/checkpoints
@@ -61,6 +61,17 @@ bench-faults:
 	scripts/install-parts
 	cargo build --release --package certmill --package certmill-lab --bins
 	target/release/certmill-lab bench-faults $(ARGS)
+
+# ARGS="--domains 100000 --tenants 50"
+bench-surface:
+	scripts/install-parts
+	cargo build --release --package certmill-lab --bins --package certmill-store --example seed --package certmill-web --example bench_surface
+	target/release/certmill-lab bench-surface $(ARGS)
+
+bench-import:
+	scripts/install-parts
+	cargo build --release --package certmill-lab --bins --package certmill-store --example seed --example bench_import
+	target/release/certmill-lab bench-import $(ARGS)
 
 # A million names, 45 days, a year. ARGS="--outage worst+24h" or "--revoke 150:10" or "--import 150:300000"
 simulate-year:

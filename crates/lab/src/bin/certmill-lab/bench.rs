@@ -6,6 +6,7 @@ pub(crate) mod faults;
 pub(crate) mod issuing;
 pub(crate) mod planner;
 mod requests;
+pub(crate) mod surface;
 mod timelines;
 mod usage;
 

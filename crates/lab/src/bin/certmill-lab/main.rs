@@ -47,6 +47,10 @@ enum Command {
     BenchPlanner(bench::planner::Settings),
     /// Issue at a CA that refuses nonces and fails at random, until every domain has its certificate
     BenchFaults(bench::faults::Settings),
+    /// Measure every page and every read of the API with a million domains
+    BenchSurface(bench::surface::Settings),
+    /// Measure an import of 100,000 lines beside a million domains
+    BenchImport(bench::surface::Settings),
     /// Wait for the end of standard input, then end every process of the lab in this directory and remove it
     Guard {
         /// The lab's directory
@@ -66,6 +70,8 @@ async fn main() -> ExitCode {
         Command::BenchDns01(settings) => bench::dns01::run(&settings).await.map_err(Into::into),
         Command::BenchPlanner(settings) => bench::planner::run(&settings).await.map_err(Into::into),
         Command::BenchFaults(settings) => bench::faults::run(&settings).await.map_err(Into::into),
+        Command::BenchSurface(settings) => bench::surface::run(&settings).await.map_err(Into::into),
+        Command::BenchImport(settings) => bench::surface::run_import(&settings).await.map_err(Into::into),
         Command::Guard { directory } => guard::run(&directory).map_err(Into::into),
     };
     match done {

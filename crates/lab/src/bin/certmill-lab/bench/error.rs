@@ -47,6 +47,14 @@ pub(crate) enum BenchError {
     #[error("measuring the planner failed: {0}")]
     Planner(String),
 
+    /// Build it.
+    #[error("{} is not built; make bench-surface builds it", .0.display())]
+    ExampleMissing(PathBuf),
+
+    /// The measurement failed, and said why.
+    #[error("{0} failed: {1}")]
+    Example(String, String),
+
     /// A timeline without the event that everybody has.
     #[error("the timelines have no {0}")]
     NoEvent(&'static str),
