@@ -74,7 +74,8 @@ impl Engine {
                FROM domains d
                WHERE d.domain_id = w.domain_id AND w.domain_id IN (
                    SELECT domain_id FROM watches WHERE due_at <= $1 ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED)
-               RETURNING w.domain_id, d.name, d.status = 'active' AS "is_active!", w.wrong_looks, w.wrong_since,
+               RETURNING w.domain_id, d.name, d.status = 'active' AS "is_active!",
+                   d.status = 'deleted' AS "is_deleted!", w.wrong_looks, w.wrong_since,
                    w.has_alarmed, w.due_at,
                    EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id AND p.pending
                              AND p.consecutive_failures = 0) AS "is_being_delivered!""#,
@@ -85,6 +86,10 @@ impl Engine {
         )
         .fetch_all(&self.pool)
         .await?;
+        let gone: Vec<_> = rows.iter().filter(|row| row.is_deleted).map(|row| row.domain_id).collect();
+        if !gone.is_empty() {
+            sqlx::query!("DELETE FROM watches WHERE domain_id = ANY($1)", &gone).execute(&self.pool).await?;
+        }
         let mut due = Vec::new();
         for row in rows.into_iter().filter(|row| row.is_active) {
             let domain_id = DomainId::from_uuid(row.domain_id);

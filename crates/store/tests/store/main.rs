@@ -1,5 +1,6 @@
 //! The store on a real Postgres.
 
+mod alerts;
 mod base;
 mod feed;
 mod groups;
