@@ -7,9 +7,9 @@ use certmill_delivery::Connector;
 use certmill_dns::Resolver;
 use certmill_engine::{AuthoritySettings, Engine, MailSettings, Parts, look_for_alerts, send_due_mails};
 use certmill_lab::{Lab, Options};
-use certmill_model::{Chance, Clock, LimitProfile, ManualClock, UpstreamAddress};
+use certmill_model::{Chance, Clock, LimitProfile, ManualClock, UpstreamAddress, WebhookDestinations};
 use certmill_nginx::Templates;
-use certmill_notify::{Mailer, Security, Site, SmtpSettings};
+use certmill_notify::{Mailer, Security, Site, SmtpSettings, webhook};
 use certmill_store::Api;
 use certmill_vault::{MasterKey, Vault};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -149,6 +149,9 @@ async fn parts(lab: &Lab, clock: Arc<dyn Clock>) -> Parts {
             from: "certmill@platform.test".into(),
             site: Site { public_url: "https://certmill.platform.test".into(), product: "certmill".into() },
         }),
+        // No endpoint is registered here.
+        webhooks: webhook::Sender::new(WebhookDestinations::default(), Vec::new(), webhook::system_lookup())
+            .unwrap(),
     }
 }
 
