@@ -78,14 +78,14 @@ pub(crate) struct RequestId(pub(crate) String);
 
 /// The path without what is secret in it: a link that opens something is as good as a password.
 fn logged_path(uri: &Uri) -> &str {
-    ["/login/", "/password/", "/setup/"].into_iter().find(|secret| uri.path().starts_with(secret)).map_or(
-        uri.path(),
-        |secret| match secret {
-            "/login/" => "/login/…",
-            "/password/" => "/password/…",
-            _ => "/setup/…",
-        },
-    )
+    const SECRET: [(&str, &str); 4] = [
+        ("/login/", "/login/…"),
+        ("/password/", "/password/…"),
+        ("/setup/", "/setup/…"),
+        ("/unsubscribe/", "/unsubscribe/…"),
+    ];
+    let found = SECRET.iter().find(|(secret, _)| uri.path().starts_with(secret));
+    found.map_or(uri.path(), |(_, shown)| *shown)
 }
 
 /// Whether an error is to be a page: not for programs, which ask below `/v1` or do not ask for HTML.

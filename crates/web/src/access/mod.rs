@@ -13,6 +13,7 @@ mod throttle;
 pub use routes::{Access, Door, RouteEntry};
 
 pub(crate) use caller::{Caller, PeerAddress};
+pub(crate) use gate::SESSION_IDLE;
 pub(crate) use pace::Pace;
 pub(crate) use routes::Routes;
 pub(crate) use throttle::{FORGOTTEN_AFTER, throttled_until};

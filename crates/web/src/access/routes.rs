@@ -78,6 +78,17 @@ impl Routes {
         self.add(Method::POST, path, access, post(handler))
     }
 
+    /// Adds what programs of others `POST` to an address whose secret is all that they need.
+    pub(crate) fn one_click<H, T>(mut self, path: &str, handler: H) -> Self
+    where
+        H: Handler<T, WebState>,
+        T: 'static,
+    {
+        let (path, door, access) = (path.to_owned(), Door::Api, Access::Open);
+        self.pages.push((RouteEntry { method: Method::POST, path, door, access }, post(handler)));
+        self
+    }
+
     /// Adds those of `other`.
     pub(crate) fn merge(mut self, other: Self) -> Self {
         self.operations.extend(other.operations);
@@ -114,7 +125,7 @@ impl Routes {
             router = router.route(path, behind(state, Door::Api, access, methods));
         }
         for (entry, methods) in self.pages {
-            router = router.route(&entry.path, behind(state, Door::Page, entry.access, methods));
+            router = router.route(&entry.path, behind(state, entry.door, entry.access, methods));
         }
         router
     }

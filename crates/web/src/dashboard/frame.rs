@@ -53,6 +53,14 @@ type Entry = (&'static str, &'static str, &'static str, Option<char>, Permission
 const GROUPS: &[(&str, &[Entry])] = &[
     ("Domains", &[("/domains", "Domains", "globe", Some('d'), Permission::DomainsRead)]),
     ("Delivery", &[("/targets", "Load balancers", "server", Some('l'), Permission::TargetsRead)]),
+    (
+        "People",
+        &[
+            ("/users", "Users", "people", Some('u'), Permission::UsersRead),
+            ("/tokens", "Tokens", "key", Some('k'), Permission::TokensRead),
+            ("/audit", "Audit log", "book", Some('a'), Permission::AuditRead),
+        ],
+    ),
 ];
 
 impl Frame {

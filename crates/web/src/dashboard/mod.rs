@@ -13,6 +13,7 @@ mod moment;
 pub(crate) mod pages;
 mod password;
 mod past;
+mod people;
 mod pictures;
 mod session;
 mod visit;
@@ -60,6 +61,7 @@ pub(crate) fn routes() -> Routes {
         .form("/preferences", Access::SignedIn, visit::prefer)
         .form("/logout", Access::SignedIn, login::close)
         .page("/assets/{file}", Access::Open, assets::serve)
+        .merge(people::routes())
 }
 
 /// The page that tells of `problem`, in the colours that the reader chose.

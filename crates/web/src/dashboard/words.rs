@@ -5,7 +5,7 @@ use certmill_model::{
     TargetState,
 };
 
-use crate::setup::Purpose;
+use crate::{people::UserStatus, setup::Purpose};
 
 /// How something is shown: the icon and the word say it, the tone (a colour) only repeats it.
 #[derive(Clone, Copy)]
@@ -259,4 +259,22 @@ pub(super) fn placement(is_pending: bool, is_proved: bool, failures: i32) -> Loo
 pub(super) fn authority(directory: &str) -> String {
     let host = directory.split_once("://").map_or(directory, |(_, rest)| rest);
     host.split('/').next().unwrap_or(host).to_owned()
+}
+
+/// Whether a user can come in.
+pub(super) fn user_status(status: UserStatus) -> Look {
+    match status {
+        UserStatus::Invited => look("clock", "busy", "Invited"),
+        UserStatus::Active => look("check", "good", "Active"),
+        UserStatus::Disabled => look("cross", "idle", "Locked out"),
+    }
+}
+
+/// Whether a token opens anything.
+pub(super) fn token_status(is_revoked: bool, is_valid: bool) -> Look {
+    match (is_revoked, is_valid) {
+        (true, _) => look("cross", "idle", "Revoked"),
+        (false, true) => look("check", "good", "Valid"),
+        (false, false) => look("clock", "idle", "Ended"),
+    }
 }

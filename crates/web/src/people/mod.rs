@@ -5,7 +5,8 @@ mod users;
 
 pub(crate) use tokens::{MadeToken, TokenText, make_token, revoke_token};
 pub(crate) use users::{
-    InvitationText, Invited, UserText, change_user, delete_user, invite, invite_again, status_of,
+    InvitationText, Invited, UserStatus, UserText, change_user, delete_user, invite, invite_again,
+    mail_new_password, status_of,
 };
 
 use certmill_model::TenantId;

@@ -1,7 +1,7 @@
 //! Users: inviting, changing and removing them.
 
-use certmill_model::{EmailAddress, Label, Role, TenantId, UserId};
-use certmill_store::{NewUser, ScopedTx, User, UserChange};
+use certmill_model::{EmailAddress, Label, Letter, MailId, Role, TenantId, UserId};
+use certmill_store::{Actor, AuditEntry, NewMail, NewUser, Reach, ScopedTx, User, UserChange};
 use certmill_vault::ApiToken;
 use http::StatusCode;
 use serde::Deserialize;
@@ -118,7 +118,7 @@ pub(crate) async fn invite(
     };
     tx.add_user(&new, now).await?;
     let user = tx.find_user(new.user_id).await?.ok_or_else(Problem::internal)?;
-    let invited = with_link(state, &mut tx, user, INVITATION_LASTS).await?;
+    let invited = with_link(state, &mut tx, user, &caller.actor.name, INVITATION_LASTS).await?;
     let detail = json!({ "role": new.role, "expires_at": invited.expires_at.unix_timestamp() });
     let entry = caller.did("user.invited", "user", new.user_id, &new.email, detail);
     tx.commit(&matter_of(tenant, entry), &state.chance, now).await?;
@@ -139,7 +139,7 @@ pub(crate) async fn invite_again(state: &WebState, caller: &Caller, id: UserId) 
     } else {
         ("user.invited", INVITATION_LASTS)
     };
-    let invited = with_link(state, &mut tx, user, lasts).await?;
+    let invited = with_link(state, &mut tx, user, &caller.actor.name, lasts).await?;
     let user = &invited.user;
     let detail = json!({ "expires_at": invited.expires_at.unix_timestamp() });
     let entry = caller.did(action, "user", user.user_id, &user.email, detail);
@@ -202,16 +202,71 @@ pub(crate) async fn delete_user(
     Ok(())
 }
 
+/// Makes a link for `user`, and mails it if a mail server is set up.
 async fn with_link(
     state: &WebState,
     tx: &mut ScopedTx,
     user: User,
+    by: &str,
     lasts: Duration,
 ) -> Result<Invited, Problem> {
     let (link, now) = (ApiToken::generate(), state.now());
     let expires_at = now + lasts;
     tx.add_password_link(&user, &link.hash(), now, expires_at).await?;
-    Ok(Invited { user, link: Some(state.settings.public_url.password_link(&link)), expires_at })
+    let link = state.settings.public_url.password_link(&link);
+    if tx.mail_state().await?.server.is_none() {
+        return Ok(Invited { user, link: Some(link), expires_at });
+    }
+    let letter = if user.has_password {
+        Letter::PasswordReset { link, expires_at }
+    } else {
+        let tenants: Vec<_> = user.tenant_id.into_iter().collect();
+        let organisation = tx.tenant_names(&tenants).await?.into_values().next();
+        let organisation = organisation.unwrap_or_else(|| "certmill".into());
+        Letter::Invitation { invited_by: by.to_owned(), organisation, link, expires_at }
+    };
+    let mail_id = MailId::new(&state.chance, now);
+    let mail = NewMail {
+        mail_id,
+        // Each link is a letter of its own.
+        key: format!("password/{}/{mail_id}", user.user_id),
+        tenant_id: user.tenant_id,
+        recipient: user.email.as_str(),
+        language: &user.language,
+        letter: &letter,
+    };
+    tx.enqueue_mail(&mail, now).await?;
+    Ok(Invited { user, link: None, expires_at })
+}
+
+/// Mails a link for another password to the user with this address, if there is one who may log in.
+pub(crate) async fn mail_new_password(
+    state: &WebState,
+    email: &EmailAddress,
+    address: Option<String>,
+) -> Result<(), Problem> {
+    let Some(user) = state.store.user_by_email(email).await? else { return Ok(()) };
+    let reach = user.tenant_id.map_or(Reach::Platform, Reach::Tenant);
+    let mut tx = state.store.scoped(reach).await?;
+    if tx.mail_state().await?.server.is_none() {
+        return Ok(());
+    }
+    let lasts = if user.has_password { RESET_LASTS } else { INVITATION_LASTS };
+    let invited = with_link(state, &mut tx, user, "certmill", lasts).await?;
+    let user = invited.user;
+    let (id, name) = (user.user_id.to_string(), user.name.to_string());
+    let actor = Actor { kind: "user", id: Some(id.clone()), name, request_id: None, address };
+    let entry = AuditEntry {
+        actor: &actor,
+        action: "user.password_forgotten",
+        object_kind: "user",
+        object_id: Some(id),
+        object_name: user.email.to_string(),
+        tenant: user.tenant_id,
+        detail: json!({}),
+    };
+    tx.commit(&entry, &state.chance, state.now()).await?;
+    Ok(())
 }
 
 /// Refuses what would leave nobody who can do everything.

@@ -18,6 +18,7 @@ mod filters;
 mod fleet;
 mod openapi;
 mod passwords;
+mod people_pages;
 mod readiness;
 mod responder;
 mod sessions;

@@ -18,6 +18,14 @@ impl<'a> Operator<'a> {
         Self { bench, cookie, csrf }
     }
 
+    /// Somebody who logs in by a password, with a page that has a form.
+    pub(crate) async fn known_by(bench: &'a Bench, email: &str, password: &str) -> Self {
+        let fields = [("email", email), ("password", password)];
+        let cookie = bench.post("/login").form(&fields).send().await.set_cookie();
+        let csrf = bench.get("/account").cookie(&cookie).send().await.csrf().to_owned();
+        Self { bench, cookie, csrf }
+    }
+
     /// Sends a form of one of our own pages.
     pub(crate) async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let fields: Vec<_> = fields.iter().copied().chain([("csrf", self.csrf.as_str())]).collect();

@@ -1,0 +1,256 @@
+//! `/account`: one's own name, password, sessions, and what one is mailed.
+
+use askama::Template;
+use axum::{Form, extract::State, response::Response};
+use certmill_model::{AlertLevel, DigestFrequency, RuleId, UserId};
+use certmill_store::{Reach, RuleRow, SessionRow, User};
+use certmill_vault::Password;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Choice, answer, mendable, role_name};
+use crate::{
+    WebState,
+    access::{Caller, FORGOTTEN_AFTER, SESSION_IDLE, throttled_until},
+    dashboard::{frame::Frame, moment::Moment, visit::done},
+    people::{self, UserText},
+    problem::Problem,
+};
+
+/// What somebody typed. Without `Debug`.
+#[derive(Default, Deserialize)]
+pub(super) struct AccountForm {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    language: String,
+    #[serde(default)]
+    current: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    least_level: String,
+    #[serde(default)]
+    digest: String,
+}
+
+struct Session {
+    agent: String,
+    address: String,
+    opened: Moment,
+    seen: Moment,
+    is_own: bool,
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage {
+    frame: Frame,
+    /// `None`: whoever made a link on the command line, without an account.
+    user: Option<Own>,
+    /// What is wrong, and with which form.
+    fault: Option<(&'static str, String)>,
+}
+
+struct Own {
+    name: String,
+    email: String,
+    role: &'static str,
+    language: String,
+    sessions: Vec<Session>,
+    levels: Vec<Choice>,
+    digests: Vec<Choice>,
+    unsubscribed: Option<Moment>,
+}
+
+pub(super) async fn show(State(state): State<WebState>, caller: Caller) -> Result<Response, Problem> {
+    page(&state, &caller, StatusCode::OK, None).await
+}
+
+/// Changes name and language.
+pub(super) async fn change(
+    State(state): State<WebState>,
+    caller: Caller,
+    Form(form): Form<AccountForm>,
+) -> Result<Response, Problem> {
+    let text = UserText { name: Some(form.name), language: Some(form.language), ..UserText::default() };
+    match people::change_user(&state, &caller, own_id(&caller)?, &text, |_| Ok(())).await {
+        Ok(_) => Ok(done(&state, &caller, "/account", "Your account is changed.")),
+        Err(problem) => {
+            let (status, words) = mendable(problem)?;
+            page(&state, &caller, status, Some(("account", words))).await
+        }
+    }
+}
+
+/// Sets another password; every other session ends.
+pub(super) async fn change_password(
+    State(state): State<WebState>,
+    caller: Caller,
+    Form(form): Form<AccountForm>,
+) -> Result<Response, Problem> {
+    let (id, now) = (own_id(&caller)?, state.now());
+    let keys = [format!("password of {id}")];
+    if throttled_until(&state.store.login_failures(&keys).await?, now).is_some() {
+        let words = "Too many attempts failed. Wait a while, and try again.".to_owned();
+        return page(&state, &caller, StatusCode::TOO_MANY_REQUESTS, Some(("password", words))).await;
+    }
+    let kept = state.store.read(caller.reach).await?.password_hash(id).await?;
+    let wanted = Password::choose(form.password);
+    let place = state.passwords.acquire().await.map_err(|_| Problem::internal())?;
+    let hashed = tokio::task::spawn_blocking(move || {
+        let is_right = Password::typed(form.current).matches(kept.as_deref());
+        (is_right, wanted.map(|password| password.hash()))
+    });
+    let (is_right, hash) = hashed.await.map_err(|_| Problem::internal())?;
+    drop(place);
+    let refused = match hash {
+        Ok(hash) if is_right => {
+            let mut tx = state.store.scoped(caller.reach).await?;
+            tx.change_password(id, &hash, now).await?;
+            tx.end_sessions(id, caller.session()).await?;
+            let entry = caller.did("user.password_set", "user", id, &caller.actor.name, json!({}));
+            tx.commit(&entry, &state.chance, now).await?;
+            state.store.forget_login_failures(&keys[0]).await?;
+            return Ok(done(
+                &state,
+                &caller,
+                "/account",
+                "The new password holds. Every other session has ended.",
+            ));
+        }
+        Err(error) if is_right => format!("The new password cannot be used: {error}."),
+        _ => {
+            state.store.count_login_failure(&keys, now, now - FORGOTTEN_AFTER).await?;
+            "The current password is not right.".to_owned()
+        }
+    };
+    page(&state, &caller, StatusCode::UNPROCESSABLE_ENTITY, Some(("password", refused))).await
+}
+
+/// Ends every other session.
+pub(super) async fn end_sessions(State(state): State<WebState>, caller: Caller) -> Result<Response, Problem> {
+    let id = own_id(&caller)?;
+    let mut tx = state.store.scoped(caller.reach).await?;
+    let ended = tx.end_sessions(id, caller.session()).await?;
+    let entry =
+        caller.did("user.sessions_ended", "user", id, &caller.actor.name, json!({ "sessions": ended }));
+    tx.commit(&entry, &state.chance, state.now()).await?;
+    Ok(done(&state, &caller, "/account", "Every other session has ended."))
+}
+
+/// Changes what is mailed.
+pub(super) async fn change_mail(
+    State(state): State<WebState>,
+    caller: Caller,
+    Form(form): Form<AccountForm>,
+) -> Result<Response, Problem> {
+    let (user_id, now) = (own_id(&caller)?, state.now());
+    let rule = RuleRow {
+        rule_id: RuleId::new(&state.chance, now),
+        user_id,
+        tenant_id: caller.reach.tenant(),
+        // What none of the form's choices is comes from no form of ours.
+        least_level: form.least_level.parse().ok(),
+        digest: form.digest.parse().unwrap_or(DigestFrequency::Off),
+        unsubscribed_at: None,
+        revision: 1,
+    };
+    let mut tx = state.store.scoped(caller.reach).await?;
+    let id = tx.put_rule(&rule, now).await?;
+    let detail = json!({ "least_level": rule.least_level, "digest": rule.digest });
+    let entry = caller.did("notification_rule.changed", "notification_rule", id, &caller.actor.name, detail);
+    tx.commit(&entry, &state.chance, now).await?;
+    Ok(done(&state, &caller, "/account", "What you are mailed is changed."))
+}
+
+fn own_id(caller: &Caller) -> Result<UserId, Problem> {
+    caller.user_id.ok_or_else(|| {
+        let detail = "This session was opened by a link from the command line and belongs to no account.";
+        Problem::new(StatusCode::CONFLICT, "no_account", "No account", detail)
+    })
+}
+
+async fn page(
+    state: &WebState,
+    caller: &Caller,
+    status: StatusCode,
+    fault: Option<(&'static str, String)>,
+) -> Result<Response, Problem> {
+    let own = match (caller.user_id, caller.session()) {
+        (Some(id), Some(session)) => {
+            let mut tx = state.store.read(caller.reach).await?;
+            let user = tx.find_user(id).await?.ok_or_else(|| Problem::no_such("user"))?;
+            let sessions = tx.sessions(id, session, state.now(), SESSION_IDLE).await?;
+            let rules = tx.rules_of_user(id).await?;
+            Some(Own::new(state, caller.reach, &user, sessions, &rules))
+        }
+        _ => None,
+    };
+    Ok(answer(status, &AccountPage { frame: Frame::new(caller, "/account"), user: own, fault }))
+}
+
+impl Own {
+    fn new(
+        state: &WebState,
+        reach: Reach,
+        user: &User,
+        sessions: Vec<SessionRow>,
+        rules: &[RuleRow],
+    ) -> Self {
+        let now = state.now();
+        let rule = rules.iter().find(|rule| rule.tenant_id == reach.tenant());
+        let level = rule.and_then(|rule| rule.least_level).map_or("", AlertLevel::as_str);
+        let digest = rule.map_or("off", |rule| rule.digest.as_str());
+        let choice = |value: &str, words: &str, chosen: &str| Choice {
+            value: value.to_owned(),
+            words: words.to_owned(),
+            chosen: value == chosen,
+        };
+        let levels = AlertLevel::ALL.iter().map(|one| choice(one.as_str(), level_words(*one), level));
+        Self {
+            name: user.name.to_string(),
+            email: user.email.to_string(),
+            role: role_name(user.role),
+            language: user.language.clone(),
+            sessions: sessions.into_iter().map(|session| Session::new(session, now)).collect(),
+            levels: std::iter::once(choice("", "No alerts", level)).chain(levels).collect(),
+            digests: DigestFrequency::ALL
+                .iter()
+                .map(|one| choice(one.as_str(), digest_words(*one), digest))
+                .collect(),
+            unsubscribed: rule.and_then(|rule| rule.unsubscribed_at).map(|at| Moment::new(at, now)),
+        }
+    }
+}
+
+impl Session {
+    fn new(row: SessionRow, now: time::OffsetDateTime) -> Self {
+        Self {
+            agent: row.origin.agent.unwrap_or_else(|| "A browser that says nothing of itself".into()),
+            address: row.origin.address.unwrap_or_default(),
+            opened: Moment::new(row.created_at, now),
+            seen: Moment::new(row.last_seen_at, now),
+            is_own: row.is_own,
+        }
+    }
+}
+
+fn level_words(level: AlertLevel) -> &'static str {
+    match level {
+        AlertLevel::Notice => "Everything that goes on failing",
+        AlertLevel::Late => "A quarter of a certificate's life is left, or less",
+        AlertLevel::Urgent => "An eighth is left, or less",
+        AlertLevel::Page => "A sixteenth is left, or less",
+        AlertLevel::Expired => "Shoppers see a warning",
+    }
+}
+
+fn digest_words(digest: DigestFrequency) -> &'static str {
+    match digest {
+        DigestFrequency::Daily => "Every day",
+        DigestFrequency::Weekly => "Every week",
+        DigestFrequency::Off => "Never",
+    }
+}
