@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use certmill_model::Endpoint;
-use http::{HeaderValue, Method, Request, Uri, header};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -131,10 +131,23 @@ impl Transport {
         }
         let user_agent = self.0.user_agent.clone();
         request.headers_mut().insert(header::USER_AGENT, user_agent);
+        let begun = tokio::time::Instant::now();
         let answer = tokio::time::timeout(self.0.timeout, self.fetch(request)).await;
-        let (parts, body) = answer.map_err(|_| TransportError::TimedOut(self.0.timeout))??;
+        let answer = answer.unwrap_or_else(|_| Err(TransportError::TimedOut(self.0.timeout)));
+        self.count(endpoint, answer.as_ref().ok().map(|(parts, _)| parts.status), begun.elapsed());
+        let (parts, body) = answer?;
         let is_directory = endpoint == Endpoint::Directory && parts.status.is_success();
         note_answer(parts, if is_directory { self.keep_directory(body) } else { body })
+    }
+
+    /// Counts a request; status 0 stands for none.
+    fn count(&self, endpoint: Endpoint, status: Option<StatusCode>, took: Duration) {
+        let ca = self.0.directory.host().unwrap_or_default().to_owned();
+        let status = status.map_or(0, |status| status.as_u16()).to_string();
+        let labels = [("ca", ca), ("endpoint", endpoint.as_str().to_owned())];
+        metrics::histogram!("certmill_acme_request_duration_seconds", &labels).record(took.as_secs_f64());
+        let [ca, endpoint] = labels;
+        metrics::counter!("certmill_acme_requests_total", &[ca, endpoint, ("status", status)]).increment(1);
     }
 
     /// Keeps the directory; what the library may see of it.

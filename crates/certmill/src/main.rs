@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod database;
+mod metrics;
 mod start;
 mod trouble;
 

@@ -14,6 +14,7 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     config::{Config, authorities, mail, webhook_destinations, webhook_sender},
     database::Database,
+    metrics,
     trouble::Trouble,
 };
 
@@ -43,9 +44,13 @@ pub(crate) async fn run(config: &Config, role: Role) -> Result<(), Trouble> {
     }
     let (stop, stopped) = watch::channel(false);
     let mut parts = tokio::task::JoinSet::new();
+    let counters = metrics::begin();
+    if let Some(listener) = metrics::listen(config, counters.clone(), stopped.clone()).await? {
+        parts.spawn(listener);
+    }
     if role != Role::Work {
         let listener = listen(config).await?;
-        let state = web_state(config, &database.url, &templates).await?;
+        let state = web_state(config, &database.url, &templates).await?.with_counters(counters);
         let (router, stopped) = (certmill_web::router(state.clone()), wait_for(stopped.clone()));
         let shutdown = async move {
             stopped.await;

@@ -18,6 +18,7 @@ const POLL: Duration = Duration::from_secs(2);
 /// Runs until `stop` turns true. What goes wrong is logged and tried again.
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        crate::measure::tick("cleaner", engine.now());
         let more = match clean(&engine).await {
             Ok(taken) => taken as i64 == AT_ONCE,
             Err(error) => {

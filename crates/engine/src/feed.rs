@@ -18,6 +18,7 @@ const BREATH: Duration = Duration::from_millis(100);
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     let mut listener = None;
     while !*stop.borrow() {
+        crate::measure::tick("feed", engine.now());
         let looked = Instant::now();
         let placed = place(&engine).await.unwrap_or_else(|error| {
             let error = &error as &dyn std::error::Error;

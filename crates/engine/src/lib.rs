@@ -19,6 +19,7 @@ mod groups;
 mod heartbeat;
 mod housekeeping;
 mod limits;
+mod measure;
 mod nudge;
 mod operations;
 mod outbox;
@@ -67,6 +68,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     parts.spawn(renewals::run(engine.clone(), stop.clone()));
     parts.spawn(operations::run(engine.clone(), stop.clone()));
     parts.spawn(rollups::run(engine.clone(), stop.clone()));
+    parts.spawn(measure::run(engine.clone(), stop.clone()));
     parts.spawn(feed::run(engine.clone(), stop.clone()));
     parts.spawn(served::run(engine.clone(), stop.clone()));
     parts.spawn(alerts::run(engine.clone(), stop.clone()));

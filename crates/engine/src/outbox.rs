@@ -49,6 +49,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     }
     let mut cleaned = tokio::time::Instant::now();
     while !*stop.borrow() {
+        crate::measure::tick("mail", engine.now());
         let more = match send_due_mails(&engine).await {
             Ok(taken) => taken == BATCH as usize,
             Err(error) => {
@@ -84,6 +85,7 @@ pub async fn send_due_mails(engine: &Engine) -> Result<usize, StoreError> {
         let is_servers_fault = matches!(error, MailError::Away(_) | MailError::Misconfigured(_));
         let next = next_attempt(engine, mail, &error);
         tracing::warn!(mail = %mail.mail_id, error = error.words(), "a mail could not be sent");
+        metrics::counter!("certmill_mail_total", "result" => "failed").increment(1);
         store.mail_not_sent(mail, &error.words(), next, is_servers_fault, engine.now()).await?;
         if is_servers_fault {
             // No other would fare better.
@@ -115,6 +117,7 @@ async fn send(
     }
     engine.parts.store.mail_sent(mail, engine.now()).await?;
     tracing::info!(mail = %mail.mail_id, "a mail was sent");
+    metrics::counter!("certmill_mail_total", "result" => "sent").increment(1);
     Ok(Ok(()))
 }
 

@@ -54,6 +54,7 @@ pub async fn plan(
     let mut cleared = Instant::now();
     let mut planner = Planner::new(orders_in_flight);
     while !*stop.borrow() {
+        crate::measure::tick("planner", clock.now());
         let looked = Instant::now();
         let more = match planner.look(store, clock.now()).await {
             Ok(more) => more,

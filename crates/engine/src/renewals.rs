@@ -80,6 +80,7 @@ impl Engine {
 /// Asks until `stop` turns true. What goes wrong is logged and tried again.
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        crate::measure::tick("renewals", engine.now());
         let pause = match ask_due(&engine).await {
             Ok(pause) => pause,
             Err(error) => {

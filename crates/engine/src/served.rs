@@ -36,6 +36,7 @@ struct Seen {
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     add_missing(&engine).await;
     while !*stop.borrow() {
+        crate::measure::tick("served", engine.now());
         let pause = match watch_due_names(&engine).await {
             Ok(names) if names >= BATCH as usize => Duration::ZERO,
             Ok(_) => POLL,

@@ -39,6 +39,7 @@ struct UnderWay {
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     let mut under_way = UnderWay::default();
     while !*stop.borrow() {
+        crate::measure::tick("webhooks", engine.now());
         let looked = Instant::now();
         if let Err(error) = under_way.take(&engine).await {
             let error = &error as &dyn Error;

@@ -55,7 +55,9 @@ async fn measure(url: &str, lines: i32) -> Done {
     let used = memory().saturating_sub(before);
     let copied = copy(url, tenant, lines, stamp).await?;
     let rate = f64::from(lines) / imported;
-    say(&format!("{lines} lines: taken in after {taken:.1} s, done after {imported:.1} s; COPY of the same rows {copied:.1} s"));
+    say(&format!(
+        "{lines} lines: taken in after {taken:.1} s, done after {imported:.1} s; COPY of the same rows {copied:.1} s"
+    ));
     say(&format!(
         "bulk import = {rate:.0} rows/s, memory + {:.1} MB, import/COPY = {:.2}",
         used as f64 / 1_024.0,
@@ -74,7 +76,11 @@ async fn take_in(api: &Api, tenant: TenantId, lines: i32, stamp: i64, chance: &C
         let chunk = first..=lines.min(first + AT_A_TIME - 1);
         let read = |line| {
             let text = format!(r#"{{"op":"put","name":"i{line}-{stamp}.com","external_id":"shop-{line}"}}"#);
-            NewLine { line, reference: None, asks: RawLine::read(&text).and_then(|raw| raw.check(&policy, |_| true)) }
+            NewLine {
+                line,
+                reference: None,
+                asks: RawLine::read(&text).and_then(|raw| raw.check(&policy, |_| true)),
+            }
         };
         let chunk: Vec<_> = chunk.map(read).collect();
         let mut tx = api.tenant(tenant).await?;
@@ -102,7 +108,11 @@ async fn copy(url: &str, tenant: TenantId, lines: i32, stamp: i64) -> Done<f64> 
     let (chance, clock) = (Chance::from_system(), SystemClock);
     for line in 1..=lines {
         let (id, event) = (chance.uuid(clock.now()), chance.uuid(clock.now()));
-        writeln!(domains, "{id}\t{}\tc{line}-{stamp}.com\tshop-{line}\tpending_dns\tnow\tnow\tnow\tnow", tenant.uuid())?;
+        writeln!(
+            domains,
+            "{id}\t{}\tc{line}-{stamp}.com\tshop-{line}\tpending_dns\tnow\tnow\tnow\tnow",
+            tenant.uuid()
+        )?;
         writeln!(events, "{event}\t{}\t{id}\tdomain_created\t\tnow\tpending_dns", tenant.uuid())?;
     }
     let begun = Instant::now();
@@ -112,7 +122,9 @@ async fn copy(url: &str, tenant: TenantId, lines: i32, stamp: i64) -> Done<f64> 
     into.send(domains.as_bytes()).await?;
     into.finish().await?;
     let mut into = owner
-        .copy_in_raw("COPY events (event_id, tenant_id, domain_id, kind, detail, happened_at, status) FROM STDIN")
+        .copy_in_raw(
+            "COPY events (event_id, tenant_id, domain_id, kind, detail, happened_at, status) FROM STDIN",
+        )
         .await?;
     into.send(events.as_bytes()).await?;
     into.finish().await?;

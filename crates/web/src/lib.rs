@@ -21,5 +21,5 @@ mod state;
 pub use access::{Access, Door, RouteEntry};
 pub use api::openapi_json;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
-pub use server::{route_table, router, serve};
-pub use state::{WebSettings, WebState};
+pub use server::{metrics_router, route_table, router, serve};
+pub use state::{Counters, WebSettings, WebState};

@@ -13,14 +13,16 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware,
     response::{IntoResponse, Response},
+    routing::get,
 };
-use http::StatusCode;
+use http::{StatusCode, header::CONTENT_TYPE};
 use tokio::{net::TcpListener, sync::oneshot};
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::TimeoutLayer};
 
 use crate::{
-    RouteEntry, WebState, access::Routes, api, challenge, dashboard, docs, observe, problem::Problem,
+    Counters, RouteEntry, WebState, access::Routes, api, challenge, dashboard, docs, observe,
+    problem::Problem,
 };
 
 /// The longest that an answer may take.
@@ -49,6 +51,12 @@ pub fn route_table() -> Vec<RouteEntry> {
 
 fn guarded_routes() -> Routes {
     api::routes().merge(dashboard::routes()).merge(docs::routes())
+}
+
+/// `/metrics` alone, without asking who calls: for a listener that only those reach who may.
+pub fn metrics_router(counters: Counters) -> Router {
+    let answer = move || ready(([(CONTENT_TYPE, api::metrics::TEXT)], counters()));
+    Router::new().route("/metrics", get(answer))
 }
 
 /// Answers requests on `listener` until `shutdown` completes and the requests under way have ended.
@@ -98,9 +106,9 @@ fn answer_to_panic(panic: Box<dyn Any + Send>) -> Response {
 mod tests {
     use std::sync::Arc;
 
-    use axum::{body::Body, routing::get};
+    use axum::body::Body;
     use certmill_model::{Chance, NamePolicy, SystemClock, WebhookDestinations};
-    use http::{Request, header::CONTENT_TYPE};
+    use http::Request;
     use http_body_util::BodyExt;
     use serde_json::Value;
     use tower::ServiceExt;

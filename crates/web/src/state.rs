@@ -34,6 +34,9 @@ pub struct WebSettings {
     pub webhook_destinations: WebhookDestinations,
 }
 
+/// What the process counts and measures, as text for Prometheus.
+pub type Counters = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What every handler can reach; cheap to clone.
 #[derive(Clone)]
 pub struct WebState {
@@ -50,6 +53,7 @@ pub struct WebState {
     /// Turns true when the server ends: streams end with it.
     pub(crate) stopping: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
+    counters: Counters,
 }
 
 impl WebState {
@@ -71,7 +75,18 @@ impl WebState {
             places,
             stopping,
             clock,
+            counters: Arc::new(String::new),
         }
+    }
+
+    /// With what the process counts, which `/metrics` answers.
+    #[must_use]
+    pub fn with_counters(self, counters: Counters) -> Self {
+        Self { counters, ..self }
+    }
+
+    pub(crate) fn counted(&self) -> String {
+        (self.counters)()
     }
 
     /// Ends every stream, so that the server can end: they would last for ever.

@@ -22,6 +22,7 @@ const TIMES: u32 = 10;
 /// Looks until `stop` turns true. What goes wrong is logged and tried again.
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        crate::measure::tick("alerts", engine.now());
         if let Err(error) = look_for_alerts(&engine).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "cannot look for alerts; trying again");

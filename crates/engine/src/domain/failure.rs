@@ -14,6 +14,7 @@ use crate::{
     authorities::{Authority, OpenAuthority},
     error::AuthorityError,
     limits::{self, Ordered},
+    measure,
     zones::ZoneTrouble,
 };
 
@@ -239,6 +240,9 @@ async fn record(
         checks: &[],
         blamed: &blamed,
     };
+    if failure.order.as_ref().is_some_and(|order| order.status == OrderStatus::Invalid) {
+        measure::order_ended(authority, OrderStatus::Invalid, Some(failure.code));
+    }
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
 

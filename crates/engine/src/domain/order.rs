@@ -24,6 +24,7 @@ use crate::{
     authorities::{Authority, Chosen, OpenAuthority},
     checkpoint::reached,
     limits::Ordered,
+    measure,
     zones::ZoneTrouble,
 };
 
@@ -322,6 +323,9 @@ async fn store_certificate(
         check_after: now + look_at_active(engine.fraction()),
     };
     let unhealthy = parts.store.issued(domain, &record, &parts.vault, &parts.chance, now).await?;
+    measure::order_ended(authority, OrderStatus::Valid, None);
+    let planned = domain.certificate_id.and(domain.situation.renew_after);
+    measure::issued(work.since, planned, now);
     engine.to_deliver.notify_one();
     reached("certificate_stored");
     if !unhealthy.is_empty() {

@@ -11,7 +11,7 @@ use certmill_store::{ClaimedTarget, PendingPlacement};
 
 pub use settings::TargetSettings;
 
-use crate::{Engine, EngineError, heartbeat::while_held};
+use crate::{Engine, EngineError, heartbeat::while_held, measure};
 use outcome::{Failed, Proved};
 
 /// Domains in one delivery at most: what one release changes, and one round of handshakes proves.
@@ -53,6 +53,7 @@ async fn record_proved(
         not_served = proved.undelivered.len(),
         "delivered"
     );
+    measure::deployment_ended(DeploymentStatus::Succeeded, None);
     store
         .finish_deployment(
             target,
@@ -80,6 +81,7 @@ async fn record_failed(
 ) -> Result<(), EngineError> {
     let Failed::Target { status, state, code, detail } = failed else { return Err(failed.into_unrecorded()) };
     tracing::warn!(target.name = target.name, %status, detail, "the delivery did not succeed");
+    measure::deployment_ended(status, Some(code));
     let wait = target_retry(target.consecutive_failures + 1, engine.fraction());
     let now = engine.now();
     engine

@@ -9,6 +9,8 @@ mod etag;
 mod events;
 pub(crate) mod groups;
 mod json;
+pub(crate) mod metrics;
+mod name;
 mod page;
 mod probes;
 mod refusals;
@@ -41,6 +43,7 @@ pub(crate) fn routes() -> Routes {
         .api(read, routes!(events::stream))
         .merge(fleet_routes())
         .merge(people_routes())
+        .api(Access::Needs(Permission::TargetsRead), routes!(metrics::show))
         .api(Access::Open, routes!(probes::livez))
         .api(Access::Open, routes!(probes::readyz))
         .api(Access::Open, routes!(probes::version))
