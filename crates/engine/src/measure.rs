@@ -55,6 +55,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         if measured.is_ok() && more_at <= Instant::now() {
             more_at = Instant::now() + MORE_EVERY;
             measured = measure_ends(&engine).await;
+            tell_expiring(&engine).await;
         }
         if let Err(error) = measured {
             let error = &error as &dyn std::error::Error;
@@ -63,6 +64,18 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             _ = stop.changed() => {}
             () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// An event for each certificate that nearly was not renewed in time.
+async fn tell_expiring(engine: &Engine) {
+    match engine.parts.store.tell_expiring(&engine.parts.chance, engine.now()).await {
+        Ok(0) => {}
+        Ok(domains) => tracing::warn!(domains, "certificates were not renewed in time, and end soon"),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "nobody could be told which certificates end soon; trying again");
         }
     }
 }

@@ -13,6 +13,7 @@ mod deployments;
 mod domains;
 mod due;
 mod events;
+mod expiring;
 mod feed;
 mod groups;
 mod issuing;

@@ -242,3 +242,48 @@ async fn positions_go_on_after_every_event_is_deleted() {
     base.place_all().await;
     assert_eq!(base.feed(1, None).await.first().map(|(position, _)| *position), Some(2));
 }
+
+#[tokio::test]
+async fn a_certificate_that_was_not_renewed_in_time_is_told_of_once() {
+    let base = Base::new().await;
+    for name in ["late.example.com", "on-time.example.com"] {
+        let domain = base.put(name).await;
+        let claimed = base.claim(domain).await.unwrap();
+        let order = base.start_order(&claimed).await.unwrap();
+        base.issued(&claimed, order).await.unwrap();
+    }
+    base.sql(
+        "WITH late AS (UPDATE domains SET renew_after = now() - interval '20 days', status = 'active'
+                       WHERE name = 'late.example.com' RETURNING certificate_id),
+              ends AS (UPDATE certificates c SET not_after = now() + interval '10 days', not_before = now() - interval '80 days'
+                       FROM late WHERE c.certificate_id = late.certificate_id RETURNING 1)
+         SELECT count(*) FROM ends",
+    )
+    .await;
+    assert_eq!(base.engine.tell_expiring(&base.chance, now()).await.unwrap(), 1);
+    assert_eq!(base.engine.tell_expiring(&base.chance, now()).await.unwrap(), 0);
+    base.place_all().await;
+    let told = base.feed(0, Some(&[EventKind::CertificateExpiring])).await;
+    assert_eq!((told.len(), told[0].1.data.name.as_str()), (1, "late.example.com"));
+}
+
+#[tokio::test]
+async fn a_routine_renewal_is_told_apart_from_a_first_certificate() {
+    let base = Base::new().await;
+    let domain = base.put("shop.example.com").await;
+    for _ in 0..2 {
+        base.sql("WITH due AS (UPDATE domains SET next_action_at = now(), lease_until = NULL RETURNING 1) SELECT count(*) FROM due")
+            .await;
+        let claimed = base.claim(domain).await.unwrap();
+        let order = base.start_order(&claimed).await.unwrap();
+        base.issued(&claimed, order).await.unwrap();
+        base.sql(
+            "WITH served AS (UPDATE domains SET status = 'active' RETURNING 1) SELECT count(*) FROM served",
+        )
+        .await;
+    }
+    base.place_all().await;
+    let both = [EventKind::CertificateIssued, EventKind::CertificateRenewed];
+    let told: Vec<_> = base.feed(0, Some(&both)).await.into_iter().map(|(_, event)| event.kind).collect();
+    assert_eq!(told, both);
+}

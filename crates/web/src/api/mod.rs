@@ -10,7 +10,6 @@ mod events;
 pub(crate) mod groups;
 mod json;
 pub(crate) mod metrics;
-mod name;
 mod page;
 mod probes;
 mod refusals;

@@ -1,0 +1,97 @@
+//! Monitoring: the rules are right, and what they and the dashboard ask for is really there.
+
+use std::{collections::BTreeSet, net::SocketAddr, process::Command};
+
+use certmill_lab::{Lab, Options};
+use certmill_tests::{MINUTE, Stage, until};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/monitoring");
+
+fn promtool(arguments: &[&str]) {
+    let ran = Command::new("promtool").args(arguments).current_dir(FOLDER).output();
+    let ran = ran.expect("promtool is one of the parts: scripts/install-parts");
+    let words = [ran.stdout, ran.stderr].concat();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&words));
+}
+
+#[test]
+fn the_rules_hold_and_fire_when_they_should() {
+    promtool(&["check", "rules", "alerts.yml"]);
+    promtool(&["test", "rules", "alerts_test.yml"]);
+}
+
+#[test]
+fn every_rule_is_tested_and_has_its_section_in_the_runbook() {
+    let rules = read("alerts.yml");
+    let (tests, runbook) = (read("alerts_test.yml"), read("README.md"));
+    let names: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert_eq!(names.len(), 12);
+    for name in names {
+        assert!(tests.contains(&format!("alertname: {name}\n")), "{name} is not tested");
+        assert!(runbook.contains(&format!("\n### {name}\n")), "{name} has no section");
+        assert!(rules.contains(&format!("README.md#{}\n", name.to_lowercase())), "{name} leads elsewhere");
+    }
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(format!("{FOLDER}/{file}")).unwrap()
+}
+
+/// Every series that a text names.
+fn series(text: &str) -> BTreeSet<String> {
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let words = text.split(|character| !is_word(character));
+    words.filter(|word| word.starts_with("certmill_")).map(str::to_owned).collect()
+}
+
+async fn metrics(address: SocketAddr) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rules_and_the_dashboard_ask_for_is_exported() {
+    let lab = Lab::up(Options { load_balancers: 1, ..Options::default() }).await.unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let listen = free.to_string();
+    let environment =
+        [("CERTMILL_METRICS__LISTEN", listen.as_str()), ("CERTMILL_ACME__LIMITS", r#""letsencrypt""#)];
+    let stage = Stage::on(lab, &environment).await;
+    let certmill = stage.start().await;
+    stage.put("measured.shops.test").await;
+    stage.active("measured.shops.test").await;
+    let wanted = &series(&read("alerts.yml")) | &series(&read("grafana.json"));
+    assert!(wanted.len() >= 20, "{wanted:?}");
+    let mut exported = until("the order is counted", MINUTE, async || {
+        let (status, text) = metrics(free).await;
+        assert_eq!(status, 200);
+        let counted = text.lines().find(|line| line.contains("result=\"valid\"")).unwrap_or_default();
+        if counted.ends_with(" 1") { Ok(series(&text)) } else { Err(counted.to_owned()) }
+    })
+    .await;
+    assert_eq!(
+        metrics(stage.lab.description().responder).await.0,
+        401,
+        "on the listener of web by token alone"
+    );
+    // What is measured of certificates is measured every few minutes, and when a process begins.
+    assert!(certmill.stop().await.unwrap().success());
+    let _certmill = stage.start().await;
+    until("everything is exported", MINUTE, async || {
+        let (_, text) = metrics(free).await;
+        exported.extend(series(&text));
+        let missing: Vec<_> = wanted.difference(&exported).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?}")) }
+    })
+    .await;
+    let (_, text) = metrics(free).await;
+    assert!(!text.contains("measured.shops.test"), "no series for each domain");
+}
