@@ -59,6 +59,15 @@ fn pool_of(options: PgConnectOptions, connections: u32, role: Option<&'static st
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A caller that goes away while its transaction begins leaves it open behind it: the pool knows of a transaction
+        // only when it has begun. This finds out as well whether the connection still works, as its own test would.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                connection.execute("ROLLBACK").await?;
+                Ok(true)
+            })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if let Some(role) = role {
@@ -67,5 +76,6 @@ fn pool_of(options: PgConnectOptions, connections: u32, role: Option<&'static st
                 Ok(())
             })
         })
-        .connect_lazy_with(options.application_name("certmill"))
+        // The database warns where there was nothing to roll back, which is as good as always.
+        .connect_lazy_with(options.application_name("certmill").options([("client_min_messages", "error")]))
 }

@@ -10,6 +10,8 @@ use std::{
 
 use certmill_model::{Chance, DomainId, TenantId};
 use certmill_store::{Api, Reach, connect_api};
+use certmill_vault::ApiToken;
+use time::Duration;
 use tokio::task::JoinSet;
 
 use crate::base::{Base, now, tenant};
@@ -45,6 +47,23 @@ async fn tenants_on_shared_connections_see_only_their_own_even_when_some_give_up
     }
     assert_eq!(all.foreign, 0, "of {} rows", all.own);
     assert!(all.own > 1000 && all.given_up > 100, "{} rows, {} given up", all.own, all.given_up);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_no_transaction_behind() {
+    let base = Base::new().await;
+    let api = connect_api(&base.url, 1).await.unwrap();
+    let nobody = ApiToken::generate().hash();
+    let mut given_up = 0;
+    for patience in 0..12 {
+        // This one only reads, and whoever comes next on its connection would be refused to write.
+        given_up += usize::from(with_patience(api.read(Reach::Platform), patience).await.is_none());
+        let long_ago = now() - Duration::HOUR;
+        api.count_login_failure(&["address ::1".to_owned()], now(), long_ago).await.unwrap();
+        assert!(api.token_holder(&nobody, now()).await.unwrap().is_none());
+    }
+    assert!((2..12).contains(&given_up), "{given_up}");
+    assert_eq!(base.sql("SELECT failures::bigint FROM login_failures").await, 12, "what is written lasts");
 }
 
 /// Two domains for each tenant; who owns which.
