@@ -29,7 +29,7 @@ export async function crawl(page, start, shapeOf, look) {
 
 /** Paths, with their queries, of the links on a page that stay here. */
 async function links(page) {
-  const hrefs = await page.locator('a[href]').evaluateAll((anchors) => anchors.map((anchor) => anchor.href));
+  const hrefs = await page.locator('a[href]:not([download])').evaluateAll((anchors) => anchors.map((anchor) => anchor.href));
   const here = new URL(page.url()).origin;
   const urls = hrefs.map((href) => new URL(href)).filter((url) => url.origin === here);
   return [...new Set(urls.map((url) => url.pathname + url.search))];

@@ -14,9 +14,13 @@ import { stage } from './stage.mjs';
 
 /** @type {Row[]} */
 export const PAGES = [
-  { name: 'domains', shape: /^\/$/, path: () => '/?refresh=off' },
+  { name: 'domains', shape: /^\/(domains)?$/, path: () => '/domains?refresh=off' },
+  { name: 'domain-new', shape: /^\/domains\/new$/, path: () => '/domains/new' },
   { name: 'domain-active', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.active}?refresh=off` },
   { name: 'domain-failing', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.failing}?refresh=off` },
+  { name: 'domain-change', shape: /^\/domains\/[^/]+\/change$/, path: () => `/domains/${stage.active}/change` },
+  { name: 'domain-remove', shape: /^\/domains\/[^/]+\/remove$/, path: () => `/domains/${stage.active}/remove` },
+  { name: 'domain-link', shape: /^\/domains\/[^/]+\/link$/, path: () => `/domains/${stage.active}/link` },
   { name: 'login', shape: /^\/login$/, path: () => '/login', open: true },
   { name: 'login-link', shape: /^\/login\/[^/]+$/, path: () => new URL(stage.loginLinks[0]).pathname, open: true },
   { name: 'login-link-stale', shape: /^\/login\/[^/]+$/, path: () => '/login/nonsense', open: true, status: 410 },

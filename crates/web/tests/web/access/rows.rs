@@ -72,6 +72,9 @@ pub(super) const ROWS: &[Row] = &[
     row("GET", "/v1/tokens/{token}", "/v1/tokens/<token>"),
     row("DELETE", "/v1/tokens/{token}", "/v1/tokens/<token>"),
     row("GET", "/v1/audit", "/v1/audit"),
+    row("GET", "/v1/domains/{name}/stream", "/v1/domains/<domain>/stream"),
+    row("GET", "/v1/events", "/v1/events"),
+    row("GET", "/v1/events/stream", "/v1/events/stream"),
     // The platform's own.
     row("GET", "/v1/targets", "/v1/targets"),
     row("GET", "/v1/targets/{target}", "/v1/targets/<target>"),
@@ -134,5 +137,15 @@ pub(super) const ROWS: &[Row] = &[
     // Pages.
     row("GET", "/", "/"),
     row("GET", "/domains/{name}", "/domains/<domain>"),
+    row("GET", "/domains", "/domains"),
+    row("GET", "/exports/{file}", "/exports/domains.csv"),
+    row("GET", "/domains/new", "/domains/new"),
+    with("POST", "/domains", "/domains", "name=<new-domain>&tenant=<tenant>"),
+    row("GET", "/domains/{name}/change", "/domains/<domain>/change"),
+    with("POST", "/domains/{name}/change", "/domains/<domain>/change", "external_id=1"),
+    row("GET", "/domains/{name}/remove", "/domains/<domain>/remove"),
+    row("POST", "/domains/{name}/remove", "/domains/<domain>/remove"),
+    row("GET", "/domains/{name}/link", "/domains/<domain>/link"),
+    with("POST", "/domains/{name}/link", "/domains/<domain>/link", "language=en"),
     row("POST", "/domains/{name}/check", "/domains/<domain>/check"),
 ];

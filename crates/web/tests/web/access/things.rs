@@ -125,6 +125,7 @@ impl World {
         let tenant = if whose == Whose::Foreign { &self.foreign } else { &self.own };
         match kind {
             "asset" => self.asset.clone(),
+            "new-domain" => format!("new-{number}.example-shops.test"),
             "domain" => {
                 let name = format!("shop-{number}.example-shops.test");
                 if whose != Whose::Missing {
@@ -179,7 +180,7 @@ impl World {
 /// Whether a thing of this kind can be `whose`.
 fn is_somebodys(kind: &str, whose: Whose) -> bool {
     match kind {
-        "asset" | "email" | "name" => false,
+        "asset" | "email" | "name" | "new-domain" => false,
         // The platform's: there are none of another tenant.
         "target" | "target out" | "group" => whose == Whose::Missing,
         _ => true,
