@@ -73,10 +73,15 @@ pub(super) async fn add(
     caller: Caller,
     Form(form): Form<NewDomainForm>,
 ) -> Result<Response, Problem> {
-    let (tenant, wish) = match read_new(&state, &caller, &form) {
+    let (asked, wish) = match read_new(&state, &caller, &form) {
         Ok(read) => read,
         Err(fault) => return new_page(&state, &caller, &form, Some(fault)).await,
     };
+    let tenant = caller.tenant_or(asked)?;
+    // The page may have stood open while the tenant went.
+    if state.store.read(caller.reach).await?.tenant_names(&[tenant]).await?.is_empty() {
+        return Err(Problem::no_such("tenant"));
+    }
     match put(&state, &caller, tenant, &wish, "domain.created").await {
         Ok(Put::Created(domain)) => {
             let words = format!("{} is registered. What its owner has to set is below.", domain.name);
@@ -261,21 +266,19 @@ fn read_new(
     state: &WebState,
     caller: &Caller,
     form: &NewDomainForm,
-) -> Result<(TenantId, DomainWish), Fault> {
+) -> Result<(Option<TenantId>, DomainWish), Fault> {
     let name = Hostname::parse(form.name.trim()).map_err(|error| ("name", error.to_string()))?;
     state.settings.name_policy.check(&name).map_err(|error| ("name", error.to_string()))?;
-    let tenant = match caller.reach {
-        Reach::Tenant(tenant) => tenant,
-        Reach::Platform => {
-            form.tenant.parse().map_err(|_| ("tenant", "choose whose domain it is".to_owned()))?
-        }
+    let asked = match (form.tenant.as_str(), caller.reach) {
+        ("", Reach::Tenant(_)) => None,
+        (text, _) => Some(text.parse().map_err(|_| ("tenant", "choose whose domain it is".to_owned()))?),
     };
     let wish = DomainWish {
         external_id: external_id(&form.external_id)?,
         tags: tags(&form.tags)?,
         ..DomainWish::of(name)
     };
-    Ok((tenant, wish))
+    Ok((asked, wish))
 }
 
 fn read_change(state: &WebState, domain: &Domain, form: &ChangeForm) -> Result<DomainWish, Fault> {
