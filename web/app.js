@@ -28,10 +28,12 @@
 
   // Times are written in UTC; the reader's own time is a hint.
   function hintLocalTimes(root) {
-    const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+    const format = new Intl.DateTimeFormat(document.documentElement.lang, {
+      day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', timeZoneName: 'short',
+    });
     for (const time of all('time[datetime]', root)) {
       const at = new Date(time.dateTime);
-      if (!Number.isNaN(at.getTime())) time.title = `${format.format(at)} (your time)`;
+      if (!Number.isNaN(at.getTime())) time.title = format.format(at);
     }
   }
 
@@ -61,7 +63,7 @@
     if (!button) return;
     sessionStorage.setItem(PAUSED, isPaused() ? 'no' : 'yes');
     showPauses();
-    say(isPaused() ? 'Updates are paused.' : 'Updates go on.');
+    say(button.textContent);
   });
 
   addEventListener('htmx:config:request', (event) => {

@@ -148,7 +148,7 @@ fn with_problem(
 fn finish(headers: &mut HeaderMap, request_id: &str, https: bool) {
     let id = HeaderValue::from_str(request_id).expect("a request id is made of plain characters");
     headers.insert(REQUEST_ID, id);
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Not `no-referrer`: with that a browser sends `Origin: null` with our own forms.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));

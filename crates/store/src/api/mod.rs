@@ -46,7 +46,7 @@ pub use operations::{LineRow, NewLine, OperationRow};
 pub use rollups::{EndedOrders, Rollups};
 pub use search::{CappedCount, DomainFilter, DomainPage, DomainPosition, DomainSort, Found, InvalidPosition};
 pub use setup::Setup;
-pub use setup_links::{NewSetupLink, SetupLinkHolder, SetupLinkRow};
+pub use setup_links::{NewSetupLink, SetupLinkHolder, SetupLinkRow, TenantFace};
 pub use targets::{NewTarget, TargetRow};
 pub use tenants::Tenant;
 pub use tokens::{NewToken, TokenHolder, TokenRow};

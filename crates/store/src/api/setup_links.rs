@@ -50,6 +50,21 @@ pub struct SetupLinkRow {
     pub revoked_at: Option<OffsetDateTime>,
 }
 
+/// How a tenant appears to owners of its shops.
+#[derive(Clone, Debug)]
+pub struct TenantFace {
+    /// The tenant's name.
+    pub name: String,
+    /// What it calls the product.
+    pub product_name: Option<String>,
+    /// Where people find help: an `https` address.
+    pub support_url: Option<String>,
+    /// Whether it has colours of its own.
+    pub has_colours: bool,
+    /// Whether it has a logo.
+    pub has_logo: bool,
+}
+
 impl Api {
     /// What the link with this hash opens; `None`: nothing, or no longer.
     pub async fn setup_link_holder(
@@ -143,6 +158,26 @@ impl ScopedTx {
         .execute(self.connection())
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// How the tenant appears that this transaction is of.
+    pub async fn tenant_face(&mut self) -> Result<TenantFace, StoreError> {
+        let only = self.only();
+        let row = sqlx::query!(
+            r#"SELECT name, branding->>'product_name' AS product_name, branding->>'support_url' AS support_url,
+                  branding ? 'accent' AS "has_colours!", logo IS NOT NULL AS "has_logo!"
+               FROM tenants WHERE tenant_id = $1"#,
+            only,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(TenantFace {
+            name: row.name,
+            product_name: row.product_name,
+            support_url: row.support_url.filter(|url| url.starts_with("https://")),
+            has_colours: row.has_colours,
+            has_logo: row.has_logo,
+        })
     }
 
     /// The domain with this id, if it can be seen from here.

@@ -10,6 +10,8 @@ mod frame;
 mod list;
 mod login;
 mod moment;
+mod owner;
+mod owner_words;
 pub(crate) mod pages;
 mod password;
 mod past;
@@ -51,6 +53,8 @@ pub(crate) fn routes() -> Routes {
         .page("/domains/{name}/link", write, actions::ask_link)
         .form("/domains/{name}/link", write, actions::make_link)
         .form("/domains/{name}/check", write, dns::check)
+        .page("/setup/{link}", Access::Open, owner::show)
+        .form("/setup/{link}/check", Access::Open, owner::check)
         .merge(fleet::routes())
         .page("/login", Access::Open, login::ask)
         .form("/login", Access::Open, login::open)

@@ -13,6 +13,8 @@ use super::{
     frame::Frame,
     list::{Chip, ListQuery, Narrowing, Row},
     moment::Moment,
+    owner::{OwnerGroup, Step},
+    owner_words::{Advice, OwnerWords},
     past::{CertificateRow, Lanes, OrderRow, PlacementRow},
     words::Look,
 };
@@ -176,6 +178,43 @@ pub(super) struct LoginPage<'a> {
     pub(super) next: &'a str,
     pub(super) email: &'a str,
     pub(super) fault: Option<&'a str>,
+}
+
+/// The page for a shop's owner.
+#[derive(Template)]
+#[template(path = "owner.html")]
+pub(super) struct OwnerPage<'a> {
+    pub(super) words: &'static OwnerWords,
+    pub(super) language: &'static str,
+    /// The language to switch to.
+    pub(super) other: &'static str,
+    pub(super) link: &'a str,
+    pub(super) product: String,
+    pub(super) logo: Option<String>,
+    pub(super) brand_style: Option<String>,
+    pub(super) support: Option<String>,
+    pub(super) name: String,
+    pub(super) name_unicode: String,
+    pub(super) headline: &'static str,
+    pub(super) tone: &'static str,
+    /// Whether the domain is secure.
+    pub(super) is_done: bool,
+    /// Whether the page keeps itself up to date.
+    pub(super) is_live: bool,
+    pub(super) steps: Vec<Step>,
+    pub(super) groups: Vec<OwnerGroup>,
+    pub(super) advice: Vec<Advice>,
+    /// When the records were last looked at: for programs and for people.
+    pub(super) looked: Option<(String, String)>,
+    pub(super) expires: (String, String),
+}
+
+/// A link for a shop's owner that opens nothing.
+#[derive(Template)]
+#[template(path = "owner_gone.html")]
+pub(super) struct OwnerGonePage {
+    pub(super) words: &'static OwnerWords,
+    pub(super) language: &'static str,
 }
 
 /// The button behind a login link.
