@@ -69,6 +69,7 @@ async fn fill(bench: &Bench) {
     bench.place_order("bücher-und-mehr.example-shops.test", "token-b").await;
     looks(bench, &suedwind).await;
     bench.clock.advance(Duration::minutes(3));
+    bench.engine.sum_up(std::time::Duration::ZERO, bench.now()).await.expect("sums");
 }
 
 /// Names in every state of DNS.

@@ -157,4 +157,19 @@ impl ScopedTx {
         });
         Ok(placement.collect())
     }
+
+    /// Since when the domain waits that is due longest and that no worker has taken: how old the queue is. For the platform
+    /// alone; `None`: nothing waits.
+    pub async fn oldest_due(&mut self, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, StoreError> {
+        let is_platform = self.only().is_none();
+        let oldest = sqlx::query_scalar!(
+            "SELECT min(next_action_at) FROM domains
+             WHERE next_action_at <= $1 AND (lease_until IS NULL OR lease_until < $1) AND $2",
+            now,
+            is_platform,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(oldest)
+    }
 }

@@ -51,7 +51,21 @@ type Entry = (&'static str, &'static str, &'static str, Option<char>, Permission
 
 /// Every page that is reached from all others, in groups.
 const GROUPS: &[(&str, &[Entry])] = &[
-    ("Domains", &[("/domains", "Domains", "globe", Some('d'), Permission::DomainsRead)]),
+    (
+        "",
+        &[
+            ("/", "Overview", "gauge", Some('o'), Permission::DomainsRead),
+            ("/alerts", "Alerts", "bell", Some('n'), Permission::DomainsRead),
+        ],
+    ),
+    (
+        "Domains",
+        &[
+            ("/domains", "Domains", "globe", Some('d'), Permission::DomainsRead),
+            ("/certificates", "Certificates", "seal", Some('c'), Permission::DomainsRead),
+            ("/orders", "Orders", "inbox", None, Permission::DomainsRead),
+        ],
+    ),
     ("Delivery", &[("/targets", "Load balancers", "server", Some('l'), Permission::TargetsRead)]),
     (
         "People",

@@ -177,7 +177,7 @@ impl ListQuery {
 }
 
 /// The address `path` with those of `pairs` that say something.
-fn address<'a>(path: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+pub(super) fn address<'a>(path: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let set = pairs.filter(|(_, value)| !value.is_empty());
     let query: Vec<_> = set.map(|(key, value)| format!("{key}={}", encode(value))).collect();
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }

@@ -1,15 +1,18 @@
 //! The dashboard: pages for operators, rendered here and complete without scripts.
 
 mod actions;
+mod alerts;
 pub(crate) mod assets;
 mod dns;
 mod domain;
 mod export;
 mod fleet;
 mod frame;
+mod inventory;
 mod list;
 mod login;
 mod moment;
+mod overview;
 mod owner;
 mod owner_words;
 pub(crate) mod pages;
@@ -40,7 +43,10 @@ pub(crate) const HTML: &str = "text/html; charset=utf-8";
 pub(crate) fn routes() -> Routes {
     let (read, write) = (Access::Needs(Permission::DomainsRead), Access::Needs(Permission::DomainsWrite));
     Routes::default()
-        .page("/", read, list::show)
+        .page("/", read, overview::show)
+        .page("/certificates", read, inventory::certificates)
+        .page("/orders", read, inventory::orders)
+        .page("/alerts", read, alerts::show)
         .page("/domains", read, list::show)
         .page("/exports/{file}", read, export::download)
         .page("/domains/new", write, actions::ask_new)

@@ -8,14 +8,18 @@ use http::{StatusCode, header::CONTENT_TYPE};
 use super::{
     HTML,
     actions::{ChangeForm, NewDomainForm},
+    alerts::AlertCard,
     dns::DnsCard,
     domain::{CertificateCard, EventEntry, ProblemCard},
     frame::Frame,
+    inventory::{CertificateLine, Choice, OrderLine},
     list::{Chip, ListQuery, Narrowing, Row},
     moment::Moment,
+    overview::{CauseRow, PlatformPart, Tile},
     owner::{OwnerGroup, Step},
     owner_words::{Advice, OwnerWords},
     past::{CertificateRow, Lanes, OrderRow, PlacementRow},
+    pictures::Chart,
     words::Look,
 };
 use crate::problem::Problem;
@@ -59,6 +63,55 @@ impl Refresh {
 /// The release, for the foot of every page.
 pub(crate) fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// What needs somebody, and how it all stands.
+#[derive(Template)]
+#[template(path = "overview.html")]
+pub(super) struct OverviewPage {
+    pub(super) frame: Frame,
+    pub(super) is_empty: bool,
+    pub(super) causes: Vec<CauseRow>,
+    pub(super) alerts: String,
+    pub(super) has_alerts: bool,
+    pub(super) tiles: Vec<Tile>,
+    pub(super) expiry: Chart,
+    /// The instant that the sums are of.
+    pub(super) as_of: Option<Moment>,
+    pub(super) platform: Option<PlatformPart>,
+    pub(super) may_change: bool,
+    pub(super) origin: String,
+}
+
+/// All certificates.
+#[derive(Template)]
+#[template(path = "certificates.html")]
+pub(super) struct CertificatesPage {
+    pub(super) frame: Frame,
+    pub(super) choices: Vec<Choice>,
+    pub(super) rows: Vec<CertificateLine>,
+    pub(super) next: Option<String>,
+    pub(super) first: Option<String>,
+}
+
+/// All orders.
+#[derive(Template)]
+#[template(path = "orders.html")]
+pub(super) struct OrdersPage {
+    pub(super) frame: Frame,
+    pub(super) choices: Vec<Choice>,
+    pub(super) rows: Vec<OrderLine>,
+    pub(super) next: Option<String>,
+    pub(super) first: Option<String>,
+}
+
+/// Alerts.
+#[derive(Template)]
+#[template(path = "alerts.html")]
+pub(super) struct AlertsPage {
+    pub(super) frame: Frame,
+    pub(super) is_open: bool,
+    pub(super) alerts: Vec<AlertCard>,
 }
 
 /// All domains.

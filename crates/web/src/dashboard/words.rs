@@ -1,8 +1,8 @@
 //! States, events and records in plain words, each with an icon and a tone.
 
 use certmill_model::{
-    CertificateStatus, CheckResult, DeploymentStatus, DomainStatus, EventKind, Health, KeyType, OrderStatus,
-    TargetState,
+    AlertLevel, CertificateStatus, CheckResult, DeploymentStatus, DomainStatus, EventKind, Health, KeyType,
+    OrderStatus, TargetState,
 };
 
 use crate::{people::UserStatus, setup::Purpose};
@@ -276,5 +276,16 @@ pub(super) fn token_status(is_revoked: bool, is_valid: bool) -> Look {
         (true, _) => look("cross", "idle", "Revoked"),
         (false, true) => look("check", "good", "Valid"),
         (false, false) => look("clock", "idle", "Ended"),
+    }
+}
+
+/// How pressing an alert is.
+pub(super) fn alert(level: AlertLevel) -> Look {
+    match level {
+        AlertLevel::Notice => look("bell", "warn", "To be looked at"),
+        AlertLevel::Late => look("bell", "warn", "Late"),
+        AlertLevel::Urgent => look("alert", "bad", "Urgent"),
+        AlertLevel::Page => look("alert", "bad", "Very urgent"),
+        AlertLevel::Expired => look("cross", "bad", "Shoppers see a warning"),
     }
 }

@@ -17,6 +17,43 @@ async fn the_empty_dashboard_shows_the_first_call() {
 }
 
 #[tokio::test]
+async fn the_overview_leads_from_a_cause_to_the_domains_that_have_it() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    bench.add_target("lb-1").await;
+    for number in 1..=3 {
+        bench.register(&token, &format!("shop-{number}.example-shops.test")).await;
+    }
+    bench.fail("shop-2.example-shops.test", ProblemCode::CaaForbids, "", None).await;
+    let order = bench.place_order("shop-1.example-shops.test", "token").await;
+    bench.issue("shop-1.example-shops.test", order).await;
+    let operator = Operator::of(&bench).await;
+    let before = operator.page("/").await.text;
+    assert!(before.contains("Nobody has counted yet") && !before.contains("Nothing needs you"), "{before}");
+    assert!(bench.engine.sum_up(std::time::Duration::ZERO, bench.now()).await.unwrap());
+
+    let page = operator.page("/").await.text;
+    for words in
+        [ProblemCode::CaaForbids.title(), ProblemCode::CaaForbids.fix(), "lb-1", "As a table", "1 well"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let cause = "/domains?problem=caa_forbids";
+    assert!(page.contains(&format!("href=\"{cause}\"")), "{page}");
+    let list = operator.page(cause).await.text;
+    assert!(
+        list.contains("1 domain<") && list.contains("/domains/shop-2.") && !list.contains("/domains/shop-1.")
+    );
+    let certificates = operator.page("/certificates").await.text;
+    assert!(certificates.contains("/domains/shop-1.") && certificates.contains("Issued, not served yet"));
+    assert!(operator.page("/certificates?status=revoked&after=x").await.text.contains("No certificate here"));
+    let orders = operator.page("/orders?status=valid").await.text;
+    assert!(orders.contains("/domains/shop-1.") && orders.contains("ca.example"), "{orders}");
+    assert!(operator.page("/alerts").await.text.contains("No alert is open"));
+    assert!(operator.page("/alerts?show=over").await.text.contains("No alert is over yet"));
+}
+
+#[tokio::test]
 async fn a_domain_is_shown_from_its_problem_to_its_certificate() {
     let bench = Bench::new().await;
     let (_, token) = bench.tenant("Nordwind").await;

@@ -17,6 +17,7 @@ mod events;
 mod filters;
 mod fleet;
 mod openapi;
+mod owner;
 mod passwords;
 mod people_pages;
 mod readiness;

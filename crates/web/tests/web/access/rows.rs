@@ -106,6 +106,8 @@ pub(super) const ROWS: &[Row] = &[
     with("POST", "/login", "/login", "email=a&password=b"),
     row("GET", "/login/{link}", "/login/nonsense"),
     row("POST", "/login/{link}", "/login/nonsense"),
+    row("GET", "/setup/{link}", "/setup/nonsense"),
+    row("POST", "/setup/{link}/check", "/setup/nonsense/check"),
     row("GET", "/password/{link}", "/password/nonsense"),
     with("POST", "/password/{link}", "/password/nonsense", "password=b"),
     row("POST", "/logout", "/logout"),
@@ -136,6 +138,9 @@ pub(super) const ROWS: &[Row] = &[
     row("POST", "/unsubscribe/{token}", "/unsubscribe/nonsense"),
     // Pages.
     row("GET", "/", "/"),
+    row("GET", "/alerts", "/alerts"),
+    row("GET", "/certificates", "/certificates"),
+    row("GET", "/orders", "/orders"),
     row("GET", "/domains/{name}", "/domains/<domain>"),
     row("GET", "/domains", "/domains"),
     row("GET", "/exports/{file}", "/exports/domains.csv"),

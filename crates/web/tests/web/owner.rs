@@ -1,0 +1,87 @@
+//! The page for owners of shops, who have no account.
+
+use certmill_model::{CheckKind, ProblemCode};
+use http::StatusCode;
+use time::Duration;
+
+use crate::support::{Bench, looks::wrong, operator::Operator};
+
+const NAME: &str = "shop.example-shops.test";
+
+/// The path of a new link to the page of [`NAME`], as the dashboard shows it once.
+async fn link(bench: &Bench) -> String {
+    let operator = Operator::of(bench).await;
+    let page = operator.send(&format!("/domains/{NAME}/link"), &[("language", "de")]).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    let (_, rest) = page.text.split_once("http://127.0.0.1:8080/setup/").expect("a link");
+    format!("/setup/{}", rest.split('<').next().unwrap())
+}
+
+async fn bench() -> Bench {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    bench.add_target("lb-1").await;
+    bench.register(&token, NAME).await;
+    bench
+}
+
+#[tokio::test]
+async fn an_owner_sees_what_to_set_what_is_there_and_when_it_is_done() {
+    let bench = bench().await;
+    let path = link(&bench).await;
+    let seen = [format!("{NAME} A 192.0.2.44")];
+    let seen: Vec<_> = seen.iter().map(String::as_str).collect();
+    bench
+        .look(NAME, vec![wrong(CheckKind::Addresses, &seen, ProblemCode::DnsWrongTarget, "elsewhere")])
+        .await;
+    let german = bench.get(&path).send().await;
+    assert_eq!(german.status, StatusCode::OK);
+    for words in
+        ["lang=\"de\"", "Ihre Domain zeigt woandershin", "203.0.113.7", "192.0.2.44", "Nordwind", ">shop<"]
+    {
+        assert!(german.text.contains(words), "{words}: {}", german.text);
+    }
+    assert!(!german.text.contains("certmill</"), "the page has no word of ours: {}", german.text);
+    let english = bench.get(&path).header("accept-language", "en-GB,en;q=0.9").send().await.text;
+    assert!(
+        english.contains("Your domain points somewhere else") && english.contains("hx-trigger"),
+        "{english}"
+    );
+
+    bench.clock.advance(Duration::hours(1));
+    let order = bench.place_order(NAME, "token").await;
+    bench.issue(NAME, order).await;
+    let page = bench.get(&format!("{path}?lang=en")).send().await.text;
+    assert!(page.contains("Your records are right"), "{page}");
+}
+
+#[tokio::test]
+async fn the_page_may_be_shown_inside_another_and_nothing_else_may() {
+    let bench = bench().await;
+    let page = bench.get(&link(&bench).await).send().await;
+    assert!(page.header("content-security-policy").ends_with("frame-ancestors https:"));
+    let other = bench.get("/login").send().await;
+    assert!(other.header("content-security-policy").ends_with("frame-ancestors 'none'"));
+}
+
+#[tokio::test]
+async fn a_link_ends_after_two_weeks_and_a_made_up_one_opens_nothing() {
+    let bench = bench().await;
+    let path = link(&bench).await;
+    bench.clock.advance(Duration::days(14));
+    let unknown = format!("/setup/{}", certmill_vault::ApiToken::generate().expose());
+    for path in [path.as_str(), &unknown, "/setup/x", "/setup/%00", "/setup/%3Cscript%3E?lang=%22%3E"] {
+        let page = bench.get(path).header("accept", "text/html").send().await;
+        assert_eq!(page.status, StatusCode::GONE, "{path}");
+        assert!(page.text.contains("This link has ended") && !page.text.contains("<script"), "{}", page.text);
+    }
+    assert_eq!(bench.post(&format!("{path}/check")).send().await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_link_opens_the_page_of_its_domain_alone() {
+    let bench = bench().await;
+    let path = link(&bench).await;
+    let token = path.strip_prefix("/setup/").unwrap();
+    assert_eq!(bench.get("/v1/domains").token(token).send().await.status, StatusCode::UNAUTHORIZED);
+}
