@@ -17,6 +17,7 @@ mod public_url;
 mod server;
 mod setup;
 mod state;
+mod webhooks;
 
 pub use access::{Access, Door, RouteEntry};
 pub use api::openapi_json;

@@ -16,6 +16,7 @@ mod refusals;
 pub(crate) mod targets;
 mod tokens;
 mod users;
+mod webhooks;
 
 use axum::{Json, Router, routing::get};
 use certmill_model::Permission;
@@ -28,7 +29,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::{domains::domain_json, page::encode};
+pub(crate) use self::{domains::domain_json, json::patched, page::encode};
 use crate::{
     WebState,
     access::{Access, Routes},
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> Routes {
         .api(read, routes!(events::list))
         .api(read, routes!(events::stream))
         .merge(fleet_routes())
+        .merge(webhook_routes())
         .merge(people_routes())
         .api(Access::Needs(Permission::TargetsRead), routes!(metrics::show))
         .api(Access::Open, routes!(probes::livez))
@@ -64,6 +66,22 @@ fn people_routes() -> Routes {
         .api(tokens.0, routes!(tokens::show))
         .api(tokens.1, routes!(tokens::revoke))
         .api(Access::Needs(Permission::AuditRead), routes!(audit::list))
+}
+
+/// Of where events are sent.
+fn webhook_routes() -> Routes {
+    let (read, write) = (Access::Needs(Permission::WebhooksRead), Access::Needs(Permission::WebhooksWrite));
+    Routes::default()
+        .api(read, routes!(webhooks::list))
+        .api(write, routes!(webhooks::create))
+        .api(read, routes!(webhooks::show))
+        .api(write, routes!(webhooks::change))
+        .api(write, routes!(webhooks::delete))
+        .api(write, routes!(webhooks::test))
+        .api(write, routes!(webhooks::rotate))
+        .api(write, routes!(webhooks::replay))
+        .api(read, routes!(webhooks::deliveries))
+        .api(write, routes!(webhooks::retry))
 }
 
 /// What is about load balancers.

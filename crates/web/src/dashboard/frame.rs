@@ -75,6 +75,7 @@ const GROUPS: &[(&str, &[Entry])] = &[
             ("/audit", "Audit log", "book", Some('a'), Permission::AuditRead),
         ],
     ),
+    ("Programs", &[("/webhooks", "Webhooks", "hook", Some('w'), Permission::WebhooksRead)]),
 ];
 
 impl Frame {

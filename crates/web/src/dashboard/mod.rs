@@ -22,6 +22,7 @@ mod people;
 mod pictures;
 mod session;
 mod visit;
+mod webhooks;
 mod words;
 
 use axum::response::Response;
@@ -62,6 +63,7 @@ pub(crate) fn routes() -> Routes {
         .page("/setup/{link}", Access::Open, owner::show)
         .form("/setup/{link}/check", Access::Open, owner::check)
         .merge(fleet::routes())
+        .merge(webhooks::routes())
         .page("/login", Access::Open, login::ask)
         .form("/login", Access::Open, login::open)
         .page("/login/{link}", Access::Open, login::ask_by_link)

@@ -170,6 +170,16 @@ pub(super) fn target(state: TargetState) -> Look {
     }
 }
 
+/// How a webhook endpoint fares.
+pub(super) const WORKING: Look = look("check", "good", "Working");
+pub(super) const FAILING: Look = look("alert", "warn", "Failing");
+pub(super) const OFF: Look = look("pause", "idle", "Off");
+
+/// What has become of a webhook.
+pub(super) const TAKEN: Look = look("check", "good", "Taken");
+pub(super) const WAITING: Look = look("clock", "busy", "Is tried again");
+pub(super) const GIVEN_UP: Look = look("cross", "bad", "Given up");
+
 /// A delivery in a few words.
 pub(super) fn deployment(status: DeploymentStatus) -> Look {
     match status {

@@ -27,3 +27,4 @@ mod setup;
 mod support;
 mod tokens;
 mod users;
+mod webhooks;

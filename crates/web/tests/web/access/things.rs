@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use certmill_model::{GroupId, Role, TenantId, TokenId, UserId};
+use certmill_model::{GroupId, Role, TenantId, TokenId, UserId, WebhookDeliveryId, WebhookEndpointId};
 use http::{Method, StatusCode};
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 use super::rows::Row;
 use crate::support::{Bench, exchange::Call};
@@ -26,6 +27,7 @@ pub(super) enum Whose {
 pub(super) struct Tenant {
     pub(super) id: TenantId,
     pub(super) token: String,
+    webhook: OnceCell<String>,
 }
 
 /// Two tenants, and what they have.
@@ -51,9 +53,9 @@ pub(super) struct Filled {
 impl World {
     pub(super) async fn new(bench: Bench) -> Self {
         let (own, token) = bench.tenant("Nordwind").await;
-        let own = Tenant { id: own, token };
+        let own = Tenant { id: own, token, webhook: OnceCell::new() };
         let (foreign, token) = bench.tenant("Bella Casa").await;
-        let foreign = Tenant { id: foreign, token };
+        let foreign = Tenant { id: foreign, token, webhook: OnceCell::new() };
         let page = bench.get("/login").send().await.text;
         let asset = page.split("/assets/").nth(1).and_then(|rest| rest.split('"').next());
         let asset = asset.expect("a page has a style sheet").to_owned();
@@ -110,6 +112,13 @@ impl World {
         let name = format!("lb-{number}");
         self.bench.add_target(&name).await;
         name
+    }
+
+    /// The id of a new webhook endpoint.
+    async fn webhook(&self, tenant: &Tenant, number: usize) -> String {
+        let body = json!({ "url": format!("https://hooks.example.com/{number}"), "description": "x" });
+        let call = self.bench.post("/v1/webhook-endpoints").token(&tenant.token).json(body.to_string());
+        call.send().await.json()["id"].as_str().expect("an added endpoint").to_owned()
     }
 
     /// The id of a new token.
@@ -171,6 +180,23 @@ impl World {
                 let call = Call::new(&self.bench.router, Method::POST, &path).token(&tenant.token);
                 let made = call.json("{}").send().await.json();
                 format!("{name}/setup-links/{}", made["id"].as_str().expect("a link"))
+            }
+            "webhook" | "webhook of delivery" | "webhook to go" if whose == Whose::Missing => {
+                WebhookEndpointId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            // There may be few of them: most requests are about the same one.
+            "webhook" | "webhook of delivery" => {
+                tenant.webhook.get_or_init(|| self.webhook(tenant, number)).await.clone()
+            }
+            "webhook to go" => self.webhook(tenant, number).await,
+            "delivery" if whose == Whose::Missing => {
+                WebhookDeliveryId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            "delivery" => {
+                let webhook = tenant.webhook.get_or_init(|| self.webhook(tenant, number)).await;
+                let path = format!("/v1/webhook-endpoints/{webhook}/test");
+                let tested = self.bench.post(&path).token(&tenant.token).send().await;
+                tested.json()["delivery"].as_str().expect("a test").to_owned()
             }
             kind => panic!("nothing is known of a {kind}: say in World::make how one is made"),
         }

@@ -11,8 +11,8 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use certmill_model::{
-    Chance, EmailAddress, Form, KeyType, Label, ManualClock, NamePolicy, Role, Scope, TemplateRef, TenantId,
-    TokenId, UpstreamAddress, UserId, WebhookDestinations,
+    Chance, Clock, EmailAddress, Form, KeyType, Label, ManualClock, NamePolicy, Role, Scope, TemplateRef,
+    TenantId, TokenId, UpstreamAddress, UserId, WebhookDestinations,
 };
 use certmill_store::{
     Actor, Api, AuditEntry, Engine, NewToken, NewUser, Reach, Tenant, connect_api, connect_engine,
@@ -51,6 +51,7 @@ impl Bench {
         let settings = settings(public_url);
         let state = WebState::new(api.clone(), clock.clone(), chance.clone(), settings);
         let vault = Vault::new(vec![MasterKey::generate()]).expect("one key");
+        engine.publish_sealing_key(&vault, Clock::now(&*clock)).await.unwrap();
         Self { router: router(state.clone()), state, api, engine, clock, chance, vault, _server: server }
     }
 
