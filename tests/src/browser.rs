@@ -48,6 +48,8 @@ impl<'a> Audience<'a> {
             stage.becomes(name, "active").await;
         }
         stage.told(FAILING, "dns_wrong_target").await;
+        let user = json!({ "email": "ada@nordwind.test", "name": "Ada", "role": "tenant_admin" });
+        stage.shops.expect("POST", "/v1/users", Some(&user)).await.unwrap();
         let mut login_links = Vec::new();
         for _ in 0..LOGIN_LINKS {
             login_links.push(stage.service.run(&["login-link"]).await.unwrap());

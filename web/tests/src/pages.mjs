@@ -1,13 +1,14 @@
 // Every page: how to reach an example of it, and who may see it. Accessibility, layout, the keyboard and the pictures go
 // by this table; a page that is linked from another and has no row here fails the suite.
 
+import { firstOf } from './api.mjs';
 import { stage } from './stage.mjs';
 
 /**
  * @typedef {object} Row
  * @property {string} name of its pictures
  * @property {RegExp} shape of the paths that are this page
- * @property {() => string} path of an example; updates by themselves are paused, which would end what looks at it
+ * @property {() => string | Promise<string>} path of an example; updates by themselves are paused, which would end what looks at it
  * @property {boolean} [open] whether nobody needs to be logged in
  * @property {number} [status] the answer's, 200 unless said
  */
@@ -21,6 +22,27 @@ export const PAGES = [
   { name: 'domain-change', shape: /^\/domains\/[^/]+\/change$/, path: () => `/domains/${stage.active}/change` },
   { name: 'domain-remove', shape: /^\/domains\/[^/]+\/remove$/, path: () => `/domains/${stage.active}/remove` },
   { name: 'domain-link', shape: /^\/domains\/[^/]+\/link$/, path: () => `/domains/${stage.active}/link` },
+  { name: 'targets', shape: /^\/targets$/, path: () => '/targets?refresh=off' },
+  { name: 'target', shape: /^\/targets\/[^/]+$/, path: () => '/targets/lb1?refresh=off' },
+  { name: 'target-remove', shape: /^\/targets\/[^/]+\/remove$/, path: () => '/targets/lb1/remove' },
+  { name: 'users', shape: /^\/users$/, path: () => '/users' },
+  { name: 'user-new', shape: /^\/users\/new$/, path: () => '/users/new' },
+  { name: 'user', shape: /^\/users\/[^/]+$/, path: async () => `/users/${await firstOf('/v1/users')}` },
+  {
+    name: 'user-remove',
+    shape: /^\/users\/[^/]+\/remove$/,
+    path: async () => `/users/${await firstOf('/v1/users')}/remove`,
+  },
+  { name: 'tokens', shape: /^\/tokens$/, path: () => '/tokens' },
+  { name: 'token-new', shape: /^\/tokens\/new$/, path: () => '/tokens/new' },
+  {
+    name: 'token-revoke',
+    shape: /^\/tokens\/[^/]+\/revoke$/,
+    path: async () => `/tokens/${await firstOf('/v1/tokens')}/revoke`,
+  },
+  { name: 'audit', shape: /^\/audit$/, path: () => '/audit' },
+  { name: 'account', shape: /^\/account$/, path: () => '/account' },
+  { name: 'forgot', shape: /^\/forgot$/, path: () => '/forgot', open: true },
   { name: 'login', shape: /^\/login$/, path: () => '/login', open: true },
   { name: 'login-link', shape: /^\/login\/[^/]+$/, path: () => new URL(stage.loginLinks[0]).pathname, open: true },
   { name: 'login-link-stale', shape: /^\/login\/[^/]+$/, path: () => '/login/nonsense', open: true, status: 410 },
@@ -34,14 +56,16 @@ export const PAGES = [
   { name: 'docs', shape: /^\/docs$/, path: () => '/docs', open: true },
   { name: 'docs-guide', shape: /^\/docs\/[^/]+$/, path: () => '/docs/api', open: true },
   { name: 'docs-problem', shape: /^\/docs\/problems\/[^/]+$/, path: () => '/docs/problems/caa_forbids', open: true },
+  { name: 'unsubscribe-stale', shape: /^\/unsubscribe\/[^/]+$/, path: () => '/unsubscribe/nonsense', open: true, status: 410 },
   { name: 'not-found', shape: /^\/nowhere$/, path: () => '/nowhere', open: true, status: 404 },
 ];
 
 /** Opens the example of a page, and fails unless it is answered as its row says. */
 export async function visit(page, row) {
-  const answer = await page.goto(row.path());
+  const path = await row.path();
+  const answer = await page.goto(path);
   const expected = row.status ?? 200;
   if (answer.status() !== expected) {
-    throw new Error(`${row.name} (${row.path()}) was answered ${answer.status()}, not ${expected}`);
+    throw new Error(`${row.name} (${path}) was answered ${answer.status()}, not ${expected}`);
   }
 }
