@@ -116,6 +116,7 @@ const ON_THE_WAY: [EventKind; 4] =
     [EventKind::DomainCreated, EventKind::DnsVerified, EventKind::CertificateIssued, EventKind::DomainActive];
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story of one endpoint, from its first event to its last")]
 async fn what_happens_to_a_domain_arrives_signed_and_what_was_lost_arrives_later() {
     let (stage, receiver) = (stage().await, Receiver::at("127.0.0.1").await);
     let certmill = stage.start().await;

@@ -40,7 +40,7 @@ async fn measure(url: &str, lines: i32) -> Done {
     say(&format!("the sums of all domains: {:.2} s (counted: {counted})", begun.elapsed().as_secs_f64()));
     let tenant = Tenant {
         name: Label::parse(&format!("import {}", clock.now().unix_timestamp()))?,
-        ..tenant(&chance, &clock)?
+        ..tenant(&chance, SystemClock)?
     };
     let mut platform = api.platform().await?;
     let tenant = platform.put_tenant(&tenant, clock.now()).await?;
@@ -131,7 +131,7 @@ async fn copy(url: &str, tenant: TenantId, lines: i32, stamp: i64) -> Done<f64> 
     Ok(begun.elapsed().as_secs_f64())
 }
 
-fn tenant(chance: &Chance, clock: &SystemClock) -> Done<Tenant> {
+fn tenant(chance: &Chance, clock: SystemClock) -> Done<Tenant> {
     Ok(Tenant {
         tenant_id: TenantId::new(chance, clock.now()),
         name: Label::parse("import")?,

@@ -42,6 +42,7 @@ pub(crate) struct WebhookPatch {
     /// The types that it is sent; null, every one that is not quiet.
     #[serde(default, deserialize_with = "crate::api::patched")]
     #[schema(value_type = Option<Vec<String>>)]
+    #[expect(clippy::option_option, reason = "left out and null are two things in a merge patch (RFC 7396)")]
     pub(crate) types: Option<Option<Vec<String>>>,
     /// What it is for.
     #[serde(default)]
@@ -216,7 +217,7 @@ fn description(text: &str) -> Result<Label, Problem> {
     Label::parse(text).map_err(|error| invalid("description", error))
 }
 
-fn invalid(field: &str, detail: impl ToString) -> Problem {
+fn invalid(field: &str, detail: impl std::fmt::Display) -> Problem {
     Problem::field(format!("/{field}"), "invalid_field", detail.to_string())
 }
 

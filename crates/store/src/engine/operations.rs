@@ -32,7 +32,7 @@ pub struct OperationLease {
 
 /// A line that is to be worked on.
 struct Line {
-    line: i32,
+    number: i32,
     name: Hostname,
     wish: Option<Value>,
 }
@@ -158,7 +158,7 @@ async fn next_chunk(
             }
             kind = Some(action);
             let name = hostname("operation_lines", &name)?;
-            lines.push(Line { line: row.line, name, wish: row.wish });
+            lines.push(Line { number: row.line, name, wish: row.wish });
         }
         reached = Some(row.line);
     }
@@ -189,7 +189,7 @@ async fn put(
     let (mut outcomes, mut wishes) = (Vec::new(), Vec::new());
     for line in lines {
         match wish(line) {
-            Ok(wish) => wishes.push((line.line, wish)),
+            Ok(wish) => wishes.push((line.number, wish)),
             Err(outcome) => outcomes.push(outcome),
         }
     }
@@ -221,9 +221,9 @@ async fn put(
 /// What was checked when it came in is checked again: the version before may have taken it.
 fn wish(line: &Line) -> Result<DomainWish, Outcome> {
     let said = line.wish.clone().map(serde_json::from_value::<LineWish>).transpose();
-    let said = said.map_err(|error| Outcome::failed(line.line, 422, "invalid_line", &error.to_string()))?;
+    let said = said.map_err(|error| Outcome::failed(line.number, 422, "invalid_line", &error.to_string()))?;
     let said = said.unwrap_or_default().parse();
-    let said = said.map_err(|refused| Outcome::failed(line.line, 422, refused.code, &refused.detail))?;
+    let said = said.map_err(|refused| Outcome::failed(line.number, 422, refused.code, &refused.detail))?;
     Ok(DomainWish {
         external_id: said.external_id,
         template: said.template,
@@ -246,9 +246,9 @@ async fn delete(
         outcomes.push(match domain {
             Some(domain) => {
                 tx.delete_domain(&line.name, chance, now).await?;
-                Outcome::done(line.line, 202, domain.domain_id.uuid())
+                Outcome::done(line.number, 202, domain.domain_id.uuid())
             }
-            None => Outcome::missing(line.line),
+            None => Outcome::missing(line.number),
         });
     }
     Ok(outcomes)
@@ -272,15 +272,15 @@ async fn steer(
         super::events::add_events(&mut tx.tx, &changed, EventKind::DomainChanged, told, chance, now).await?;
     }
     let outcome = |line: &Line| match rows.iter().find(|row| row.name == line.name.as_str()) {
-        None => Outcome::missing(line.line),
-        Some(row) if row.changed => Outcome::done(line.line, 202, row.id),
+        None => Outcome::missing(line.number),
+        Some(row) if row.changed => Outcome::done(line.number, 202, row.id),
         Some(_) => {
             let detail = match action {
                 BulkAction::Renew => "It has no certificate that could be renewed.",
                 BulkAction::Resume => "It is not paused.",
                 _ => "It is being removed.",
             };
-            Outcome::failed(line.line, 409, "not_possible_now", detail)
+            Outcome::failed(line.number, 409, "not_possible_now", detail)
         }
     };
     Ok(lines.iter().map(outcome).collect())

@@ -85,7 +85,7 @@ async fn of_a_thousand_parallel_claims_of_one_name_by_two_tenants_one_wins() {
         let tenant = if at % 2 == 0 { base.tenant } else { other };
         match outcome {
             Ok(Put::Created(domain) | Put::Same(domain)) => {
-                assert_eq!((domain.tenant_id, tenant), (created[0], tenant))
+                assert_eq!((domain.tenant_id, tenant), (created[0], tenant));
             }
             Err(StoreError::NameTaken) => {}
             other => panic!("{other:?}"),

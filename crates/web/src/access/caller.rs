@@ -1,9 +1,12 @@
 //! Whoever calls, once the gate has let it past.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt::Display,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use certmill_model::{Permission, Role, Scope, TenantId, TokenId, UserId};
+use certmill_model::{Permission, Role, Scope, TenantId, UserId};
 use certmill_store::{Actor, AuditEntry, Reach, SessionHolder, StoreError, TokenHolder};
 use certmill_vault::{ApiToken, TokenHash};
 use http::{Extensions, HeaderMap, StatusCode, request::Parts};
@@ -21,10 +24,6 @@ pub(crate) struct Caller {
     pub(crate) actor: Actor,
     /// The user, if a person with an account calls.
     pub(crate) user_id: Option<UserId>,
-    /// The token, if a program calls.
-    pub(crate) token_id: Option<TokenId>,
-    /// The user's language; English for programs.
-    pub(crate) language: String,
     /// Proves that a form is from our own page, to this session.
     pub(crate) csrf: String,
     /// What its browser told.
@@ -47,8 +46,6 @@ impl Caller {
             reach: holder.reach,
             actor: actor("token", Some(id), holder.name),
             user_id: None,
-            token_id: Some(holder.token_id),
-            language: "en".into(),
             csrf: String::new(),
             visit: Visit::default(),
             session: None,
@@ -66,8 +63,6 @@ impl Caller {
             reach: holder.reach,
             actor,
             user_id: holder.user_id,
-            token_id: None,
-            language: holder.language.unwrap_or_else(|| "en".into()),
             csrf: csrf::token(session),
             visit: Visit::default(),
             session: Some(session.hash()),
@@ -82,14 +77,6 @@ impl Caller {
         match &self.rights {
             Rights::Role(role) => role.allows(permission, of_platform),
             Rights::Scopes(scopes) => scopes.iter().any(|scope| scope.allows(permission, of_platform)),
-        }
-    }
-
-    /// The role of the person who calls; `None`: a program calls.
-    pub(crate) fn role(&self) -> Option<Role> {
-        match self.rights {
-            Rights::Role(role) => Some(role),
-            Rights::Scopes(_) => None,
         }
     }
 
@@ -131,8 +118,8 @@ impl Caller {
         &self,
         action: &'static str,
         object_kind: &'static str,
-        object_id: impl ToString,
-        object_name: impl ToString,
+        object_id: impl Display,
+        object_name: impl Display,
         detail: Value,
     ) -> AuditEntry<'_> {
         AuditEntry {

@@ -60,10 +60,19 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
         Door::Api => pass_api(&gate, request, next).await,
         Door::Page => pass_page(&gate, request, next).await,
     };
-    passed.unwrap_or_else(|refused| *refused)
+    passed.unwrap_or_else(|refused| *refused.0)
 }
 
-type Passed = Result<Response, Box<Response>>;
+type Passed = Result<Response, Refused>;
+
+/// An answer instead of what was asked for; boxed, since it is large and rare.
+struct Refused(Box<Response>);
+
+impl Refused {
+    fn of(answer: impl IntoResponse) -> Self {
+        Self(Box::new(answer.into_response()))
+    }
+}
 
 async fn pass_api(gate: &Gate, mut request: Request, next: Next) -> Passed {
     if gate.access == Access::Open {
@@ -135,7 +144,7 @@ fn introduce(gate: &Gate, request: &mut Request, mut caller: Caller) {
 }
 
 /// The request, whose form is from our own page. A form with a file carries the token in its address, and is not read here.
-async fn with_token(request: Request, token: &str) -> Result<Request, Box<Response>> {
+async fn with_token(request: Request, token: &str) -> Result<Request, Refused> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.starts_with("multipart/") {
         csrf::require_token(request.uri(), b"", token).map_err(refusal)?;
@@ -149,17 +158,17 @@ async fn with_token(request: Request, token: &str) -> Result<Request, Box<Respon
 }
 
 /// Leads to the page for logging in, and from there back; what only a page of ours asks for is refused instead.
-fn log_in_first(request: &Request) -> Box<Response> {
+fn log_in_first(request: &Request) -> Refused {
     let target = match (request.method(), request.uri().path_and_query()) {
         (&Method::GET, Some(path)) if path.as_str() != "/" => {
             format!("/login?next={}", utf8_percent_encode(path.as_str(), NON_ALPHANUMERIC))
         }
         _ => "/login".to_owned(),
     };
-    Box::new(Redirect::to(&target).into_response())
+    Refused::of(Redirect::to(&target))
 }
 
-fn bearer_token(headers: &HeaderMap) -> Result<ApiToken, Box<Response>> {
+fn bearer_token(headers: &HeaderMap) -> Result<ApiToken, Refused> {
     let header = headers
         .get(AUTHORIZATION)
         .ok_or_else(|| unauthorized("token_missing", "Send a token: Authorization: Bearer certmill_…"))?;
@@ -171,11 +180,11 @@ fn bearer_token(headers: &HeaderMap) -> Result<ApiToken, Box<Response>> {
 }
 
 /// One answer for a mistyped, unknown, expired or revoked token: a stranger learns nothing from it.
-fn unknown_token() -> Box<Response> {
+fn unknown_token() -> Refused {
     unauthorized("token_invalid", "The token is not valid: mistyped, expired, revoked or never given.")
 }
 
-fn unauthorized(code: &'static str, detail: &'static str) -> Box<Response> {
+fn unauthorized(code: &'static str, detail: &'static str) -> Refused {
     refusal(Problem::new(StatusCode::UNAUTHORIZED, code, "Not authenticated", detail))
 }
 
@@ -186,8 +195,8 @@ fn too_many(quota: i32) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", "Too many requests", detail)
 }
 
-fn refusal(problem: impl Into<Problem>) -> Box<Response> {
-    Box::new(problem.into().into_response())
+fn refusal(problem: impl Into<Problem>) -> Refused {
+    Refused::of(problem.into())
 }
 
 /// What is left of the quota, as draft-ietf-httpapi-ratelimit-headers writes it.

@@ -69,8 +69,8 @@ mod tests {
         let (pace, now) = (Pace::default(), datetime!(2026-11-21 12:00 UTC));
         let token = TokenId::new(&Chance::seeded(1), now);
         for left in (0..60).rev() {
-            let taken = pace.take(token, 60, now);
-            assert_eq!((taken.remaining, taken.refused_for), (left, None));
+            let after = pace.take(token, 60, now);
+            assert_eq!((after.remaining, after.refused_for), (left, None));
         }
         assert_eq!(pace.take(token, 60, now).refused_for, Some(1));
         let later = pace.take(token, 60, now + Duration::seconds(2));

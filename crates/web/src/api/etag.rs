@@ -47,16 +47,6 @@ impl IfMatch {
         }
     }
 
-    /// The same, where a change without the header could undo somebody else's.
-    pub(super) fn require(&self, revision: i64) -> Result<(), Problem> {
-        if self.0 == Tags::Absent {
-            let detail = "Read it first, and send its ETag as If-Match: the change replaces all of it.";
-            let status = StatusCode::PRECONDITION_REQUIRED;
-            return Err(Problem::new(status, "if_match_missing", "If-Match is missing", detail));
-        }
-        self.check(revision)
-    }
-
     /// Refuses a change of what is not there, when it was meant for what is.
     pub(super) fn check_missing(&self) -> Result<(), Problem> {
         if self.0 == Tags::Absent { Ok(()) } else { Err(changed()) }
@@ -160,16 +150,5 @@ mod tests {
         for broken in ["7", "\"7", "\"", ""] {
             assert!(parse(broken).is_err(), "{broken}");
         }
-    }
-
-    #[test]
-    fn a_change_that_could_undo_anothers_must_name_its_version() {
-        let absent = IfMatch(Tags::Absent);
-        assert!(absent.check(7).is_ok());
-        assert_eq!(
-            absent.require(7).err().map(|problem| problem.status),
-            Some(StatusCode::PRECONDITION_REQUIRED)
-        );
-        assert!(parse("\"7\"").is_ok_and(|tags| tags.require(7).is_ok()));
     }
 }

@@ -199,7 +199,7 @@ pub(super) async fn follow(
     };
     let place = match state.places.take(caller.reach) {
         Ok(place) => place,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(*refused),
     };
     Ok(feed::answer(state, caller, wanted, position, place))
 }

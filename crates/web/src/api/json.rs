@@ -20,6 +20,7 @@ pub(super) struct StrictJson<T>(pub(super) T);
 pub(super) struct MergePatch<T>(pub(super) T);
 
 /// A field of a merge patch: left out it is `None`, null is `Some(None)`. For `#[serde(default, deserialize_with)]`.
+#[expect(clippy::option_option, reason = "left out and null are two things in a merge patch (RFC 7396)")]
 pub(crate) fn patched<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,

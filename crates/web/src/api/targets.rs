@@ -41,6 +41,7 @@ pub(super) struct PatchTarget {
     /// The id of the group that it serves in; null: it serves tenants that have no group.
     #[serde(default, deserialize_with = "patched")]
     #[schema(value_type = Option<String>)]
+    #[expect(clippy::option_option, reason = "left out and null are two things in a merge patch (RFC 7396)")]
     group: Option<Option<GroupId>>,
     /// Whether it is left out: nothing is delivered to it, and no name is led there.
     #[serde(default)]

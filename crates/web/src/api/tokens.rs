@@ -161,7 +161,7 @@ impl From<TokenRow> for TokenDocument {
             id: row.token_id.to_string(),
             tenant: row.tenant_id.map(|tenant| tenant.to_string()),
             name: row.name,
-            scopes: row.scopes.into_iter().map(|scope| scope.as_str()).collect(),
+            scopes: row.scopes.into_iter().map(certmill_model::Scope::as_str).collect(),
             created_by: row.created_by,
             created_at: row.created_at,
             expires_at: row.expires_at,

@@ -17,7 +17,7 @@ use super::{
     frame::Frame,
     moment::Moment,
     pages::{self, DomainPage, Refresh},
-    past::{CertificateRow, Lanes, OrderRow, PlacementRow},
+    past::{CertificateRow, OrderRow, PlacementRow, Weeks},
     words::{self, Look},
 };
 use crate::{WebState, access::Caller, api, problem::Problem};
@@ -106,7 +106,7 @@ pub(super) async fn show(
         health: words::health(domain.health),
         since: Moment::new(domain.status_since, now),
         problems: problems.into_iter().map(|problem| ProblemCard::new(problem, now)).collect(),
-        lanes: Lanes::new(domain.created_at, &past.events, &past.orders, &past.certificates, now),
+        lanes: Weeks::new(domain.created_at, &past.events, &past.orders, &past.certificates, now),
         certificate: domain.certificate.map(|found| CertificateCard::new(found, domain.renew_after, now)),
         is_cut: past.events.len() as i64 == EVENTS,
         events: past.events.into_iter().map(|event| EventEntry::new(event, now)).collect(),

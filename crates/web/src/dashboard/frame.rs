@@ -100,9 +100,8 @@ fn groups(caller: &Caller, path: &str) -> Vec<NavGroup> {
     let entry = |&(to, words, icon, key, permission): &Entry| {
         caller.may(permission).then(|| NavEntry { path: to, words, icon, key, is_current: to == path })
     };
-    let groups = GROUPS.iter().map(|(words, entries)| NavGroup {
-        words: *words,
-        entries: entries.iter().filter_map(entry).collect(),
-    });
+    let groups = GROUPS
+        .iter()
+        .map(|(words, entries)| NavGroup { words, entries: entries.iter().filter_map(entry).collect() });
     groups.filter(|group| !group.entries.is_empty()).collect()
 }

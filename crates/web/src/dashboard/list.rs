@@ -89,10 +89,7 @@ pub(super) async fn show(
     let unhealthy = tx.count_unhealthy().await?;
     let filter = query.filter(now);
     let page = tx.search_domains(&filter, query.sort(), query.after().as_ref(), ROWS).await?;
-    let count = match query.is_narrowed() {
-        true => Some(tx.count_domains_capped(&filter).await?),
-        false => None,
-    };
+    let count = if query.is_narrowed() { Some(tx.count_domains_capped(&filter).await?) } else { None };
     let domains = page.domains;
     let ids: Vec<DomainId> = domains.iter().map(|domain| domain.domain_id).collect();
     let problems = tx.problems_of(&ids).await?;

@@ -40,7 +40,6 @@ pub(super) struct OwnerWords {
     pub(super) host: &'static str,
     pub(super) full_name: &'static str,
     pub(super) value: &'static str,
-    pub(super) state: &'static str,
     pub(super) seen: &'static str,
     pub(super) seen_nothing: &'static str,
     pub(super) host_note: (&'static str, &'static str),
@@ -88,7 +87,6 @@ static ENGLISH: OwnerWords = OwnerWords {
     host: "Name or host",
     full_name: "If the form wants the full name",
     value: "Value or target",
-    state: "State",
     seen: "What is there now",
     seen_nothing: "nothing",
     host_note: ("Most forms add", "by themselves. @ stands for the domain itself."),
@@ -136,7 +134,6 @@ static GERMAN: OwnerWords = OwnerWords {
     host: "Name oder Host",
     full_name: "Falls der ganze Name verlangt wird",
     value: "Wert oder Ziel",
-    state: "Stand",
     seen: "Was jetzt dort steht",
     seen_nothing: "nichts",
     host_note: ("Die meisten Formulare ergänzen", "von selbst. @ steht für die Domain selbst."),
@@ -297,7 +294,6 @@ pub(super) fn advice(language: Language, code: ProblemCode) -> Option<Advice> {
                 "Fragen Sie den Anbieter Ihrer Domain. Oft liegt es an einer Einstellung namens DNSSEC.",
             ),
         ),
-        ProblemCode::DnsDelegationMissing | ProblemCode::DnsDelegationWrong => return None,
         ProblemCode::OwnershipMissing | ProblemCode::OwnershipConflict => (
             ("We do not know yet that this domain is yours.", "Add the TXT record that is shown below."),
             (

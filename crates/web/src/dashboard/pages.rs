@@ -18,7 +18,7 @@ use super::{
     overview::{CauseRow, PlatformPart, Tile},
     owner::{OwnerGroup, Step},
     owner_words::{Advice, OwnerWords},
-    past::{CertificateRow, Lanes, OrderRow, PlacementRow},
+    past::{CertificateRow, OrderRow, PlacementRow, Weeks},
     pictures::Chart,
     words::Look,
 };
@@ -161,7 +161,7 @@ pub(super) struct DomainPage {
     pub(super) next_action: Option<Moment>,
     pub(super) problems: Vec<ProblemCard>,
     pub(super) certificate: Option<CertificateCard>,
-    pub(super) lanes: Lanes,
+    pub(super) lanes: Weeks,
     pub(super) events: Vec<EventEntry>,
     pub(super) orders: Vec<OrderRow>,
     pub(super) certificates: Vec<CertificateRow>,

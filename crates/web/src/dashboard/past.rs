@@ -11,12 +11,10 @@ use super::{
 
 /// An order.
 pub(super) struct OrderRow {
-    pub(super) id: String,
     pub(super) look: Look,
     pub(super) names: Vec<(String, String)>,
     pub(super) authority: String,
     pub(super) began: Moment,
-    pub(super) ended: Moment,
     /// The CA's own words.
     pub(super) words: Option<String>,
     /// The whole of what the CA said.
@@ -28,8 +26,6 @@ pub(super) struct CertificateRow {
     pub(super) look: Look,
     pub(super) names: String,
     pub(super) serial_number: String,
-    pub(super) issuer: String,
-    pub(super) from: Moment,
     pub(super) until: Moment,
 }
 
@@ -43,7 +39,7 @@ pub(super) struct PlacementRow {
 }
 
 /// What happened over the last weeks, a lane for each kind of thing.
-pub(super) struct Lanes {
+pub(super) struct Weeks {
     pub(super) lanes: Vec<Lane>,
     /// Where now is.
     pub(super) now: f64,
@@ -84,11 +80,9 @@ impl OrderRow {
         let kind = text("type").map(|kind| kind.rsplit(':').next().unwrap_or(kind));
         let said = text("detail");
         Self {
-            id: order.order_id.to_string(),
             look: words::order(order.status),
             authority: words::authority(&order.directory_url),
             began: Moment::new(order.created_at, now),
-            ended: Moment::new(order.updated_at, now),
             words: match (kind, said) {
                 (Some(kind), Some(said)) => Some(format!("{kind}: {said}")),
                 (kind, said) => kind.or(said).map(str::to_owned),
@@ -105,8 +99,6 @@ impl CertificateRow {
             look: words::certificate(found.status),
             names: found.names.join(", "),
             serial_number: found.serial_number,
-            issuer: found.issuer,
-            from: Moment::new(found.not_before, now),
             until: Moment::new(found.not_after, now),
         }
     }
@@ -157,7 +149,7 @@ impl Reach {
     }
 }
 
-impl Lanes {
+impl Weeks {
     /// Draws the picture; `events` are the latest first.
     pub(super) fn new(
         registered: OffsetDateTime,
@@ -240,7 +232,7 @@ mod tests {
             event(EventKind::DnsVerified, 30),
             event(EventKind::DomainCreated, 40),
         ];
-        let lanes = Lanes::new(NOW - Duration::days(40), &events, &[], &[], NOW);
+        let lanes = Weeks::new(NOW - Duration::days(40), &events, &[], &[], NOW);
         let bars: Vec<_> = lanes.lanes[0].bars.iter().map(|bar| (bar.tone, bar.x, bar.width)).collect();
         assert_eq!(bars, [("busy", 0.0, 250.0), ("good", 250.0, 500.0), ("warn", 750.0, 250.0)]);
         assert_eq!(lanes.lanes[2].bars.len(), 1);
@@ -248,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_domain_that_was_registered_just_now_has_a_picture() {
-        let lanes = Lanes::new(NOW, &[event(EventKind::DomainCreated, 0)], &[], &[], NOW);
+        let lanes = Weeks::new(NOW, &[event(EventKind::DomainCreated, 0)], &[], &[], NOW);
         let bar = &lanes.lanes[0].bars[0];
         assert!(bar.x >= 0.0 && bar.width >= LEAST && bar.x + bar.width <= WIDTH, "{} {}", bar.x, bar.width);
     }

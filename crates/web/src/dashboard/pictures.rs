@@ -77,11 +77,6 @@ impl Chart {
             legend: if tones.len() > 1 { tones.to_vec() } else { Vec::new() },
         }
     }
-
-    /// Whether there is nothing to draw.
-    pub(super) fn is_empty(&self) -> bool {
-        self.bars.iter().all(|bar| bar.parts.is_empty())
-    }
 }
 
 impl Bar {
@@ -144,7 +139,7 @@ mod tests {
             Heap { label: "a".into(), counts: vec![3, 1] },
             Heap { label: "b".into(), counts: vec![0, 0] },
         ]);
-        assert_eq!((chart.top.as_str(), chart.width, chart.is_empty()), ("4", 20, false));
+        assert_eq!((chart.top.as_str(), chart.width), ("4", 20));
         let parts: Vec<_> = chart.bars[0].parts.iter().map(|part| (part.tone, part.y, part.height)).collect();
         assert_eq!(parts, [("good", 25.0, 75.0), ("bad", 0.0, 25.0)]);
         assert_eq!(chart.bars[0].words, "a: 3 well, 1 not well");

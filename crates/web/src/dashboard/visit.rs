@@ -91,7 +91,8 @@ pub(super) async fn prefer(
 /// Leads to `path` after a form, whose page then says `words`.
 pub(crate) fn done(state: &WebState, caller: &Caller, path: &str, words: &str) -> Response {
     let mut answer = Redirect::to(path).into_response();
-    let end = words.floor_char_boundary(FLASH_LIMIT);
+    let end =
+        (0..=FLASH_LIMIT.min(words.len())).rev().find(|end| words.is_char_boundary(*end)).unwrap_or_default();
     let value = sealed(&caller.csrf, &words[..end]);
     answer.headers_mut().append(SET_COOKIE, set_cookie(FLASH, &value, 60, &state.settings.public_url));
     answer

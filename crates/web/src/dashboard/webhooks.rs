@@ -311,7 +311,7 @@ impl WebhookForm {
     }
 
     /// Every type that there is, with what it means.
-    fn known_types(&self) -> Vec<(&'static str, &'static str)> {
+    fn known_types() -> Vec<(&'static str, &'static str)> {
         EventKind::ALL.iter().map(|kind| (kind.public_type(), kind.meaning())).collect()
     }
 }
@@ -346,7 +346,7 @@ impl Sent {
             look: match delivery.status {
                 WebhookDeliveryStatus::Delivered => words::TAKEN,
                 WebhookDeliveryStatus::Failed => words::GIVEN_UP,
-                _ => words::WAITING,
+                WebhookDeliveryStatus::Pending => words::WAITING,
             },
             attempts: delivery.attempts,
             answer: delivery.response_status,

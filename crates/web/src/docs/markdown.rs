@@ -4,9 +4,20 @@ use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html
 
 use super::guides;
 
+/// HTML that is ours, and so is printed on a page as it is.
+pub(super) struct Html(String);
+
+impl std::fmt::Display for Html {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl askama::filters::HtmlSafe for Html {}
+
 /// The HTML of `text`. Headings can be linked to; links to other guides lead to their pages, and those to files that are
 /// not served here are plain words.
-pub(super) fn render(text: &str) -> String {
+pub(super) fn render(text: &'static str) -> Html {
     let mut events: Vec<_> = Parser::new_ext(text, Options::ENABLE_TABLES).collect();
     name_headings(&mut events);
     let mut is_dropped = Vec::new();
@@ -22,7 +33,7 @@ pub(super) fn render(text: &str) -> String {
     });
     let mut rendered = String::new();
     html::push_html(&mut rendered, kept);
-    rendered
+    Html(rendered)
 }
 
 fn link<'a>(link_type: LinkType, target: String, title: CowStr<'a>, id: CowStr<'a>) -> Tag<'a> {
@@ -70,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_link_leads_to_what_is_served_and_other_files_are_words() {
-        let html = render(
+        let Html(html) = render(
             "## Look `now`, please\n\n[a](dns.md#what-to-type) [b](install.md) [c](https://x.example)\n",
         );
         assert!(html.contains("<h2 id=\"look-now-please\">"), "{html}");
@@ -83,7 +94,7 @@ mod tests {
     #[test]
     fn guides_have_neither_pictures_nor_styles_of_their_own() {
         for guide in guides::ALL {
-            let html = render(guide.text);
+            let Html(html) = render(guide.text);
             assert!(!html.contains("<img") && !html.contains("style="), "{}", guide.name);
         }
     }

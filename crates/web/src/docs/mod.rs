@@ -42,7 +42,7 @@ struct IndexPage {
 #[template(path = "guide.html")]
 struct GuidePage {
     title: &'static str,
-    html: String,
+    html: markdown::Html,
 }
 
 #[derive(Template)]
@@ -52,7 +52,7 @@ struct ProblemPage {
     title: &'static str,
     severity: &'static str,
     fix: &'static str,
-    html: String,
+    html: markdown::Html,
 }
 
 async fn index() -> Response {

@@ -30,12 +30,12 @@ pub(crate) struct Place {
 
 impl Places {
     /// A place for somebody with this `reach`.
-    pub(crate) fn take(self: &Arc<Self>, reach: Reach) -> Result<Place, Response> {
+    pub(crate) fn take(self: &Arc<Self>, reach: Reach) -> Result<Place, Box<Response>> {
         let owner = reach.tenant();
         let mut taken = self.taken.lock().expect("nobody panics with the lock held");
         let (all, own) = (taken.values().sum::<usize>(), taken.get(&owner).copied().unwrap_or_default());
         if all >= ALL || own >= OF_ONE {
-            return Err(([(RETRY_AFTER, "30")], too_many()).into_response());
+            return Err(Box::new(([(RETRY_AFTER, "30")], too_many()).into_response()));
         }
         taken.insert(owner, own + 1);
         Ok(Place { places: Arc::clone(self), owner })

@@ -41,7 +41,7 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
-fn invalid(field: &str, detail: impl ToString) -> Problem {
+fn invalid(field: &str, detail: impl std::fmt::Display) -> Problem {
     Problem::field(format!("/{field}"), "invalid_field", detail.to_string())
 }
 

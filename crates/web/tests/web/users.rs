@@ -120,11 +120,11 @@ async fn a_change_that_comes_late_is_refused() {
     let user = invited(&bench, &token, "ada@example.com", "viewer").await;
     let path = format!("/v1/users/{user}");
     let tag = bench.get(&path).token(&token).send().await.header("etag").to_owned();
-    let patch = |tag: &str| bench.patch(&path).token(&token).header("if-match", tag);
-    let first = patch(&tag).json("{\"role\":\"operator\"}").send().await;
+    let change = |tag: &str| bench.patch(&path).token(&token).header("if-match", tag);
+    let first = change(&tag).json("{\"role\":\"operator\"}").send().await;
     assert_eq!((first.status, first.json()["role"].as_str()), (StatusCode::OK, Some("operator")));
     assert_ne!(first.header("etag"), tag);
-    let late = patch(&tag).json("{\"role\":\"tenant_admin\"}").send().await;
+    let late = change(&tag).json("{\"role\":\"tenant_admin\"}").send().await;
     assert_eq!((late.status, late.code().as_str()), (StatusCode::PRECONDITION_FAILED, "changed_meanwhile"));
     let late = bench.delete(&path).token(&token).header("if-match", &tag).send().await;
     assert_eq!(late.status, StatusCode::PRECONDITION_FAILED);

@@ -50,11 +50,11 @@ async fn an_endpoint_is_changed_only_at_the_version_that_was_read() {
     let (_, token) = bench.tenant("Nordwind").await;
     let path = format!("{PATH}/{}", added(&bench, &token).await["id"].as_str().unwrap());
     let etag = send(&bench, Method::GET, &path, &token, Value::Null).await.header("etag").to_owned();
-    let patch = |etag: &str, body: Value| {
+    let change = |etag: &str, body: Value| {
         let call = Call::new(&bench.router, Method::PATCH, &path).token(&token).header("if-match", etag);
         call.json(body.to_string()).send()
     };
-    let first = patch(&etag, json!({ "types": ["domain.active"], "disabled": true })).await;
+    let first = change(&etag, json!({ "types": ["domain.active"], "disabled": true })).await;
     assert_eq!(
         (first.status, &first.json()["types"]),
         (StatusCode::OK, &json!(["domain.active"])),
@@ -62,7 +62,7 @@ async fn an_endpoint_is_changed_only_at_the_version_that_was_read() {
         first.text
     );
     assert!(first.json()["disabled_at"].is_string());
-    let second = patch(&etag, json!({ "types": null })).await;
+    let second = change(&etag, json!({ "types": null })).await;
     assert_eq!(second.status, StatusCode::PRECONDITION_FAILED);
     assert_eq!(
         send(&bench, Method::POST, &format!("{path}/test"), &token, Value::Null).await.code(),

@@ -122,13 +122,11 @@ pub(super) async fn post(
     }
     let mut reader = state.store.read(caller.reach).await?;
     let domain = name.find(&state, &mut reader).await?;
-    Ok(match looked {
-        Looked::Done => answer(&state, &mut reader, StatusCode::OK, domain, None).await?,
-        _ => {
-            let shown = answer(&state, &mut reader, StatusCode::ACCEPTED, domain, None).await?;
-            ([(RETRY_AFTER, "2")], shown).into_response()
-        }
-    })
+    if looked == Looked::Done {
+        return answer(&state, &mut reader, StatusCode::OK, domain, None).await;
+    }
+    let shown = answer(&state, &mut reader, StatusCode::ACCEPTED, domain, None).await?;
+    Ok(([(RETRY_AFTER, "2")], shown).into_response())
 }
 
 fn too_soon() -> Problem {

@@ -101,32 +101,32 @@ impl DomainParameters {
     fn read(self) -> Result<DomainQuery, Problem> {
         let path = self.path();
         let filter = DomainFilter {
-            q: given(&self.q).and_then(SearchText::parse),
-            name_prefix: part("name_prefix", &self.name_prefix)?,
-            name_suffix: part("name_suffix", &self.name_suffix)?,
-            status: one_of("status", &self.status)?,
-            health: one_of("health", &self.health)?,
+            q: given(self.q.as_ref()).and_then(SearchText::parse),
+            name_prefix: part("name_prefix", self.name_prefix.as_ref())?,
+            name_suffix: part("name_suffix", self.name_suffix.as_ref())?,
+            status: one_of("status", self.status.as_ref())?,
+            health: one_of("health", self.health.as_ref())?,
             unhealthy: false,
-            problem: one_of("problem", &self.problem)?,
-            tenant: one_of("tenant", &self.tenant)?,
-            external_id: text(&self.external_id),
-            tag: text(&self.tag),
-            target: one_of("target", &self.target)?,
-            authority: text(&self.ca),
-            expires_before: instant("expires_before", &self.expires_before)?,
-            expires_after: instant("expires_after", &self.expires_after)?,
-            updated_since: instant("updated_since", &self.updated_since)?,
+            problem: one_of("problem", self.problem.as_ref())?,
+            tenant: one_of("tenant", self.tenant.as_ref())?,
+            external_id: text(self.external_id.as_ref()),
+            tag: text(self.tag.as_ref()),
+            target: one_of("target", self.target.as_ref())?,
+            authority: text(self.ca.as_ref()),
+            expires_before: instant("expires_before", self.expires_before.as_ref())?,
+            expires_after: instant("expires_after", self.expires_after.as_ref())?,
+            updated_since: instant("updated_since", self.updated_since.as_ref())?,
         };
         if filter.status == Some(DomainStatus::Deleted) {
             return Err(invalid("status: domains that are gone are not listed.".into()));
         }
-        let sort = match given(&self.sort) {
+        let sort = match given(self.sort.as_ref()) {
             None | Some("name") => DomainSort::Name,
             Some("not_after") => DomainSort::NotAfter,
             Some("updated_at") => DomainSort::UpdatedAt,
             Some(_) => return Err(invalid("sort: it is name, not_after or updated_at.".into())),
         };
-        let counts = match given(&self.count) {
+        let counts = match given(self.count.as_ref()) {
             None => false,
             Some("capped") => true,
             Some(_) => return Err(invalid("count: it can only be capped.".into())),
@@ -154,22 +154,22 @@ impl DomainParameters {
             ("updated_since", &self.updated_since),
             ("sort", &self.sort),
         ];
-        let set = pairs.into_iter().filter_map(|(name, value)| Some((name, given(value)?)));
+        let set = pairs.into_iter().filter_map(|(name, value)| Some((name, given(value.as_ref())?)));
         let set: Vec<_> = set.map(|(name, value)| format!("{name}={}", encode(value))).collect();
         if set.is_empty() { "/v1/domains".into() } else { format!("/v1/domains?{}", set.join("&")) }
     }
 }
 
-fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|value| !value.is_empty())
+fn given(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// The database takes no NUL, and nothing stored has one.
-fn text(value: &Option<String>) -> Option<String> {
+fn text(value: Option<&String>) -> Option<String> {
     given(value).map(|value| value.replace('\0', "\u{fffd}"))
 }
 
-fn one_of<T: std::str::FromStr>(name: &str, value: &Option<String>) -> Result<Option<T>, Problem>
+fn one_of<T: std::str::FromStr>(name: &str, value: Option<&String>) -> Result<Option<T>, Problem>
 where
     T::Err: Display,
 {
@@ -177,13 +177,13 @@ where
     parsed.map_err(|error: T::Err| invalid(format!("{name}: {error}.")))
 }
 
-fn part(name: &str, value: &Option<String>) -> Result<Option<String>, Problem> {
+fn part(name: &str, value: Option<&String>) -> Result<Option<String>, Problem> {
     let Some(value) = given(value) else { return Ok(None) };
     let part = SearchText::parse(value).and_then(|text| text.name().map(str::to_owned));
     part.map(Some).ok_or_else(|| invalid(format!("{name}: it has characters that no name has.")))
 }
 
-fn instant(name: &str, value: &Option<String>) -> Result<Option<OffsetDateTime>, Problem> {
+fn instant(name: &str, value: Option<&String>) -> Result<Option<OffsetDateTime>, Problem> {
     let parsed = given(value).map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose();
     parsed.map_err(|_| invalid(format!("{name}: it is no instant such as 2026-11-21T12:00:00Z.")))
 }

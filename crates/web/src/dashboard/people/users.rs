@@ -86,6 +86,7 @@ struct InvitePage<'a> {
 
 #[derive(Template)]
 #[template(path = "user.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that the page shows or not")]
 struct UserPage {
     frame: Frame,
     row: Row,
@@ -186,12 +187,12 @@ pub(super) async fn change(
         language: set(&form.language),
         disabled: Some(form.disabled == "on"),
     };
-    let stale = "The user was changed meanwhile. What is there now is shown below; change it again.";
+    let words = "The user was changed meanwhile. What is there now is shown below; change it again.";
     let changed = people::change_user(&state, &caller, id, &text, |revision| {
         if revision == form.revision {
             return Ok(());
         }
-        Err(Problem::new(StatusCode::CONFLICT, "changed_meanwhile", "Changed meanwhile", stale))
+        Err(Problem::new(StatusCode::CONFLICT, "changed_meanwhile", "Changed meanwhile", words))
     });
     match changed.await {
         Ok(user) => {

@@ -90,7 +90,7 @@ impl Caller {
         }
         if let Some(email) = &self.email {
             let cookie = open_session(world, email).await;
-            proof = world.bench.get("/").cookie(&cookie).send().await.csrf().to_owned();
+            world.bench.get("/").cookie(&cookie).send().await.csrf().clone_into(&mut proof);
             call = call.cookie(&cookie);
         }
         let is_form = route.door == Door::Page && route.method != Method::GET;

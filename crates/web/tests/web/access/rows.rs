@@ -144,6 +144,7 @@ pub(super) const ROWS: &[Row] = &[
     // For everybody.
     row("GET", "/livez", "/livez"),
     row("GET", "/readyz", "/readyz"),
+    row("GET", "/metrics", "/metrics"),
     row("GET", "/version", "/version"),
     row("GET", "/docs", "/docs"),
     row("GET", "/docs/{guide}", "/docs/api"),

@@ -1,6 +1,9 @@
 //! Requests and answers, short to write.
 
-use axum::{Router, body::Body};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -93,7 +96,7 @@ impl<'a> Call<'a> {
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         // A stream of events has no end.
         let is_stream = head.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
-        let bytes = if is_stream { Default::default() } else { body.collect().await.unwrap().to_bytes() };
+        let bytes = if is_stream { Bytes::default() } else { body.collect().await.unwrap().to_bytes() };
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Answer { status: head.status, headers: head.headers, text }
     }

@@ -134,7 +134,7 @@ impl Bench {
     }
 
     pub(crate) fn now(&self) -> time::OffsetDateTime {
-        certmill_model::Clock::now(&*self.clock)
+        Clock::now(&*self.clock)
     }
 }
 
