@@ -52,6 +52,7 @@ async fn a_filter_that_makes_no_sense_is_refused_by_its_name() {
         ("tenant=me", "tenant"),
         ("sort=size", "sort"),
         ("count=all", "count"),
+        ("updated_since=", "updated_since"),
         ("expires_before=tomorrow", "expires_before"),
         ("name_prefix=a_b", "name_prefix"),
         ("colour=red", "colour"),

@@ -183,8 +183,9 @@ fn part(name: &str, value: Option<&String>) -> Result<Option<String>, Problem> {
     part.map(Some).ok_or_else(|| invalid(format!("{name}: it has characters that no name has.")))
 }
 
+/// An empty one is refused as well, as the description says: who asks for changes since nothing means something else.
 fn instant(name: &str, value: Option<&String>) -> Result<Option<OffsetDateTime>, Problem> {
-    let parsed = given(value).map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose();
+    let parsed = value.map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose();
     parsed.map_err(|_| invalid(format!("{name}: it is no instant such as 2026-11-21T12:00:00Z.")))
 }
 
