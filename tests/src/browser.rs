@@ -50,6 +50,9 @@ impl<'a> Audience<'a> {
         stage.told(FAILING, "dns_wrong_target").await;
         let user = json!({ "email": "ada@nordwind.test", "name": "Ada", "role": "tenant_admin" });
         stage.shops.expect("POST", "/v1/users", Some(&user)).await.unwrap();
+        let webhook = json!({ "url": "https://backend.nordwind.test/hooks/certmill", "description": "The shop backend" });
+        stage.shops.expect("POST", "/v1/webhook-endpoints", Some(&webhook)).await.unwrap();
+        let setup_links = json!({ "active": setup_link(stage, SHOPS[0]).await, "failing": setup_link(stage, FAILING).await });
         let mut login_links = Vec::new();
         for _ in 0..LOGIN_LINKS {
             login_links.push(stage.service.run(&["login-link"]).await.unwrap());
@@ -62,6 +65,7 @@ impl<'a> Audience<'a> {
             "tenantToken": stage.shops.token(),
             "active": SHOPS[0],
             "failing": FAILING,
+            "setupLinks": setup_links,
             "fresh": fresh,
             "pictures": root().join("docs/pictures"),
         });
@@ -103,6 +107,14 @@ impl<'a> Audience<'a> {
         assert!(output.status.success(), "the browser tests failed:\n{}", said.concat());
         println!("{}", said.concat());
     }
+}
+
+/// The path of a new page for the owner of a shop.
+async fn setup_link(stage: &Stage, name: &str) -> String {
+    let path = format!("{}/setup-links", domain_path(name));
+    let made = stage.shops.expect("POST", &path, Some(&json!({}))).await.unwrap();
+    let link = made["url"].as_str().expect("a link that was made is shown");
+    link[link.find("/setup/").expect("its path")..].to_owned()
 }
 
 fn root() -> PathBuf {

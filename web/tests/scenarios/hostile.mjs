@@ -121,7 +121,7 @@ async function type(page, form, words) {
 function fillAndSend({ kind, words }) {
   const kindOf = (form) => {
     const names = [...form.elements].map((field) => field.name).filter((name) => name);
-    return `${form.method} ${new URL(form.action).pathname} ${names.sort()}`;
+    return `${form.method} ${new URL(form.getAttribute('action') ?? '', location.href).pathname} ${names.sort()}`;
   };
   const form = [...document.forms].find((one) => kindOf(one) === kind);
   const texts = [...(form?.elements ?? [])].filter((field) => field.matches('input:not([type=hidden], [type=file]), textarea'));

@@ -11,7 +11,7 @@ for (const way of WAYS) {
       const link = loginLink();
       await page.goto(link);
       await page.getByRole('button', { name: 'Open the dashboard' }).click();
-      await page.getByRole('heading', { level: 1, name: 'Domains' }).waitFor();
+      await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
 
       await page.getByRole('button', { name: 'Log out' }).click();
       await page.getByRole('heading', { name: 'Log in' }).waitFor();

@@ -78,7 +78,7 @@ export async function onPage({ session: storageState, ...options }, act) {
 export async function logIn(page) {
   await page.goto(loginLink());
   await page.getByRole('button', { name: 'Open the dashboard' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Domains' }).waitFor();
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
 }
 
 /** The cookies of a session; it is opened once for all tests that are not about that. */

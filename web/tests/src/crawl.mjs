@@ -4,7 +4,7 @@
 const ALIKE = 2;
 
 /**
- * Follows links from `start`, and answers what was found.
+ * Follows links from `start`, and answers the shapes of the pages that were found.
  * @param {import('playwright-core').Page} page
  * @param {string[]} start paths
  * @param {(path: string) => string} shapeOf what paths of one page have in common
@@ -12,6 +12,7 @@ const ALIKE = 2;
  */
 export async function crawl(page, start, shapeOf, look) {
   const seen = new Map();
+  const pages = new Set();
   const waiting = [...start];
   while (waiting.length > 0) {
     const path = waiting.shift();
@@ -21,10 +22,11 @@ export async function crawl(page, start, shapeOf, look) {
     seen.set(shape, [...known, path]);
     const answer = await page.goto(path);
     if (!(answer.headers()['content-type'] ?? '').startsWith('text/html')) continue;
+    pages.add(shape);
     await look(page, path);
     waiting.push(...(await links(page)));
   }
-  return seen;
+  return pages;
 }
 
 /** Paths, with their queries, of the links on a page that stay here. */

@@ -22,7 +22,8 @@ export function shapeOf(path) {
 export async function formsOn(page) {
   const forms = await page.evaluate(() =>
     [...document.forms].map((form) => {
-      const url = new URL(form.action);
+      // By its attribute: `form.action` is a field of that name, where there is one.
+      const url = new URL(form.getAttribute('action') ?? '', location.href);
       const fields = [...form.elements].filter((field) => field.name && field.type !== 'file');
       const chosen = fields.filter((field) => !['checkbox', 'radio'].includes(field.type) || field.checked);
       return {

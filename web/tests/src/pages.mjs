@@ -15,7 +15,11 @@ import { stage } from './stage.mjs';
 
 /** @type {Row[]} */
 export const PAGES = [
-  { name: 'domains', shape: /^\/(domains)?$/, path: () => '/domains?refresh=off' },
+  { name: 'overview', shape: /^\/$/, path: () => '/' },
+  { name: 'certificates', shape: /^\/certificates$/, path: () => '/certificates' },
+  { name: 'orders', shape: /^\/orders$/, path: () => '/orders' },
+  { name: 'alerts', shape: /^\/alerts$/, path: () => '/alerts' },
+  { name: 'domains', shape: /^\/domains$/, path: () => '/domains?refresh=off' },
   { name: 'domain-new', shape: /^\/domains\/new$/, path: () => '/domains/new' },
   { name: 'domain-active', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.active}?refresh=off` },
   { name: 'domain-failing', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.failing}?refresh=off` },
@@ -25,6 +29,12 @@ export const PAGES = [
   { name: 'targets', shape: /^\/targets$/, path: () => '/targets?refresh=off' },
   { name: 'target', shape: /^\/targets\/[^/]+$/, path: () => '/targets/lb1?refresh=off' },
   { name: 'target-remove', shape: /^\/targets\/[^/]+\/remove$/, path: () => '/targets/lb1/remove' },
+  { name: 'webhooks', shape: /^\/webhooks$/, path: () => '/webhooks' },
+  {
+    name: 'webhook',
+    shape: /^\/webhooks\/[^/]+$/,
+    path: async () => `/webhooks/${await firstOf('/v1/webhook-endpoints')}`,
+  },
   { name: 'users', shape: /^\/users$/, path: () => '/users' },
   { name: 'user-new', shape: /^\/users\/new$/, path: () => '/users/new' },
   { name: 'user', shape: /^\/users\/[^/]+$/, path: async () => `/users/${await firstOf('/v1/users')}` },
@@ -53,6 +63,9 @@ export const PAGES = [
     open: true,
     status: 410,
   },
+  { name: 'setup-active', shape: /^\/setup\/[^/]+$/, path: () => stage.setupLinks.active, open: true },
+  { name: 'setup-failing', shape: /^\/setup\/[^/]+$/, path: () => stage.setupLinks.failing, open: true },
+  { name: 'setup-stale', shape: /^\/setup\/[^/]+$/, path: () => '/setup/nonsense', open: true, status: 410 },
   { name: 'docs', shape: /^\/docs$/, path: () => '/docs', open: true },
   { name: 'docs-guide', shape: /^\/docs\/[^/]+$/, path: () => '/docs/api', open: true },
   { name: 'docs-problem', shape: /^\/docs\/problems\/[^/]+$/, path: () => '/docs/problems/caa_forbids', open: true },
