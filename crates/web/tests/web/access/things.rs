@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use certmill_model::{GroupId, Role, TenantId, TokenId, UserId, WebhookDeliveryId, WebhookEndpointId};
 use http::{Method, StatusCode};
 use serde_json::json;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, RwLock};
 
 use super::rows::Row;
 use crate::support::{Bench, exchange::Call};
@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) bench: Bench,
     pub(super) own: Tenant,
     foreign: Tenant,
+    /// Held alone by what ends sessions, and by everybody else together.
+    pub(super) turn: RwLock<()>,
     /// A token of the platform that may do everything.
     platform: String,
     asset: String,
@@ -67,7 +69,16 @@ impl World {
         let kinds = ["$argon2", PASSWORD, "PRIVATE KEY", "whsec_"].map(str::to_owned);
         let secrets = kinds.into_iter().chain([own.token.clone(), foreign.token.clone()]).collect();
         let platform = bench.token(None).await;
-        Self { bench, own, foreign, platform, asset, secrets, made: AtomicUsize::new(0) }
+        Self {
+            bench,
+            own,
+            foreign,
+            turn: RwLock::new(()),
+            platform,
+            asset,
+            secrets,
+            made: AtomicUsize::new(0),
+        }
     }
 
     /// The first secret in `text`, if there is one.

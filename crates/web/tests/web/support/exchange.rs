@@ -127,7 +127,8 @@ impl Answer {
     /// What forms on this page prove with that they are ours.
     #[track_caller]
     pub(crate) fn csrf(&self) -> &str {
-        let (_, rest) = self.text.split_once("name=\"csrf\" value=\"").expect("a page with a form");
+        let form = self.text.split_once("name=\"csrf\" value=\"");
+        let (_, rest) = form.unwrap_or_else(|| panic!("no page with a form: {} {}", self.status, self.text));
         rest.split('"').next().unwrap_or_default()
     }
 
