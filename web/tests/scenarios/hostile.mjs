@@ -67,7 +67,9 @@ async function allForms(page) {
   const found = new Map();
   await crawl(page, ['/domains?refresh=off'], shapeOf, async () => {
     for (const form of await formsOn(page)) {
-      if (!NOT_SENT.includes(form.action)) found.set(form.kind, form);
+      // Rows of a table have the same form each, but for the id in its path.
+      const kind = [form.method, shapeOf(form.action), ...form.fields.map(({ name }) => name)].join(' ');
+      if (!NOT_SENT.includes(form.action)) found.set(kind, form);
     }
   });
   return [...found.values()];
