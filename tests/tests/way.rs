@@ -78,7 +78,7 @@ async fn it_goes_when_it_is_deleted(stage: &Stage, name: &str, id: &str) {
     let path = format!("/v1/domains/{name}");
     until("the domain is gone from the API", SOON, async || {
         let answer = stage.shops.send("GET", &path, None).await.unwrap();
-        if answer.status == 404 { Ok(()) } else { Err(answer.body.to_string()) }
+        if answer.status == 410 { Ok(()) } else { Err(answer.body.to_string()) }
     })
     .await;
     for load_balancer in stage.load_balancers() {
