@@ -51,7 +51,7 @@ pub(super) async fn put(
 
 /// Register a domain
 ///
-/// As `PUT /v1/domains/{name}`, for a name that is not there yet. With an `Idempotency-Key` it can be repeated.
+/// As `PUT /v1/domains/{name}`, for a name that is not there yet: repeated, it is refused with 409.
 #[utoipa::path(
     post, path = "/v1/domains", operation_id = "post_domain", tag = "domains", security(("token" = [])),
     request_body(content = PostDomain, content_type = "application/json"),
