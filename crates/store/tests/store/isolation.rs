@@ -54,16 +54,21 @@ async fn a_caller_that_goes_away_leaves_no_transaction_behind() {
     let base = Base::new().await;
     let api = connect_api(&base.url, 1).await.unwrap();
     let nobody = ApiToken::generate().hash();
-    let mut given_up = 0;
-    for patience in 0..12 {
+    let (mut tries, mut given_up) = (0, 0);
+    // How often a caller has to wait is the machine's affair; two are to give up, of twelve at least.
+    for patience in (0..12).cycle().take(240) {
+        if tries >= 12 && given_up >= 2 {
+            break;
+        }
         // This one only reads, and whoever comes next on its connection would be refused to write.
-        given_up += usize::from(with_patience(api.read(Reach::Platform), patience).await.is_none());
+        given_up += i64::from(with_patience(api.read(Reach::Platform), patience).await.is_none());
+        tries += 1;
         let long_ago = now() - Duration::HOUR;
         api.count_login_failure(&["address ::1".to_owned()], now(), long_ago).await.unwrap();
         assert!(api.token_holder(&nobody, now()).await.unwrap().is_none());
     }
-    assert!((1..12).contains(&given_up), "{given_up}");
-    assert_eq!(base.sql("SELECT failures::bigint FROM login_failures").await, 12, "what is written lasts");
+    assert!(given_up >= 2 && given_up < tries, "{given_up} of {tries}");
+    assert_eq!(base.sql("SELECT failures::bigint FROM login_failures").await, tries, "what is written lasts");
 }
 
 /// Two domains for each tenant; who owns which.
