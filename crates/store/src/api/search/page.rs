@@ -128,6 +128,9 @@ pub(super) async fn read(
     if narrowed.ids.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Vec::new());
     }
+    // Few ids are sorted; all others are read in their order.
+    let sorts = if narrowed.ids.is_some() { "on" } else { "off" };
+    sqlx::query!("SELECT set_config('enable_sort', $1, true)", sorts).fetch_one(&mut *connection).await?;
     let (after, at, id) = match order.1 {
         Some(DomainPosition::Name { name, .. }) => (Some(name.as_str()), None, None),
         Some(DomainPosition::Instant { at, id }) => (None, Some(*at), Some(id.uuid())),

@@ -102,6 +102,10 @@ async fn containing(
     .fetch_all(&mut *connection)
     .await?;
     if let Some(part) = text.inner() {
+        // An index of letters is read by bitmaps alone.
+        sqlx::query!("SELECT set_config('enable_bitmapscan', 'on', true)")
+            .fetch_one(&mut *connection)
+            .await?;
         let inner = sqlx::query_scalar!(
             r#"SELECT domain_id AS "domain_id!" FROM names_containing($1, $2, $3) AS domain_id"#,
             tenant,
@@ -125,6 +129,9 @@ async fn similar(
     let Some(meant) = text.inner() else { return Ok(Rows::default()) };
     let tenant = narrowed.tenant;
     let like = quickly(connection, async |connection| {
+        sqlx::query!("SELECT set_config('enable_bitmapscan', 'on', true)")
+            .fetch_one(&mut *connection)
+            .await?;
         let ids = sqlx::query_scalar!(
             r#"SELECT domain_id AS "domain_id!" FROM names_like($1, $2, $3) AS domain_id"#,
             tenant,
