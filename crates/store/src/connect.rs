@@ -34,7 +34,7 @@ pub async fn connect_api(url: &str, connections: u32) -> Result<Api, StoreError>
 pub async fn connect_engine(url: &str, connections: u32) -> Result<Engine, StoreError> {
     let url = PgConnectOptions::from_str(url)?;
     // Workers repeat few statements, each by its key: one plan for each is right, and planning costs more than running.
-    let records = url.clone().options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+    let records = url.clone().options([("plan_cache_mode", "force_generic_plan")]);
     // A nudge that a crash of the database forgets is made again: nobody waits for the disk because of one. The queue's
     // fetch joins its table with itself, which without these is a scan of all of it.
     let nudges = url.options([
@@ -44,7 +44,6 @@ pub async fn connect_engine(url: &str, connections: u32) -> Result<Engine, Store
         ("enable_seqscan", "off"),
         // What is due is read in its order, however much of it there is, never collected and sorted.
         ("enable_bitmapscan", "off"),
-        ("jit", "off"),
     ]);
     let role = Some("certmill_engine");
     Ok(Engine::new(pool_of(records, connections, role), pool_of(nudges, QUEUE_CONNECTIONS, role)))
@@ -76,6 +75,10 @@ fn pool_of(options: PgConnectOptions, connections: u32, role: Option<&'static st
                 Ok(())
             })
         })
-        // The database warns where there was nothing to roll back, which is as good as always.
-        .connect_lazy_with(options.application_name("certmill").options([("client_min_messages", "error")]))
+        .connect_lazy_with(options.application_name("certmill").options([
+            // The database warns where there was nothing to roll back, which is as good as always.
+            ("client_min_messages", "error"),
+            // A plan that has to do what is switched off counts as endlessly dear, and would be compiled longer than it runs.
+            ("jit", "off"),
+        ]))
 }
