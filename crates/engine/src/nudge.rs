@@ -53,7 +53,8 @@ const POLL: Duration = Duration::from_secs(2);
 
 /// How often a worker says that it lives, and how often it may fail to until its nudges are given to others. A nudge
 /// that a living worker still works on may then be doubled, which a lease makes harmless.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Together well below the half minute within which work goes on after a kill.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 const MISSED_HEARTBEATS: usize = 3;
 
 /// A worker that has not been heard of for this long is forgotten: far above its heartbeat.
@@ -241,7 +242,7 @@ pub(crate) async fn run_lane(engine: Arc<Engine>, lane: Lane, stop: watch::Recei
 
 /// Takes nudges of a lane and does `each` with the id of each, so many at a time, until `stop` turns true. The queue's run loop returns
 /// when it loses the database, and a worker that comes back under its old name keeps that one's orphans: so it is rebuilt,
-/// each time under a new name.
+/// each time under a new name, and what the ended one held is let go at once.
 pub async fn work_on(
     store: &store::Engine,
     (lane, concurrency): (Lane, usize),
@@ -249,9 +250,15 @@ pub async fn work_on(
     each: Step,
     mut stop: watch::Receiver<bool>,
 ) {
+    let mut ended_names = Vec::new();
     while !*stop.borrow() {
-        let name = format!("{}-{}", lane.queue(), chance.label());
-        let ended = run_worker(store, (lane, concurrency), name, each.clone(), stop.clone()).await;
+        let ended = async {
+            let_go(store.nudges(), &mut ended_names).await?;
+            let name = format!("{}-{}", lane.queue(), chance.label());
+            ended_names.push(name.clone());
+            run_worker(store, (lane, concurrency), name, each.clone(), stop.clone()).await
+        }
+        .await;
         if *stop.borrow() {
             return;
         }
@@ -261,6 +268,16 @@ pub async fn work_on(
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }
+}
+
+/// Deletes the nudges in the hands of workers of this process that ended, and forgets those workers: their rows would stay
+/// unnudged until the workers are taken for gone.
+async fn let_go(pool: &PgPool, ended: &mut Vec<String>) -> Result<(), sqlx::Error> {
+    if !ended.is_empty() {
+        sqlx::query("DELETE FROM apalis.jobs WHERE lock_by = ANY($1)").bind(&*ended).execute(pool).await?;
+        ended.clear();
+    }
+    Ok(())
 }
 
 async fn run_worker(
