@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certmill_model::{DomainId, TenantId};
-use certmill_store::StoreError;
+use certmill_store::{Reach, StoreError};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
@@ -60,7 +60,7 @@ async fn checked_at(
     tenant: TenantId,
     domain: DomainId,
 ) -> Result<Option<OffsetDateTime>, StoreError> {
-    let setup = state.store.read_tenant(tenant).await?.setup(domain).await?;
+    let setup = state.store.read(Reach::Tenant(tenant)).await?.setup(domain).await?;
     Ok(setup.checks.map(|checks| checks.checked_at))
 }
 

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{PlatformTx, ScopedTx, TenantTx};
+use super::ScopedTx;
 use crate::{
     Deferral, StoreError,
     rows::{hostname, parsed},
@@ -75,21 +75,6 @@ pub struct DomainCertificate {
     pub window: Option<SuggestedWindow>,
     /// A page of the CA that says why then.
     pub explanation_url: Option<String>,
-}
-
-impl TenantTx {
-    /// The domain called `name`, if it is this tenant's.
-    pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
-        let tenant = self.tenant;
-        with_name(self.connection(), Some(tenant), name).await
-    }
-}
-
-impl PlatformTx {
-    /// The domain called `name`, whoever's it is.
-    pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
-        with_name(self.connection(), None, name).await
-    }
 }
 
 impl ScopedTx {

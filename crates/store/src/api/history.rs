@@ -1,12 +1,11 @@
 //! What is wrong with a domain, and what happened to it.
 
-use certmill_model::{Checks, DomainId, EventId, EventKind, Problem, ProblemCode};
-use serde::Deserialize;
+use certmill_model::{DomainId, EventId, EventKind, Problem};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{PlatformTx, ScopedTx, TenantTx};
+use super::ScopedTx;
 use crate::{StoreError, rows::parsed};
 
 /// An entry of a domain's timeline.
@@ -54,117 +53,6 @@ impl ScopedTx {
         limit: i64,
     ) -> Result<Vec<DomainEvent>, StoreError> {
         latest(self.connection(), domain, limit).await
-    }
-}
-
-impl TenantTx {
-    /// The open problems of `domain`.
-    pub async fn problems(&mut self, domain: DomainId) -> Result<Vec<Problem>, StoreError> {
-        let found = problems(self.connection(), &[domain]).await?;
-        Ok(found.into_iter().map(|(_, problem)| problem).collect())
-    }
-
-    /// The open problems of each of `domains`.
-    pub async fn problems_of(
-        &mut self,
-        domains: &[DomainId],
-    ) -> Result<Vec<(DomainId, Problem)>, StoreError> {
-        problems(self.connection(), domains).await
-    }
-
-    /// Up to `limit` events of `domain` behind the event `after`, oldest first.
-    pub async fn timeline(
-        &mut self,
-        domain: DomainId,
-        after: Option<EventId>,
-        limit: i64,
-    ) -> Result<Vec<DomainEvent>, StoreError> {
-        timeline(self.connection(), domain, after, limit).await
-    }
-}
-
-impl PlatformTx {
-    /// The open problems of `domain`.
-    pub async fn problems(&mut self, domain: DomainId) -> Result<Vec<Problem>, StoreError> {
-        let found = problems(self.connection(), &[domain]).await?;
-        Ok(found.into_iter().map(|(_, problem)| problem).collect())
-    }
-
-    /// The open problems of each of `domains`.
-    pub async fn problems_of(
-        &mut self,
-        domains: &[DomainId],
-    ) -> Result<Vec<(DomainId, Problem)>, StoreError> {
-        problems(self.connection(), domains).await
-    }
-
-    /// Up to `limit` events of `domain` behind the event `after`, oldest first.
-    pub async fn timeline(
-        &mut self,
-        domain: DomainId,
-        after: Option<EventId>,
-        limit: i64,
-    ) -> Result<Vec<DomainEvent>, StoreError> {
-        timeline(self.connection(), domain, after, limit).await
-    }
-
-    /// The last `limit` events of `domain`, newest first.
-    pub async fn latest_events(
-        &mut self,
-        domain: DomainId,
-        limit: i64,
-    ) -> Result<Vec<DomainEvent>, StoreError> {
-        latest(self.connection(), domain, limit).await
-    }
-}
-
-/// What is known of a domain beside its row.
-#[derive(Clone, Debug, Default)]
-pub struct Observed {
-    /// Its open problems, the oldest first.
-    pub problems: Vec<Problem>,
-    /// What was last seen of its name.
-    pub checks: Option<Checks>,
-}
-
-#[derive(Deserialize)]
-struct StoredProblem {
-    code: ProblemCode,
-    detail: String,
-    #[serde(with = "time::serde::rfc3339")]
-    since: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    last_attempt_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339::option")]
-    next_attempt_at: Option<OffsetDateTime>,
-}
-
-impl ScopedTx {
-    /// What is known of a domain beside its row, in one round trip: whoever waits for a domain asks often.
-    pub async fn observed(&mut self, domain: DomainId) -> Result<Observed, StoreError> {
-        let row = sqlx::query!(
-            r#"SELECT (SELECT observed FROM checks WHERE domain_id = $1) AS checks,
-                      (SELECT jsonb_agg(jsonb_build_object('code', code, 'detail', detail, 'since', since,
-                           'last_attempt_at', last_attempt_at, 'next_attempt_at', next_attempt_at) ORDER BY since)
-                       FROM problems WHERE domain_id = $1) AS problems"#,
-            domain.uuid(),
-        )
-        .fetch_one(self.connection())
-        .await?;
-        let checks = row.checks.map(serde_json::from_value).transpose();
-        let problems = row.problems.map(serde_json::from_value::<Vec<StoredProblem>>).transpose();
-        let problems = problems.map_err(|error| StoreError::inconsistent("problems", error))?;
-        let problem = |stored: StoredProblem| Problem {
-            code: stored.code,
-            detail: stored.detail,
-            since: stored.since,
-            last_attempt_at: stored.last_attempt_at,
-            next_attempt_at: stored.next_attempt_at,
-        };
-        Ok(Observed {
-            problems: problems.unwrap_or_default().into_iter().map(problem).collect(),
-            checks: checks.map_err(|error| StoreError::inconsistent("checks", error))?,
-        })
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) use feed::FeedColumns;
 pub use feed::{FeedPage, FeedPlace};
 pub use fleet::TargetChange;
 pub use groups::TargetGroup;
-pub use history::{DomainEvent, Observed};
+pub use history::DomainEvent;
 pub use inventory::{CertificateFilter, CertificateRow, DeploymentRow, OrderRow};
 pub use of_domain::{CertificateOfDomain, OrderOfDomain, PlacementOfDomain};
 pub use operations::{LineRow, NewLine, OperationRow};

@@ -30,11 +30,6 @@ pub struct Setup {
 }
 
 impl TenantTx {
-    /// What the owner of one of this tenant's names is told.
-    pub async fn setup(&mut self, domain: DomainId) -> Result<Setup, StoreError> {
-        setup(self.connection(), domain).await
-    }
-
     /// Asks for a look at the name now. The engine is woken when this transaction commits.
     pub async fn request_check(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<(), StoreError> {
         // Slow looks become frequent again: somebody is at it. No CA is asked sooner for it.
@@ -61,11 +56,6 @@ impl ScopedTx {
 }
 
 impl PlatformTx {
-    /// What the owner of a name is told.
-    pub async fn setup(&mut self, domain: DomainId) -> Result<Setup, StoreError> {
-        setup(self.connection(), domain).await
-    }
-
     /// Orders for a name whatever its checks find, or heeds them again. The name is looked at anew.
     pub async fn override_checks(
         &mut self,

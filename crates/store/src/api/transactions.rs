@@ -1,5 +1,7 @@
 //! Transactions that belong to somebody: to one tenant, or to the platform's own people.
 
+use std::ops::{Deref, DerefMut};
+
 use certmill_model::{ChallengeToken, Chance, TenantId};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
@@ -32,21 +34,22 @@ pub struct Api {
     pub(super) pool: PgPool,
 }
 
-/// A transaction of one tenant: row level security shows and takes nothing of another.
+/// A transaction of somebody, as far as they see: for all that a tenant's people and the platform's do alike.
+pub struct ScopedTx {
+    pub(crate) tx: Tx,
+    pub(super) reach: Reach,
+}
+
+/// A transaction of one tenant, in which it may also say what it wants: row level security shows and takes nothing of
+/// another.
 pub struct TenantTx {
-    pub(crate) tx: Transaction<'static, Postgres>,
+    scoped: ScopedTx,
     pub(crate) tenant: TenantId,
 }
 
-/// A transaction of the platform's own people, who see every tenant.
+/// A transaction of the platform's own people, who see every tenant, with what they alone may do.
 pub struct PlatformTx {
-    pub(super) tx: Transaction<'static, Postgres>,
-}
-
-/// A transaction of somebody, as far as they see: for all that a tenant's people and the platform's do alike.
-pub struct ScopedTx {
-    pub(super) tx: Transaction<'static, Postgres>,
-    pub(super) reach: Reach,
+    scoped: ScopedTx,
 }
 
 impl Api {
@@ -56,23 +59,17 @@ impl Api {
 
     /// Begins a transaction of `tenant`.
     pub async fn tenant(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
-        Ok(TenantTx { tx: self.begin("BEGIN", Reach::Tenant(tenant)).await?, tenant })
+        Ok(TenantTx { scoped: self.scoped(Reach::Tenant(tenant)).await?, tenant })
     }
 
     /// Begins a transaction of the platform.
     pub async fn platform(&self) -> Result<PlatformTx, StoreError> {
-        Ok(PlatformTx { tx: self.begin("BEGIN", Reach::Platform).await? })
+        Ok(PlatformTx { scoped: self.scoped(Reach::Platform).await? })
     }
 
-    /// Begins a transaction of `tenant` that only reads, and all of it as of one instant: what one answer shows belongs
-    /// together, whatever is recorded meanwhile.
-    pub async fn read_tenant(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
-        Ok(TenantTx { tx: self.begin(AS_OF_ONE_INSTANT, Reach::Tenant(tenant)).await?, tenant })
-    }
-
-    /// The same for the platform.
+    /// Begins a transaction of the platform that only reads, and all of it as of one instant.
     pub async fn read_platform(&self) -> Result<PlatformTx, StoreError> {
-        Ok(PlatformTx { tx: self.begin(AS_OF_ONE_INSTANT, Reach::Platform).await? })
+        Ok(PlatformTx { scoped: self.read(Reach::Platform).await? })
     }
 
     /// Begins a transaction that sees as far as `reach`.
@@ -80,7 +77,8 @@ impl Api {
         Ok(ScopedTx { tx: self.begin("BEGIN", reach).await?, reach })
     }
 
-    /// Begins a transaction that sees as far as `reach`, only reads, and all of it as of one instant.
+    /// Begins a transaction that sees as far as `reach`, only reads, and all of it as of one instant: what one answer shows
+    /// belongs together, whatever is recorded meanwhile.
     pub async fn read(&self, reach: Reach) -> Result<ScopedTx, StoreError> {
         Ok(ScopedTx { tx: self.begin(AS_OF_ONE_INSTANT, reach).await?, reach })
     }
@@ -116,51 +114,75 @@ const AS_OF_ONE_INSTANT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONL
 type Tx = Transaction<'static, Postgres>;
 
 impl TenantTx {
+    /// What the engine does for `tenant`, in a transaction of its own role.
+    pub(crate) fn of_engine(tx: Tx, tenant: TenantId) -> Self {
+        Self { scoped: ScopedTx { tx, reach: Reach::Tenant(tenant) }, tenant }
+    }
+
     /// Makes everything done in it last.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.tx.commit().await?)
+        Ok(self.scoped.tx.commit().await?)
     }
 
     /// Makes everything done in it last, and `entry` with it: who changed what.
     pub async fn commit_audited(
-        mut self,
+        self,
         entry: &AuditEntry<'_>,
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        audit::record(self.connection(), entry, chance, now).await?;
-        self.commit().await
+        self.scoped.commit(entry, chance, now).await
     }
 
     /// Whose it is.
     pub fn tenant_id(&self) -> TenantId {
         self.tenant
     }
-
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.tx
-    }
 }
 
 impl PlatformTx {
     /// Makes everything done in it last.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.tx.commit().await?)
+        Ok(self.scoped.tx.commit().await?)
     }
 
     /// Makes everything done in it last, and `entry` with it: who changed what.
     pub async fn commit_audited(
-        mut self,
+        self,
         entry: &AuditEntry<'_>,
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        audit::record(self.connection(), entry, chance, now).await?;
-        self.commit().await
+        self.scoped.commit(entry, chance, now).await
     }
+}
 
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.tx
+/// Whatever anybody may do in their reach, a tenant may in its own, and the platform everywhere.
+impl Deref for TenantTx {
+    type Target = ScopedTx;
+
+    fn deref(&self) -> &ScopedTx {
+        &self.scoped
+    }
+}
+
+impl DerefMut for TenantTx {
+    fn deref_mut(&mut self) -> &mut ScopedTx {
+        &mut self.scoped
+    }
+}
+
+impl Deref for PlatformTx {
+    type Target = ScopedTx;
+
+    fn deref(&self) -> &ScopedTx {
+        &self.scoped
+    }
+}
+
+impl DerefMut for PlatformTx {
+    fn deref_mut(&mut self) -> &mut ScopedTx {
+        &mut self.scoped
     }
 }
 

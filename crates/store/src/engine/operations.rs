@@ -95,7 +95,7 @@ impl Engine {
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         // Everything is done as the tenant that asked for it: each statement names it.
-        let mut tx = TenantTx { tx: self.pool.begin().await?, tenant: lease.tenant_id };
+        let mut tx = TenantTx::of_engine(self.pool.begin().await?, lease.tenant_id);
         let held = sqlx::query!(
             r#"SELECT reached, cancel_requested_at IS NOT NULL AS "is_cancelled!" FROM operations
                WHERE operation_id = $1 AND lease_token = $2 AND status = 'running' FOR UPDATE"#,

@@ -1,7 +1,7 @@
 //! When certificates are renewed, and what CAs say of it.
 
 use certmill_model::{AccountId, DomainId, Hostname, RenewalPlan, SuggestedWindow};
-use certmill_store::{AnsweredRenewal, DueRenewalInfo};
+use certmill_store::{AnsweredRenewal, DueRenewalInfo, Reach};
 use time::{Duration, OffsetDateTime};
 
 use crate::base::{Base, now};
@@ -29,7 +29,7 @@ async fn due(base: &Base) -> Vec<DueRenewalInfo> {
 }
 
 async fn renew_after(base: &Base, name: &str) -> OffsetDateTime {
-    let mut tx = base.api.read_tenant(base.tenant).await.unwrap();
+    let mut tx = base.api.read(Reach::Tenant(base.tenant)).await.unwrap();
     let domain = tx.find_domain(&Hostname::parse(name).unwrap()).await.unwrap().unwrap();
     domain.renew_after.unwrap()
 }

@@ -4,7 +4,7 @@ use crate::base::{Base, now, tenant};
 use certmill_model::{
     CertificateId, Checks, DomainId, DomainStatus, Hostname, LOST_CLAIMS, LimitKind, ProblemCode, RenewalPlan,
 };
-use certmill_store::{AnsweredRenewal, ClaimedDomain, Deferral, Failure, Looked, Without};
+use certmill_store::{AnsweredRenewal, ClaimedDomain, Deferral, Failure, Looked, Reach, Without};
 use time::{Duration, OffsetDateTime};
 
 const NAME: &str = "shop.example.com";
@@ -58,7 +58,7 @@ impl Base {
     }
 
     async fn shown_deferral(&self) -> Option<Deferral> {
-        let mut tx = self.api.read_tenant(self.tenant).await.unwrap();
+        let mut tx = self.api.read(Reach::Tenant(self.tenant)).await.unwrap();
         tx.find_domain(&Hostname::parse(NAME).unwrap()).await.unwrap().unwrap().deferral
     }
 
