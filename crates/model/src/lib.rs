@@ -6,6 +6,7 @@ mod address;
 mod alerts;
 mod authority;
 mod backoff;
+mod branding;
 mod breaker;
 mod bulk;
 mod challenge;
@@ -19,6 +20,7 @@ mod ids;
 mod key_type;
 mod letters;
 mod limits;
+mod logo;
 mod looks;
 mod name_policy;
 mod ownership;
@@ -43,6 +45,7 @@ pub use alerts::{
 };
 pub use authority::{CaCandidate, CaChoice, RemainingLife, choose_authority};
 pub use backoff::{backoff, ca_retry, target_retry};
+pub use branding::{AccentColour, Branding, InvalidAccent, InvalidProductName, ProductName, SupportUrl};
 pub use breaker::Breaker;
 pub use bulk::{BulkAction, BulkLine, LineWish, OperationStatus, ParsedWish, RawLine, RefusedLine};
 pub use challenge::{ChallengeKind, possible_challenges};
@@ -63,6 +66,7 @@ pub use limits::{
     Bucket, Endpoint, Exemption, InvalidLimits, InvalidRate, LimitKind, LimitProfile, Need, Rate, next_date,
     order_needs, take_fairly,
 };
+pub use logo::{InvalidLogo, Logo};
 pub use looks::{after_validation_failure, look_at_active, look_at_moved, look_at_pending};
 pub use name_policy::{InvalidBlockList, NamePolicy, NameRefused};
 pub use ownership::{
@@ -78,7 +82,7 @@ pub use renewal::{
 pub use retry_after::parse_retry_after;
 pub use search::{InvalidLabels, Metadata, SearchText, Tags};
 pub use status::{
-    CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, UnknownStatus,
+    CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, TenantStatus, UnknownStatus,
 };
 pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};

@@ -148,6 +148,20 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// Where a tenant is.
+    TenantStatus {
+        /// As usual.
+        Active = "active",
+        /// Its own people and programs only read; its names are served and renewed.
+        Suspended = "suspended",
+        /// The same, until the grace is over and its names are taken off the load balancers.
+        PendingDeletion = "pending_deletion",
+        /// Gone.
+        Deleted = "deleted",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,11 @@
 //! Coming in: log-in by password or one-time link, sessions, links that set a password. Only hashes are kept.
 
-use certmill_model::{Chance, EmailAddress, Role, TenantId, UserId};
+use certmill_model::{Chance, EmailAddress, Role, TenantId, TenantStatus, UserId};
 use certmill_vault::TokenHash;
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    PlatformTx, Reach, SessionOrigin,
+    PlatformTx, Reach, SessionOrigin, TenantFace,
     audit::{self, Actor, AuditEntry},
     users::{User, UserColumns},
 };
@@ -26,6 +26,8 @@ pub struct SessionHolder {
     pub email: Option<String>,
     /// The user's language.
     pub language: Option<String>,
+    /// Where the tenant is, and how it appears; `None`: one of the platform's own people.
+    pub tenant: Option<(TenantStatus, TenantFace)>,
 }
 
 /// What a password is compared with.
@@ -126,7 +128,9 @@ impl Api {
     ) -> Result<Option<SessionHolder>, StoreError> {
         let found = sqlx::query!(
             r#"SELECT user_id AS "user_id?", tenant_id AS "tenant_id?", name AS "name?", email AS "email?", role AS "role?",
-                      language AS "language?"
+                      language AS "language?", tenant_status AS "tenant_status?", tenant_name AS "tenant_name?",
+                      product_name AS "product_name?", support_url AS "support_url?", has_colours AS "has_colours?",
+                      has_logo AS "has_logo?", tenant_revision AS "tenant_revision?"
                FROM session_holder($1, $2, make_interval(secs => $3))"#,
             session.as_bytes(),
             now,
@@ -135,10 +139,22 @@ impl Api {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = found else { return Ok(None) };
-        let tenant = row.tenant_id.map(TenantId::from_uuid);
+        let tenant_id = row.tenant_id.map(TenantId::from_uuid);
+        let tenant = row.tenant_status.zip(row.tenant_name).map(|(status, name)| {
+            let face = TenantFace {
+                name,
+                product_name: row.product_name,
+                support_url: row.support_url,
+                has_colours: row.has_colours.unwrap_or_default(),
+                has_logo: row.has_logo.unwrap_or_default(),
+                revision: row.tenant_revision.unwrap_or_default(),
+            };
+            parsed("tenants", &status).map(|status| (status, face))
+        });
         Ok(Some(SessionHolder {
             user_id: row.user_id.map(UserId::from_uuid),
-            reach: tenant.map_or(Reach::Platform, Reach::Tenant),
+            reach: tenant_id.map_or(Reach::Platform, Reach::Tenant),
+            tenant: tenant.transpose()?,
             role: match row.role {
                 Some(role) => parsed("users", &role)?,
                 None => Role::PlatformAdmin,

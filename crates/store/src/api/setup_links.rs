@@ -63,6 +63,8 @@ pub struct TenantFace {
     pub has_colours: bool,
     /// Whether it has a logo.
     pub has_logo: bool,
+    /// Grows with each change of it.
+    pub revision: i64,
 }
 
 impl Api {
@@ -165,7 +167,7 @@ impl ScopedTx {
         let only = self.only();
         let row = sqlx::query!(
             r#"SELECT name, branding->>'product_name' AS product_name, branding->>'support_url' AS support_url,
-                  branding ? 'accent' AS "has_colours!", logo IS NOT NULL AS "has_logo!"
+                  branding ? 'accent' AS "has_colours!", logo IS NOT NULL AS "has_logo!", revision
                FROM tenants WHERE tenant_id = $1"#,
             only,
         )
@@ -177,6 +179,7 @@ impl ScopedTx {
             support_url: row.support_url.filter(|url| url.starts_with("https://")),
             has_colours: row.has_colours,
             has_logo: row.has_logo,
+            revision: row.revision,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use certmill_model::{KeyType, Label, TemplateRef, TenantId, UpstreamAddress};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -26,13 +27,13 @@ pub struct Tenant {
     pub authorities: Option<Vec<String>>,
 }
 
-struct TenantColumns {
-    tenant_id: Uuid,
-    name: String,
-    template: String,
-    upstream: String,
-    key_type: String,
-    authorities: Option<Vec<String>>,
+pub(super) struct TenantColumns {
+    pub(super) tenant_id: Uuid,
+    pub(super) name: String,
+    pub(super) template: String,
+    pub(super) upstream: String,
+    pub(super) key_type: String,
+    pub(super) authorities: Option<Vec<String>>,
 }
 
 impl TryFrom<TenantColumns> for Tenant {
@@ -76,7 +77,8 @@ impl PlatformTx {
              INSERT INTO tenants (tenant_id, name, template, upstream, created_at, key_type, authorities)
              VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (name) DO UPDATE SET template = EXCLUDED.template, upstream = EXCLUDED.upstream,
-                 key_type = EXCLUDED.key_type, authorities = COALESCE(EXCLUDED.authorities, tenants.authorities)
+                 key_type = EXCLUDED.key_type, authorities = COALESCE(EXCLUDED.authorities, tenants.authorities),
+                 revision = tenants.revision + 1, updated_at = $5
              RETURNING tenant_id,
                  EXISTS (SELECT 1 FROM before WHERE template <> $3 OR upstream <> $4) AS "changed!""#,
             tenant.tenant_id.uuid(),
@@ -90,37 +92,17 @@ impl PlatformTx {
         .fetch_one(self.connection())
         .await?;
         if row.changed {
-            self.redeliver_tenant(row.tenant_id, now).await?;
+            redeliver(self.connection(), row.tenant_id, now).await?;
         }
         Ok(TenantId::from_uuid(row.tenant_id))
-    }
-
-    /// What the tenant's domains are configured with has changed.
-    async fn redeliver_tenant(&mut self, tenant: Uuid, now: OffsetDateTime) -> Result<(), StoreError> {
-        sqlx::query!(
-            "UPDATE domains SET revision = revision + 1 WHERE tenant_id = $1 AND status <> 'deleted'",
-            tenant,
-        )
-        .execute(self.connection())
-        .await?;
-        sqlx::query!(
-            "UPDATE placements p SET wanted_revision = d.revision, pending = true, consecutive_failures = 0,
-                 next_attempt_at = $2
-             FROM domains d WHERE d.tenant_id = $1 AND p.domain_id = d.domain_id",
-            tenant,
-            now,
-        )
-        .execute(self.connection())
-        .await?;
-        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
-        Ok(())
     }
 
     /// The tenant called `name`.
     pub async fn find_tenant(&mut self, name: &str) -> Result<Option<Tenant>, StoreError> {
         sqlx::query_as!(
             TenantColumns,
-            "SELECT tenant_id, name, template, upstream, key_type, authorities FROM tenants WHERE name = $1",
+            "SELECT tenant_id, name, template, upstream, key_type, authorities FROM tenants
+             WHERE name = $1 AND status <> 'deleted'",
             name
         )
         .fetch_optional(self.connection())
@@ -133,7 +115,8 @@ impl PlatformTx {
     pub async fn list_tenants(&mut self) -> Result<Vec<Tenant>, StoreError> {
         sqlx::query_as!(
             TenantColumns,
-            "SELECT tenant_id, name, template, upstream, key_type, authorities FROM tenants ORDER BY name"
+            "SELECT tenant_id, name, template, upstream, key_type, authorities FROM tenants
+             WHERE status <> 'deleted' ORDER BY name"
         )
         .fetch_all(self.connection())
         .await?
@@ -181,4 +164,29 @@ impl ScopedTx {
         .await?;
         Ok(rows.into_iter().map(|row| (TenantId::from_uuid(row.tenant_id), row.name)).collect())
     }
+}
+
+/// What the tenant's domains are configured with has changed.
+pub(super) async fn redeliver(
+    connection: &mut PgConnection,
+    tenant: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE domains SET revision = revision + 1 WHERE tenant_id = $1 AND status <> 'deleted'",
+        tenant,
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "UPDATE placements p SET wanted_revision = d.revision, pending = true, consecutive_failures = 0,
+             next_attempt_at = $2
+         FROM domains d WHERE d.tenant_id = $1 AND p.domain_id = d.domain_id",
+        tenant,
+        now,
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(connection).await?;
+    Ok(())
 }

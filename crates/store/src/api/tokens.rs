@@ -1,6 +1,6 @@
 //! API tokens. Only hashes are kept.
 
-use certmill_model::{Label, Scope, TenantId, TokenId};
+use certmill_model::{Label, Scope, TenantId, TenantStatus, TokenId};
 use certmill_vault::TokenHash;
 use time::OffsetDateTime;
 
@@ -20,6 +20,8 @@ pub struct TokenHolder {
     pub scopes: Vec<Scope>,
     /// Requests a minute that its tenant is given; `None`: the platform's.
     pub quota_requests: Option<i32>,
+    /// Where its tenant is; `None`: it is the platform's.
+    pub tenant_status: Option<TenantStatus>,
 }
 
 /// A token to be added.
@@ -73,19 +75,21 @@ impl Api {
     ) -> Result<Option<TokenHolder>, StoreError> {
         let found = sqlx::query!(
             r#"SELECT token_id AS "token_id!", tenant_id AS "tenant_id?", name AS "name!", scopes AS "scopes!",
-                      quota_requests AS "quota_requests?"
+                      quota_requests AS "quota_requests?", tenant_status AS "tenant_status?"
                FROM token_holder($1, $2)"#,
             hash.as_bytes(),
             now,
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(found.map(|row| TokenHolder {
+        let Some(row) = found else { return Ok(None) };
+        Ok(Some(TokenHolder {
             token_id: TokenId::from_uuid(row.token_id),
             reach: row.tenant_id.map_or(Reach::Platform, |id| Reach::Tenant(TenantId::from_uuid(id))),
             name: row.name,
             scopes: known(&row.scopes),
             quota_requests: row.quota_requests,
+            tenant_status: row.tenant_status.map(|status| parsed("tenants", &status)).transpose()?,
         }))
     }
 }

@@ -36,7 +36,9 @@ impl Engine {
             remove(&mut tx, &removal, chance, now).await?;
         }
         sqlx::query!(
-            "UPDATE tenants t SET status = 'deleted', updated_at = $1, revision = revision + 1
+            // Its name is free again: a row that is kept for the audit log alone must not hold it.
+            "UPDATE tenants t SET status = 'deleted', updated_at = $1, revision = revision + 1,
+                 name = left(name, 150) || ' (' || tenant_id || ')'
              WHERE t.status = 'pending_deletion' AND t.delete_after <= $1
                AND NOT EXISTS (SELECT 1 FROM domains d WHERE d.tenant_id = t.tenant_id AND d.status <> 'deleted')",
             now,
