@@ -5,6 +5,7 @@
 
 mod access;
 mod api;
+mod brand;
 mod challenge;
 mod dashboard;
 mod docs;

@@ -133,6 +133,13 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "domain_being_removed", "Being removed", detail)
     }
 
+    /// Nothing is changed for a tenant that is suspended or being deleted.
+    pub(crate) fn suspended() -> Self {
+        let detail = "The tenant is suspended, or is being deleted: nothing is added or changed for it. The names that it \
+                      has are served and renewed as before. The platform's administrators can let it go on.";
+        Self::new(StatusCode::FORBIDDEN, "tenant_suspended", "Suspended", detail)
+    }
+
     /// Nothing of this kind can be seen from where the caller stands: it is not there, or somebody else's.
     pub(crate) fn no_such(kind: &str) -> Self {
         let detail = format!("There is no {kind} of this id here.");
@@ -231,11 +238,7 @@ impl From<StoreError> for Problem {
                     "The tenant has as many domains as it may. Remove some, or ask the platform for more.";
                 return Self::new(StatusCode::FORBIDDEN, "quota_reached", "No room for more domains", detail);
             }
-            StoreError::Suspended => {
-                let detail =
-                    "The tenant takes no new names. Those that it has are served and renewed as before.";
-                return Self::new(StatusCode::FORBIDDEN, "tenant_suspended", "Suspended", detail);
-            }
+            StoreError::Suspended => return Self::suspended(),
             error if error.is_transient() => Self::database_away(),
             _ => Self::internal(),
         };

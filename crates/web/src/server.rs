@@ -21,7 +21,7 @@ use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::TimeoutLayer};
 
 use crate::{
-    Counters, RouteEntry, WebState, access::Routes, api, challenge, dashboard, docs, observe,
+    Counters, RouteEntry, WebState, access::Routes, api, brand, challenge, dashboard, docs, observe,
     problem::Problem,
 };
 
@@ -50,7 +50,7 @@ pub fn route_table() -> Vec<RouteEntry> {
 }
 
 fn guarded_routes() -> Routes {
-    api::routes().merge(dashboard::routes()).merge(docs::routes())
+    api::routes().merge(dashboard::routes()).merge(brand::routes()).merge(docs::routes())
 }
 
 /// `/metrics` alone, without asking who calls: for a listener that only those reach who may.
@@ -123,6 +123,7 @@ mod tests {
             public_url: PublicUrl::parse("http://127.0.0.1:8080").unwrap(),
             name_policy: NamePolicy::default(),
             templates: Vec::new(),
+            authorities: Vec::new(),
             requests_per_minute: 600,
             trusted_proxies: Vec::new(),
             webhook_destinations: WebhookDestinations::default(),

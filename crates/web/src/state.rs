@@ -26,6 +26,8 @@ pub struct WebSettings {
     pub name_policy: NamePolicy,
     /// The templates that exist, each with a form it has; a domain that names another one is refused.
     pub templates: Vec<(String, Form)>,
+    /// The names of the CAs that a tenant may be given.
+    pub authorities: Vec<String>,
     /// Requests a minute that a token may send, where its tenant's quota says nothing else.
     pub requests_per_minute: i32,
     /// Proxies in front of certmill, which say in `X-Forwarded-For` where a request came from.

@@ -176,7 +176,7 @@ impl ScopedTx {
         Ok(TenantFace {
             name: row.name,
             product_name: row.product_name,
-            support_url: row.support_url.filter(|url| url.starts_with("https://")),
+            support_url: row.support_url,
             has_colours: row.has_colours,
             has_logo: row.has_logo,
             revision: row.revision,

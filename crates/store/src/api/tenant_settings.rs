@@ -55,6 +55,19 @@ pub struct TenantChange {
     pub logo: Option<Option<Logo>>,
 }
 
+impl From<&TenantRow> for TenantChange {
+    fn from(row: &TenantRow) -> Self {
+        Self {
+            tenant: row.tenant.clone(),
+            quota_domains: row.quota_domains,
+            quota_requests: row.quota_requests,
+            target_group: row.target_group,
+            branding: row.branding.clone(),
+            logo: None,
+        }
+    }
+}
+
 impl ScopedTx {
     /// Up to `limit` tenants that are seen, by name, behind the name `after`.
     pub async fn list_tenant_rows(
@@ -68,6 +81,20 @@ impl ScopedTx {
     /// The tenant with this id.
     pub async fn find_tenant_row(&mut self, id: TenantId) -> Result<Option<TenantRow>, StoreError> {
         Ok(self.select_tenants(Some(id), None, 1).await?.pop())
+    }
+
+    /// The same, and nobody else changes it until the transaction ends.
+    pub async fn lock_tenant_row(&mut self, id: TenantId) -> Result<Option<TenantRow>, StoreError> {
+        let only = self.only();
+        sqlx::query!(
+            "SELECT revision FROM tenants WHERE tenant_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)
+             FOR NO KEY UPDATE",
+            id.uuid(),
+            only,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        self.find_tenant_row(id).await
     }
 
     /// Adds a tenant. [`StoreError::Taken`]: another one has the name.

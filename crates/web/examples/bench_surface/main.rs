@@ -204,6 +204,7 @@ fn settings(address: &str) -> Done<WebSettings> {
         public_url: PublicUrl::parse(&format!("http://{address}"))?,
         name_policy: NamePolicy::default(),
         templates: vec![("storefront".into(), Form::Shared)],
+        authorities: Vec::new(),
         requests_per_minute: i32::MAX,
         trusted_proxies: Vec::new(),
         webhook_destinations: WebhookDestinations::default(),

@@ -6,14 +6,14 @@ use std::{
 };
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use certmill_model::{Permission, Role, Scope, TenantId, UserId};
+use certmill_model::{Permission, Role, Scope, TenantId, TenantStatus, UserId};
 use certmill_store::{Actor, AuditEntry, Reach, SessionHolder, StoreError, TokenHolder};
 use certmill_vault::{ApiToken, TokenHash};
 use http::{Extensions, HeaderMap, StatusCode, request::Parts};
 use serde_json::Value;
 
 use super::{csrf, gate::SESSION_IDLE};
-use crate::{WebState, dashboard::Visit, problem::Problem};
+use crate::{WebState, brand::Face, dashboard::Visit, problem::Problem};
 
 /// Whoever calls. The gate puts it into the request; a handler behind a gate takes it from there.
 #[derive(Clone, Debug)]
@@ -28,6 +28,10 @@ pub(crate) struct Caller {
     pub(crate) csrf: String,
     /// What its browser told.
     pub(crate) visit: Visit,
+    /// How its tenant appears, if a person of one calls.
+    pub(crate) face: Option<Face>,
+    /// Where its tenant is; `None`: it is the platform's.
+    pub(crate) tenant_status: Option<TenantStatus>,
     session: Option<TokenHash>,
     token: Option<TokenHash>,
     rights: Rights,
@@ -48,6 +52,8 @@ impl Caller {
             user_id: None,
             csrf: String::new(),
             visit: Visit::default(),
+            face: None,
+            tenant_status: holder.tenant_status,
             session: None,
             token: Some(token.hash()),
             rights: Rights::Scopes(holder.scopes),
@@ -59,9 +65,12 @@ impl Caller {
             Some(id) => actor("user", Some(id.to_string()), holder.name.unwrap_or_default()),
             None => Actor::command_line(),
         };
+        let (tenant_status, face) = holder.tenant.unzip();
         Self {
             reach: holder.reach,
             actor,
+            tenant_status,
+            face: holder.reach.tenant().zip(face).map(|(tenant, face)| Face::new(tenant, face)),
             user_id: holder.user_id,
             csrf: csrf::token(session),
             visit: Visit::default(),
@@ -78,6 +87,11 @@ impl Caller {
             Rights::Role(role) => role.allows(permission, of_platform),
             Rights::Scopes(scopes) => scopes.iter().any(|scope| scope.allows(permission, of_platform)),
         }
+    }
+
+    /// Whether its tenant is suspended or being deleted, so that it only reads.
+    pub(crate) fn only_reads(&self) -> bool {
+        self.tenant_status.is_some_and(|status| status != TenantStatus::Active)
     }
 
     /// Whether what it came with still opens anything. For what lasts longer than a request.

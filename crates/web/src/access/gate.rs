@@ -89,7 +89,7 @@ async fn pass_api(gate: &Gate, mut request: Request, next: Next) -> Passed {
         return Ok(with_pace(refused, &left));
     }
     let caller = Caller::of_token(holder, &token);
-    Ok(match permitted(gate, &caller) {
+    Ok(match permitted(gate, &caller, request.method()) {
         Ok(()) => {
             introduce(gate, &mut request, caller);
             with_pace(next.run(request).await, &left)
@@ -100,7 +100,7 @@ async fn pass_api(gate: &Gate, mut request: Request, next: Next) -> Passed {
 
 async fn pass_page(gate: &Gate, request: Request, next: Next) -> Passed {
     let settings = &gate.state.settings;
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let changes = !is_reading(request.method());
     if changes {
         csrf::require_own_origin(request.headers(), request.uri(), &settings.public_url).map_err(refusal)?;
     }
@@ -112,7 +112,7 @@ async fn pass_page(gate: &Gate, request: Request, next: Next) -> Passed {
     let holder = gate.state.store.session_holder(&id.hash(), gate.state.now(), SESSION_IDLE).await;
     let holder = holder.map_err(refusal)?.ok_or_else(|| log_in_first(&request))?;
     let mut caller = Caller::of_session(holder, &id);
-    permitted(gate, &caller).map_err(refusal)?;
+    permitted(gate, &caller, request.method()).map_err(refusal)?;
     caller.visit = Visit::of(request.method(), request.uri(), request.headers(), &caller.csrf);
     let says = caller.visit.flash.is_some();
     let mut request = if changes { with_token(request, &caller.csrf).await? } else { request };
@@ -124,11 +124,16 @@ async fn pass_page(gate: &Gate, request: Request, next: Next) -> Passed {
     Ok(answer)
 }
 
-fn permitted(gate: &Gate, caller: &Caller) -> Result<(), Problem> {
+fn permitted(gate: &Gate, caller: &Caller, method: &Method) -> Result<(), Problem> {
     match gate.access {
         Access::Needs(permission) if !caller.may(permission) => Err(forbidden(permission)),
+        Access::Needs(_) if caller.only_reads() && !is_reading(method) => Err(Problem::suspended()),
         _ => Ok(()),
     }
+}
+
+fn is_reading(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn is_page(answer: &Response) -> bool {

@@ -14,6 +14,7 @@ mod page;
 mod probes;
 mod refusals;
 pub(crate) mod targets;
+mod tenants;
 mod tokens;
 mod users;
 mod webhooks;
@@ -66,6 +67,21 @@ fn people_routes() -> Routes {
         .api(tokens.0, routes!(tokens::show))
         .api(tokens.1, routes!(tokens::revoke))
         .api(Access::Needs(Permission::AuditRead), routes!(audit::list))
+        .merge(tenant_routes())
+}
+
+/// Of tenants: what a tenant reads and changes of itself, and what is done to one.
+fn tenant_routes() -> Routes {
+    let manage = Access::Needs(Permission::TenantsManage);
+    let (read, write) = (Access::Needs(Permission::TenantRead), Access::Needs(Permission::TenantWrite));
+    Routes::default()
+        .api(read, routes!(tenants::list))
+        .api(manage, routes!(tenants::create))
+        .api(read, routes!(tenants::show))
+        .api(write, routes!(tenants::change))
+        .api(manage, routes!(tenants::delete))
+        .api(manage, routes!(tenants::suspend))
+        .api(manage, routes!(tenants::resume))
 }
 
 /// Of where events are sent.

@@ -3,7 +3,7 @@
 use certmill_model::Permission;
 
 use super::assets;
-use crate::access::Caller;
+use crate::{access::Caller, brand::Face};
 
 /// The frame of a page.
 pub(super) struct Frame {
@@ -13,12 +13,12 @@ pub(super) struct Frame {
     pub(super) csrf: String,
     /// Where to go.
     pub(super) groups: Vec<NavGroup>,
-    /// What the product is called to this reader.
-    pub(super) product: String,
-    /// The address of its logo.
-    pub(super) logo: String,
-    /// The address of the tenant's own colours.
-    pub(super) brand_style: Option<String>,
+    /// How the product appears to this reader.
+    pub(super) face: Face,
+    /// Whether that is a tenant's brand: the page has no word of ours then.
+    pub(super) is_white_label: bool,
+    /// Whether the reader's tenant is suspended or being deleted.
+    pub(super) only_reads: bool,
     /// The colours that the reader chose; `None`: the system's.
     pub(super) theme: Option<&'static str>,
     /// Whether the reader wants keys for shortcuts.
@@ -85,15 +85,21 @@ impl Frame {
             name: caller.actor.name.clone(),
             csrf: caller.csrf.clone(),
             groups: groups(caller, path),
-            product: "certmill".into(),
-            logo: format!("/assets/{}", assets::icon()),
-            brand_style: None,
+            face: caller.face.clone().unwrap_or_else(own_face),
+            is_white_label: caller.face.is_some(),
+            only_reads: caller.only_reads(),
             theme: caller.visit.theme,
             keys: !caller.visit.is_without_keys,
             flash: caller.visit.flash.clone(),
             here: caller.visit.here.clone(),
         }
     }
+}
+
+/// How certmill itself appears.
+fn own_face() -> Face {
+    let logo = Some(format!("/assets/{}", assets::icon()));
+    Face { product: "certmill".into(), support: None, logo, style: None }
 }
 
 fn groups(caller: &Caller, path: &str) -> Vec<NavGroup> {

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use certmill_model::{CheckResult, DomainStatus, Problem as DomainProblem};
-use certmill_store::{Domain, Reach, Setup, SetupLinkHolder, TenantFace};
+use certmill_store::{Domain, Reach, Setup, SetupLinkHolder};
 use certmill_vault::ApiToken;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     WebState,
+    brand::Face,
     look::look_now,
     problem::Problem,
     setup::{self, Purpose, WantedRecord},
@@ -74,7 +75,7 @@ pub(super) async fn show(
     let Some((link, holder)) = holder(&state, &link).await? else { return Ok(gone(&query, &headers)) };
     let language = language(&query, &headers, &holder.language);
     let mut tx = state.store.read(Reach::Tenant(holder.tenant_id)).await?;
-    let face = tx.tenant_face().await?;
+    let face = Face::new(holder.tenant_id, tx.tenant_face().await?);
     let Some(domain) = tx.domain(holder.domain_id).await? else { return Ok(gone(&query, &headers)) };
     let setup = tx.setup(domain.domain_id).await?;
     let problems = tx.problems(domain.domain_id).await?;
@@ -130,7 +131,7 @@ fn page<'a>(
     link: &'a ApiToken,
     holder: &SetupLinkHolder,
     language: Language,
-    face: TenantFace,
+    face: Face,
     domain: &Domain,
     setup: &Setup,
     problems: &[DomainProblem],
@@ -143,10 +144,7 @@ fn page<'a>(
         language: language.code(),
         other: language.other(),
         link: link.expose(),
-        product: face.product_name.unwrap_or(face.name),
-        logo: face.has_logo.then(|| format!("/brand/{}/logo.png", holder.tenant_id)),
-        brand_style: face.has_colours.then(|| format!("/brand/{}.css", holder.tenant_id)),
-        support: face.support_url,
+        face,
         name: domain.name.to_string(),
         name_unicode: domain.name.to_unicode(),
         headline: language.status(domain.status),

@@ -22,7 +22,7 @@ use super::{
     pictures::Chart,
     words::Look,
 };
-use crate::problem::Problem;
+use crate::{brand::Face, problem::Problem};
 
 /// Answers with `page`.
 pub(crate) fn answer(status: StatusCode, page: &impl Template) -> Response {
@@ -242,10 +242,7 @@ pub(super) struct OwnerPage<'a> {
     /// The language to switch to.
     pub(super) other: &'static str,
     pub(super) link: &'a str,
-    pub(super) product: String,
-    pub(super) logo: Option<String>,
-    pub(super) brand_style: Option<String>,
-    pub(super) support: Option<String>,
+    pub(super) face: Face,
     pub(super) name: String,
     pub(super) name_unicode: String,
     pub(super) headline: &'static str,

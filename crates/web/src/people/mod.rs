@@ -1,8 +1,10 @@
 //! People and programs that may come in: what the API and the dashboard do alike.
 
+mod tenants;
 mod tokens;
 mod users;
 
+pub(crate) use tenants::{NewTenantText, TenantAction, TenantText, act_on_tenant, add_tenant, change_tenant};
 pub(crate) use tokens::{MadeToken, TokenText, make_token, revoke_token};
 pub(crate) use users::{
     InvitationText, Invited, UserStatus, UserText, change_user, delete_user, invite, invite_again,

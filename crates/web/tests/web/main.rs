@@ -25,6 +25,7 @@ mod responder;
 mod sessions;
 mod setup;
 mod support;
+mod tenants;
 mod tokens;
 mod users;
 mod webhooks;

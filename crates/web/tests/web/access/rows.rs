@@ -55,6 +55,21 @@ pub(super) const ROWS: &[Row] = &[
     row("GET", "/v1/domains/{name}/setup", "/v1/domains/<domain>/setup"),
     row("POST", "/v1/domains/{name}/check", "/v1/domains/<domain>/check"),
     row("GET", "/v1/domains/{name}/timeline", "/v1/domains/<domain>/timeline"),
+    // Tenants.
+    row("GET", "/v1/tenants", "/v1/tenants"),
+    with("POST", "/v1/tenants", "/v1/tenants", r#"{"name":"<name>","upstream":"10.0.0.5:8080"}"#),
+    row("GET", "/v1/tenants/{tenant}", "/v1/tenants/<tenant>"),
+    with(
+        "PATCH",
+        "/v1/tenants/{tenant}",
+        "/v1/tenants/<tenant>",
+        r##"{"branding":{"accent":"#0f766e"},"template":"redirect"}"##,
+    ),
+    row("DELETE", "/v1/tenants/{tenant}", "/v1/tenants/<tenant to go>"),
+    row("POST", "/v1/tenants/{tenant}/suspend", "/v1/tenants/<tenant to go>/suspend"),
+    row("POST", "/v1/tenants/{tenant}/resume", "/v1/tenants/<tenant to go>/resume"),
+    row("GET", "/brand/{brand}", "/brand/<brand>.css"),
+    row("GET", "/brand/{brand}/logo", "/brand/<brand>/logo"),
     // People and programs.
     row("GET", "/v1/users", "/v1/users"),
     with(

@@ -3,12 +3,16 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use certmill_model::{GroupId, Role, TenantId, TokenId, UserId, WebhookDeliveryId, WebhookEndpointId};
+use data_encoding::BASE64;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::{OnceCell, RwLock};
 
 use super::rows::Row;
-use crate::support::{Bench, exchange::Call};
+use crate::{
+    support::{Bench, exchange::Call},
+    tenants::PICTURE,
+};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -153,10 +157,21 @@ impl World {
                 }
                 name
             }
-            "tenant" if whose == Whose::Missing => {
+            "tenant" | "tenant to go" if whose == Whose::Missing => {
                 TenantId::new(&self.bench.chance, self.bench.now()).to_string()
             }
             "tenant" => tenant.id.to_string(),
+            // Only the platform may do anything with it: no tenant needs it for its own.
+            "tenant to go" => self.bench.tenant(&format!("Tenant {number}")).await.0.to_string(),
+            "brand" => {
+                let logo = BASE64.encode(&PICTURE);
+                let body = json!({ "branding": { "accent": "#0f766e", "logo": logo } }).to_string();
+                let path = format!("/v1/tenants/{}", tenant.id);
+                let set = Call::new(&self.bench.router, Method::PATCH, &path).token(&self.platform);
+                let set = set.json(body).send().await;
+                assert_eq!(set.status, StatusCode::OK, "{}", set.text);
+                tenant.id.to_string()
+            }
             "email" => format!("user-{number}@example.com"),
             "user" => self.user(tenant, number, whose).await,
             "token" if whose == Whose::Missing => {
@@ -217,7 +232,7 @@ impl World {
 /// Whether a thing of this kind can be `whose`.
 fn is_somebodys(kind: &str, whose: Whose) -> bool {
     match kind {
-        "asset" | "email" | "name" | "new-domain" => false,
+        "asset" | "brand" | "email" | "name" | "new-domain" => false,
         // The platform's: there are none of another tenant.
         "target" | "target out" | "group" => whose == Whose::Missing,
         _ => true,

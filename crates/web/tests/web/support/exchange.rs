@@ -97,7 +97,7 @@ impl<'a> Call<'a> {
         // A stream of events has no end.
         let is_stream = head.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
         let bytes = if is_stream { Bytes::default() } else { body.collect().await.unwrap().to_bytes() };
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer { status: head.status, headers: head.headers, text }
     }
 }

@@ -161,6 +161,7 @@ pub(crate) fn settings(public_url: &str) -> WebSettings {
             ("storefront".into(), Form::Dedicated),
             ("redirect".into(), Form::Shared),
         ],
+        authorities: vec!["letsencrypt".into(), "other".into()],
         requests_per_minute: 6000,
         trusted_proxies: Vec::new(),
         webhook_destinations: WebhookDestinations::allowing(vec!["127.0.0.0/8".parse().unwrap()]),
