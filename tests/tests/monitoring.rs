@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, process::Command};
 
 use certmill_lab::{Lab, Options};
 use certmill_tests::{MINUTE, Stage, until};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -55,6 +56,28 @@ async fn metrics(address: SocketAddr) -> (u16, String) {
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// What the lines about certificates that were issued belong to.
+fn spans_of_issued(stage: &Stage) -> Vec<Value> {
+    let log = std::fs::read_to_string(stage.service.log()).unwrap();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_issued = lines.filter(|line| line["fields"]["message"] == "a certificate was issued");
+    of_issued.map(|line| line["span"].clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_the_log_says_whose_domain_and_which_order_it_is_about() {
+    let stage =
+        Stage::on(Lab::up(Options { load_balancers: 1, ..Options::default() }).await.unwrap(), &[]).await;
+    let _certmill = stage.start().await;
+    stage.put("logged.shops.test").await;
+    let domain = stage.active("logged.shops.test").await;
+    let spans = spans_of_issued(&stage);
+    assert_eq!(spans.len(), 1);
+    let span = &spans[0];
+    assert_eq!((&span["domain"], &span["tenant_id"]), (&domain["name"], &domain["tenant"]));
+    assert!(span["order_id"].as_str().unwrap().starts_with("ord_"), "{span}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -252,6 +252,7 @@ async fn store_new(
     let secret = Secret::new(key.pkcs8().to_vec());
     let now = engine.now();
     let order_id = OrderId::new(&parts.chance, now);
+    tracing::Span::current().record("order_id", tracing::field::display(order_id));
     let names: Vec<_> = members.iter().map(|member| member.name.clone()).collect();
     let challenges: Vec<_> = members.iter().map(|member| member.kind).collect();
     let checks: Vec<_> = seen_of(members).collect();

@@ -56,7 +56,7 @@ pub(super) async fn zone(
     since: OffsetDateTime,
     trouble: &ZoneTrouble,
 ) -> Result<(), EngineError> {
-    tracing::warn!(domain.name = %domain.name, code = %trouble.code, detail = trouble.words, "a challenge could not be set up");
+    tracing::warn!(code = %trouble.code, detail = trouble.words, "a challenge could not be set up");
     let age: Duration = engine.now() - since;
     let wait = (age / 2_i32).clamp(*ZONE_AGAIN.start(), *ZONE_AGAIN.end());
     let failure = Failure {
@@ -211,7 +211,7 @@ async fn record(
     // Nobody knows which of the names it was: each is tried by itself, at once.
     let is_verdict = matches!(error, AcmeError::Refused { .. } | AcmeError::NameRejected { .. });
     let parts_ways = is_verdict && names.len() > 1 && blamed.is_empty();
-    tracing::info!(domain.name = %domain.name, code = %error.problem_code(), detail = detail(error), "the order did not succeed");
+    tracing::info!(code = %error.problem_code(), detail = detail(error), "the order did not succeed");
     // A CA may stumble over what is replaced, again and again: it must not keep a renewal from coming at all.
     let stumbles = asked_for.replaces
         && error.is_ca_side()
@@ -309,7 +309,7 @@ pub(super) async fn wrong_certificate(
         order: Some(OrderFailure { order_id, status: OrderStatus::Invalid, problem }),
         ..plain(engine, domain, ProblemCode::CaWrongCertificate, detail)
     };
-    tracing::error!(domain.name = %domain.name, detail, "the certificate authority sent a wrong certificate");
+    tracing::error!(detail, "the certificate authority sent a wrong certificate");
     Ok(engine.parts.store.fail(&domain.lease, &failure, &engine.parts.chance, engine.now()).await?)
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use certmill_model::{DomainId, Health, LOST_CLAIMS, NextStep, ProblemCode, is_poison, next_step};
 use certmill_store::{ClaimedDomain, StoreError};
 use time::Duration;
+use tracing::{Instrument as _, Span, field};
 
 use crate::{Engine, EngineError, heartbeat::while_held};
 
@@ -43,12 +44,24 @@ pub(crate) async fn step(engine: &Arc<Engine>, id: DomainId) -> Result<(), Engin
     };
     let was_lost = domain.lost_claims > 0 || is_poison(domain.lost_before);
     let is_told = was_lost && domain.health != Health::Ok;
-    take(engine, domain).await?;
+    let span = span_of(&domain);
+    take(engine, domain).instrument(span).await?;
     if is_told {
         let parts = &engine.parts;
         parts.store.resolve(&[id], &[ProblemCode::Internal], &parts.chance, engine.now()).await?;
     }
     Ok(())
+}
+
+/// What every line of the log says that is written in a step.
+fn span_of(domain: &ClaimedDomain) -> Span {
+    let span = tracing::info_span!(
+        "step", tenant_id = %domain.lease.tenant_id, domain = %domain.name, order_id = field::Empty
+    );
+    if let Some(order) = &domain.order {
+        span.record("order_id", field::display(order.order_id));
+    }
+    span
 }
 
 /// Lays a domain aside if too many claims of it came to nothing.

@@ -323,6 +323,7 @@ async fn store_certificate(
         check_after: now + look_at_active(engine.fraction()),
     };
     let unhealthy = parts.store.issued(domain, &record, &parts.vault, &parts.chance, now).await?;
+    tracing::info!(serial_number = issued.serial, "a certificate was issued");
     measure::order_ended(authority, OrderStatus::Valid, None);
     let planned = domain.certificate_id.and(domain.situation.renew_after);
     measure::issued(work.since, planned, now);

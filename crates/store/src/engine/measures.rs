@@ -94,7 +94,10 @@ impl Engine {
                  (SELECT count(*) FROM (SELECT 1 FROM webhook_deliveries WHERE status = 'pending' AND next_attempt_at <= $1
                       LIMIT $2) AS due) AS "webhooks!",
                  (SELECT min(next_attempt_at) FROM (SELECT next_attempt_at FROM webhook_deliveries
-                      WHERE status = 'pending' AND next_attempt_at <= $1 LIMIT $2) AS due) AS first_webhook"#,
+                      WHERE status = 'pending' AND next_attempt_at <= $1 LIMIT $2) AS due) AS first_webhook,
+                 (SELECT count(*) FROM (SELECT 1 FROM mails WHERE status = 'waiting' AND next_attempt_at <= $1
+                      LIMIT $2) AS due) AS "mails!",
+                 (SELECT min(next_attempt_at) FROM mails WHERE status = 'waiting') AS first_mail"#,
             now,
             DEEPEST,
         )
@@ -110,6 +113,7 @@ impl Engine {
             queue("troubled", row.troubled, row.first_troubled),
             queue("events", row.events, row.first_event),
             queue("webhooks", row.webhooks, row.first_webhook),
+            queue("mails", row.mails, row.first_mail),
         ])
     }
 
