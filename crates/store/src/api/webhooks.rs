@@ -194,6 +194,14 @@ impl ScopedTx {
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let Some(webhook) = self.find_webhook(id).await? else { return Ok(false) };
+        // First: of two who change its secrets at once, the second waits here.
+        sqlx::query!(
+            "UPDATE webhook_endpoints SET revision = revision + 1, updated_at = $2 WHERE endpoint_id = $1",
+            id.uuid(),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
         // What was replaced before is gone: no more than two sign.
         sqlx::query!("DELETE FROM webhook_secrets WHERE endpoint_id = $1 AND ends_at IS NOT NULL", id.uuid())
             .execute(self.connection())
@@ -206,13 +214,6 @@ impl ScopedTx {
         .execute(self.connection())
         .await?;
         add_secret(self.connection(), (id, webhook.tenant_id), secret, chance, now).await?;
-        sqlx::query!(
-            "UPDATE webhook_endpoints SET revision = revision + 1, updated_at = $2 WHERE endpoint_id = $1",
-            id.uuid(),
-            now,
-        )
-        .execute(self.connection())
-        .await?;
         Ok(true)
     }
 
