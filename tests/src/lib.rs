@@ -19,7 +19,7 @@ pub use database::Database;
 pub use faults::{FaultStage, fault_lab, recovered};
 pub use files::{Found, files_below};
 pub use gate::Gate;
-pub use plain::{PlainPage, plain_page};
+pub use plain::{PlainPage, own_page, plain_page, send_form};
 pub use receiver::{Received, Receiver};
 pub use stage::{Stage, events, has_problem, instant, problem};
 pub use wait::{MINUTE, SOON, until};

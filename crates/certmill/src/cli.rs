@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use certmill_model::{KeyType, Scope};
+use certmill_model::{KeyType, Role, Scope};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
@@ -32,14 +32,20 @@ pub(crate) enum Command {
     Work,
     /// Bring the schema of the database up to date.
     Migrate,
-    /// Make a data directory with a master key and a configuration to start from.
+    /// Make a data directory with a master key and a configuration to start from, and the platform's first administrator.
     Init {
-        /// Where; it must not hold a configuration or a key yet.
-        #[arg(default_value = ".")]
-        directory: PathBuf,
+        /// Where; it must not hold a configuration or a key yet. Without it and without --admin: here.
+        directory: Option<PathBuf>,
+        /// The e-mail address of the first administrator: prints a link that lets its holder choose the password, once. The
+        /// configuration is the one that was just made, or without a directory the one in force.
+        #[arg(long)]
+        admin: Option<String>,
     },
     /// Print a link that logs one person in to the dashboard, once.
     LoginLink,
+    /// Users.
+    #[command(subcommand)]
+    User(UserCommand),
     /// API tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -68,6 +74,31 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Run the decisions on renewals against a model of a CA and a virtual clock: a year in seconds.
     Simulate(Box<SimulateArguments>),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user, and print a link that lets its holder choose the password, once.
+    Add(UserArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct UserArguments {
+    /// Where mail goes, and what the user logs in by.
+    #[arg(long)]
+    pub(crate) email: String,
+    /// `viewer`, `operator` or `tenant_admin`; of the platform's own people `viewer`, `operator` or `platform_admin`.
+    #[arg(long)]
+    pub(crate) role: Role,
+    /// The tenant whose user it is; without one, one of the platform's own people.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// The name; without one, the address.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The language of mail.
+    #[arg(long, default_value = "en", value_parser = ["en", "de"])]
+    pub(crate) language: String,
 }
 
 #[derive(Subcommand)]

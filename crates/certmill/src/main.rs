@@ -10,7 +10,7 @@ mod metrics;
 mod start;
 mod trouble;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{io::IsTerminal, path::Path, process::ExitCode};
 
 use clap::Parser;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Trouble> {
-    if let Command::Init { directory } = &arguments.command {
-        return commands::init(directory);
+    if let Command::Init { directory, admin } = &arguments.command {
+        return init(arguments.config.as_deref(), directory.as_deref(), admin.as_deref()).await;
     }
     if let Command::Simulate(arguments) = &arguments.command {
         return commands::simulate(arguments);
@@ -57,6 +57,17 @@ async fn run(arguments: Arguments) -> Result<(), Trouble> {
     let serving = matches!(arguments.command, Command::All | Command::Serve | Command::Work);
     log_to_stderr(if serving { &config.log.filter } else { "warn" });
     commands::run(arguments.command, config).await
+}
+
+/// Makes the files, the first administrator, or both.
+async fn init(config: Option<&Path>, directory: Option<&Path>, admin: Option<&str>) -> Result<(), Trouble> {
+    let made = match directory.or(admin.is_none().then_some(Path::new("."))) {
+        Some(directory) => Some(commands::init(directory)?),
+        None => None,
+    };
+    let Some(admin) = admin else { return Ok(()) };
+    log_to_stderr("warn");
+    commands::init_admin(&Config::load(made.as_deref().or(config))?, admin).await
 }
 
 /// Lines for people on a terminal, JSON for everything else.

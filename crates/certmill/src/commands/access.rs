@@ -1,11 +1,11 @@
 //! Tokens and login links.
 
 use certmill_model::{Chance, Clock, Label, Scope, SystemClock, TenantId, TokenId};
-use certmill_store::{Actor, Api, AuditEntry, NewToken, Reach};
+use certmill_store::{Actor, Api, NewToken, Reach};
 use certmill_vault::ApiToken;
 use time::Duration;
 
-use super::{say, tenants::find_tenant};
+use super::{did, say, tenants::find_tenant};
 use crate::{config::Config, start, trouble::Trouble};
 
 /// How long a login link works.
@@ -28,7 +28,6 @@ pub(super) async fn create_token(
     let now = SystemClock.now();
     let chance = Chance::from_system();
     let id = TokenId::new(&chance, now);
-    let actor = Actor::command_line();
     let new = NewToken {
         token_id: id,
         tenant_id: tenant,
@@ -36,17 +35,11 @@ pub(super) async fn create_token(
         hash: token.hash(),
         scopes,
         expires_at: now + Duration::days(i64::from(days)),
-        created_by: actor.name.clone(),
+        created_by: Actor::command_line().name,
     };
-    let entry = AuditEntry {
-        actor: &actor,
-        action: "token.created",
-        object_kind: "token",
-        object_id: Some(id.to_string()),
-        object_name: new.name.to_string(),
-        tenant,
-        detail: serde_json::json!({ "scopes": new.scopes, "expires_at": new.expires_at.unix_timestamp() }),
-    };
+    let mut entry = did("token.created", "token", id, &new.name);
+    entry.tenant = tenant;
+    entry.detail = serde_json::json!({ "scopes": new.scopes, "expires_at": new.expires_at.unix_timestamp() });
     let mut tx = store.scoped(Reach::Platform).await?;
     tx.add_token(&new, now).await?;
     tx.commit(&entry, &chance, now).await?;
@@ -60,7 +53,8 @@ pub(super) async fn login_link(store: &Api, config: &Config) -> Result<(), Troub
     let now = SystemClock.now();
     let mut tx = store.platform().await?;
     tx.add_login_link(&token.hash(), now, now + LINK_LASTS).await?;
-    tx.commit().await?;
+    let entry = did("login_link.created", "login_link", "", "a link that logs one person in");
+    tx.commit_audited(&entry, &Chance::from_system(), now).await?;
     say(url.login_link(&token));
     Ok(())
 }

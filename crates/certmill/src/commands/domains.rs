@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use certmill_model::{Chance, Clock, DomainStatus, Health, Hostname, Label, SystemClock};
-use certmill_store::{Api, Domain, DomainEvent, DomainWish, Reach, StoreError};
+use certmill_store::{Api, AuditEntry, Domain, DomainEvent, DomainWish, Put, Reach, StoreError};
 use time::format_description::well_known::Rfc3339;
 
 use super::{
-    say,
+    did, say,
     tenants::{find_tenant, parse_template},
 };
 use crate::{
@@ -70,7 +70,11 @@ async fn add(store: &Api, tenant: &str, wish: &DomainWish) -> Result<(), Trouble
     let tenant = find_tenant(store, tenant).await?;
     let mut tx = store.tenant(tenant.tenant_id).await?;
     match tx.put_domain(wish, &Chance::from_system(), SystemClock.now()).await {
-        Ok(_) => tx.commit().await?,
+        Ok(put) => {
+            let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) = put;
+            tx.commit_audited(&of_domain("domain.set", &domain), &Chance::from_system(), SystemClock.now())
+                .await?;
+        }
         Err(StoreError::NameTaken) => {
             return Err(Trouble::plain(
                 format!("{} belongs to another tenant", wish.name),
@@ -150,12 +154,18 @@ async fn show(store: &Api, name: &Hostname) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// An entry for the audit log of the tenant whose domain it is.
+fn of_domain(action: &'static str, domain: &Domain) -> AuditEntry<'static> {
+    AuditEntry { tenant: Some(domain.tenant_id), ..did(action, "domain", domain.domain_id, &domain.name) }
+}
+
 async fn retry(store: &Api, name: &Hostname) -> Result<(), Trouble> {
     let domain = find(store, name).await?;
     let mut tx = store.platform().await?;
     tx.retry_now(domain.domain_id, SystemClock.now()).await?;
     tx.lift_holds(name, SystemClock.now()).await?;
-    tx.commit().await?;
+    let entry = of_domain("domain.retried", &domain);
+    tx.commit_audited(&entry, &Chance::from_system(), SystemClock.now()).await?;
     say(format!("{name} is tried again now"));
     Ok(())
 }
@@ -168,7 +178,8 @@ async fn renew(store: &Api, name: &Hostname) -> Result<(), Trouble> {
         let what = format!("{name} has no certificate to renew yet");
         return Err(Trouble::needs_action(what, "`certmill domain show` says what it waits for."));
     }
-    tx.commit().await?;
+    let entry = of_domain("domain.renewed", &domain);
+    tx.commit_audited(&entry, &Chance::from_system(), SystemClock.now()).await?;
     say(format!("{name} is renewed now"));
     Ok(())
 }
@@ -177,7 +188,9 @@ async fn override_checks(store: &Api, name: &Hostname, ignored: bool) -> Result<
     let domain = find(store, name).await?;
     let mut tx = store.platform().await?;
     tx.override_checks(domain.domain_id, ignored, SystemClock.now()).await?;
-    tx.commit().await?;
+    let mut entry = of_domain("domain.checks_overridden", &domain);
+    entry.detail = serde_json::json!({ "ignored": ignored });
+    tx.commit_audited(&entry, &Chance::from_system(), SystemClock.now()).await?;
     let what = if ignored {
         "ordered whatever its checks find"
     } else {

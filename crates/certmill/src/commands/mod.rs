@@ -9,15 +9,19 @@ mod settings;
 mod simulate;
 mod targets;
 mod tenants;
+mod users;
 mod zones;
 
-use certmill_store::Api;
+use std::{fmt::Display, sync::LazyLock};
+
+use certmill_store::{Actor, Api, AuditEntry};
 
 pub(crate) use settings::{init, show_config};
 pub(crate) use simulate::{SimulateArguments, run as simulate};
+pub(crate) use users::init_admin;
 
 use crate::{
-    cli::{Command, TokenCommand},
+    cli::{Command, TokenCommand, UserCommand},
     config::Config,
     database::Database,
     start::{self, Role},
@@ -50,6 +54,7 @@ async fn with_database(command: Command, config: &Config, database: &Database) -
         Command::Token(TokenCommand::Create { name, tenant, platform: _, days, scopes }) => {
             access::create_token(&store, &name, tenant.as_deref(), days, scopes).await
         }
+        Command::User(UserCommand::Add(arguments)) => users::add(&store, config, arguments).await,
         Command::Tenant(command) => tenants::run(&store, config, command).await,
         Command::Target(command) => targets::run(&store, config, command).await,
         Command::Zone(command) => zones::run(&store, database, config, command).await,
@@ -67,8 +72,27 @@ async fn with_database(command: Command, config: &Config, database: &Database) -
     }
 }
 
+/// An entry for the audit log: that somebody with a shell did `action` to a thing of the platform's.
+fn did(
+    action: &'static str,
+    object_kind: &'static str,
+    object_id: impl Display,
+    object_name: impl Display,
+) -> AuditEntry<'static> {
+    static ACTOR: LazyLock<Actor> = LazyLock::new(Actor::command_line);
+    AuditEntry {
+        actor: &ACTOR,
+        action,
+        object_kind,
+        object_id: Some(object_id.to_string()),
+        object_name: object_name.to_string(),
+        tenant: None,
+        detail: serde_json::json!({}),
+    }
+}
+
 /// Prints a line of a command's answer.
 #[expect(clippy::print_stdout, reason = "the answer of a command belongs on standard output")]
-pub(crate) fn say(line: impl std::fmt::Display) {
+pub(crate) fn say(line: impl Display) {
     println!("{line}");
 }

@@ -4,7 +4,7 @@ use std::{
     fs::OpenOptions,
     io::{ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use certmill_vault::MasterKey;
@@ -13,7 +13,8 @@ use super::say;
 use crate::{config::Config, trouble::Trouble};
 
 /// Makes a data directory with a master key, and a configuration that names it.
-pub(crate) fn init(directory: &Path) -> Result<(), Trouble> {
+/// Answers where the configuration is.
+pub(crate) fn init(directory: &Path) -> Result<PathBuf, Trouble> {
     let fix = "Choose another directory, or check its permissions.";
     std::fs::create_dir_all(directory)
         .map_err(|error| Trouble::new(format!("{} cannot be made", directory.display()), &error, fix))?;
@@ -29,7 +30,7 @@ pub(crate) fn init(directory: &Path) -> Result<(), Trouble> {
         "Keep a copy of master.key somewhere else: without it nothing sealed can be read, and no backup holds it.",
     );
     say(format!("Next: certmill --config {} all", config.display()));
-    Ok(())
+    Ok(config)
 }
 
 /// Prints each key in force and where it comes from; what is secret is not shown.

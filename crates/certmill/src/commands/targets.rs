@@ -5,7 +5,7 @@ use certmill_engine::TargetSettings;
 use certmill_model::{Chance, Clock, Label, SystemClock, TargetId};
 use certmill_store::{Api, NewTarget, Reach};
 
-use super::say;
+use super::{did, say};
 use crate::{
     cli::{TargetArguments, TargetCommand},
     config::Config,
@@ -41,8 +41,11 @@ async fn add(store: &Api, config: &Config, arguments: TargetArguments) -> Result
     let settings = serde_json::to_value(&settings).expect("settings are plain data");
     let target_id = TargetId::new(&Chance::from_system(), now);
     let mut tx = store.platform().await?;
+    let mut entry = did("target.set", "target", target_id, &name);
+    entry.detail = serde_json::json!({ "address": address.to_string() });
     let id = tx.put_target(&NewTarget { target_id, name, address, public_addresses, settings }, now).await?;
-    tx.commit().await?;
+    entry.object_id = Some(id.to_string());
+    tx.commit_audited(&entry, &Chance::from_system(), now).await?;
     say(format!("{id} {address}"));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use certmill_model::{Chance, Clock, KeyType, Label, SystemClock, TemplateRef, TenantId, UpstreamAddress};
 use certmill_store::{Api, Tenant};
 
-use super::say;
+use super::{did, say};
 use crate::{
     cli::TenantCommand,
     config::{Config, authority_names},
@@ -65,7 +65,15 @@ async fn add(store: &Api, config: &Config, wanted: Wanted) -> Result<(), Trouble
     };
     let mut tx = store.platform().await?;
     let id = tx.put_tenant(&tenant, now).await?;
-    tx.commit().await?;
+    let mut entry = did("tenant.set", "tenant", id, &tenant.name);
+    entry.tenant = Some(id);
+    entry.detail = serde_json::json!({
+        "template": tenant.template.to_string(),
+        "upstream": tenant.upstream.to_string(),
+        "key_type": tenant.key_type,
+        "authorities": tenant.authorities,
+    });
+    tx.commit_audited(&entry, &Chance::from_system(), now).await?;
     say(format!("{id} {}", tenant.name));
     Ok(())
 }

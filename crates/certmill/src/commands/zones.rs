@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::say;
+use super::{did, say};
 use crate::{
     cli::{ZoneArguments, ZoneCommand},
     config::Config,
@@ -60,7 +60,8 @@ async fn add(store: &Api, config: &Config, arguments: ZoneArguments) -> Result<(
     };
     let mut tx = store.platform().await?;
     let id = tx.put_zone(&zone, &start::vault(config)?, now).await?;
-    tx.commit().await?;
+    let entry = did("zone.set", "zone", id, &zone.name);
+    tx.commit_audited(&entry, &Chance::from_system(), now).await?;
     say(format!("{id} {}", zone.name));
     if known.is_none() {
         say("names that come in from now on are told to point into it");
@@ -191,7 +192,8 @@ async fn remove(store: &Api, name: &str) -> Result<(), Trouble> {
             "Keep it, and write to it by another provider with `certmill zone add`.",
         ));
     }
-    tx.commit().await?;
+    let entry = did("zone.removed", "zone", zone.zone_id, name);
+    tx.commit_audited(&entry, &Chance::from_system(), SystemClock.now()).await?;
     say(format!("{name} is forgotten"));
     Ok(())
 }

@@ -188,6 +188,18 @@ impl ScopedTx {
         Ok(admins.into_iter().filter(|id| *id != user.uuid()).count())
     }
 
+    /// Some of those who can log in as `platform_admin`.
+    pub async fn platform_admins(&mut self) -> Result<Vec<EmailAddress>, StoreError> {
+        let rows = sqlx::query_scalar!(
+            "SELECT email FROM users
+             WHERE role = 'platform_admin' AND disabled_at IS NULL AND password_hash IS NOT NULL
+             ORDER BY user_id LIMIT 10",
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter().map(|email| parsed("users", email)).collect()
+    }
+
     async fn select_users(
         &mut self,
         id: Option<UserId>,
