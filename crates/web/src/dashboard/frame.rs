@@ -1,6 +1,7 @@
 //! What surrounds every page of somebody who is logged in: where to go, and who it is.
 
 use certmill_model::Permission;
+use certmill_store::Reach;
 
 use super::assets;
 use crate::{access::Caller, brand::Face};
@@ -70,6 +71,8 @@ const GROUPS: &[(&str, &[Entry])] = &[
     (
         "People",
         &[
+            ("/tenants", "Tenants", "house", Some('t'), Permission::TenantsManage),
+            ("/branding", "Looks and defaults", "house", None, Permission::TenantWrite),
             ("/users", "Users", "people", Some('u'), Permission::UsersRead),
             ("/tokens", "Tokens", "key", Some('k'), Permission::TokensRead),
             ("/audit", "Audit log", "book", Some('a'), Permission::AuditRead),
@@ -104,7 +107,15 @@ fn own_face() -> Face {
 
 fn groups(caller: &Caller, path: &str) -> Vec<NavGroup> {
     let entry = |&(to, words, icon, key, permission): &Entry| {
-        caller.may(permission).then(|| NavEntry { path: to, words, icon, key, is_current: to == path })
+        // The platform's people have a page for each tenant instead of one of their own.
+        let is_wanted = to != "/branding" || caller.reach != Reach::Platform;
+        (is_wanted && caller.may(permission)).then(|| NavEntry {
+            path: to,
+            words,
+            icon,
+            key,
+            is_current: to == path,
+        })
     };
     let groups = GROUPS
         .iter()

@@ -2,7 +2,7 @@
 
 use certmill_model::{
     AlertLevel, CertificateStatus, CheckResult, DeploymentStatus, DomainStatus, EventKind, Health, KeyType,
-    OrderStatus, TargetState,
+    OrderStatus, TargetState, TenantStatus,
 };
 
 use crate::{people::UserStatus, setup::Purpose};
@@ -35,6 +35,16 @@ pub(super) fn status(status: DomainStatus) -> Look {
         DomainStatus::Blocked => look("cross", "bad", "Blocked"),
         DomainStatus::PendingDeletion => look("bin", "idle", "Being removed"),
         DomainStatus::Deleted => look("bin", "idle", "Removed"),
+    }
+}
+
+/// A tenant's status.
+pub(super) fn tenant_status(status: TenantStatus) -> Look {
+    match status {
+        TenantStatus::Active => look("check", "good", "Active"),
+        TenantStatus::Suspended => look("pause", "warn", "Suspended"),
+        TenantStatus::PendingDeletion => look("bin", "bad", "Being deleted"),
+        TenantStatus::Deleted => look("bin", "idle", "Deleted"),
     }
 }
 

@@ -4,7 +4,9 @@ mod tenants;
 mod tokens;
 mod users;
 
-pub(crate) use tenants::{NewTenantText, TenantAction, TenantText, act_on_tenant, add_tenant, change_tenant};
+pub(crate) use tenants::{
+    BrandingText, GRACE, NewTenantText, TenantAction, TenantText, act_on_tenant, add_tenant, change_tenant,
+};
 pub(crate) use tokens::{MadeToken, TokenText, make_token, revoke_token};
 pub(crate) use users::{
     InvitationText, Invited, UserStatus, UserText, change_user, delete_user, invite, invite_again,
@@ -43,7 +45,7 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
-fn invalid(field: &str, detail: impl std::fmt::Display) -> Problem {
+pub(crate) fn invalid(field: &str, detail: impl std::fmt::Display) -> Problem {
     Problem::field(format!("/{field}"), "invalid_field", detail.to_string())
 }
 

@@ -1,10 +1,10 @@
 //! The page for owners of shops, who have no account.
 
 use certmill_model::{CheckKind, ProblemCode};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use time::Duration;
 
-use crate::support::{Bench, looks::wrong, operator::Operator};
+use crate::support::{Bench, exchange::Call, looks::wrong, operator::Operator};
 
 const NAME: &str = "shop.example-shops.test";
 
@@ -62,6 +62,25 @@ async fn the_page_may_be_shown_inside_another_and_nothing_else_may() {
     assert!(page.header("content-security-policy").ends_with("frame-ancestors https:"));
     let other = bench.get("/login").send().await;
     assert!(other.header("content-security-policy").ends_with("frame-ancestors 'none'"));
+}
+
+#[tokio::test]
+async fn the_form_on_the_page_is_taken_from_no_other_site() {
+    let bench = bench().await;
+    let path = format!("{}/check", link(&bench).await);
+    let call = || Call::new(&bench.router, Method::POST, &path);
+    for foreign in ["https://evil.example", "null", "http://127.0.0.1:8081"] {
+        let refused = call().header("origin", foreign).send().await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (StatusCode::FORBIDDEN, "foreign_form"),
+            "{foreign}"
+        );
+    }
+    assert_eq!(call().send().await.code(), "foreign_form", "a browser says where a form stood");
+    let unknown = format!("/setup/{}/check", certmill_vault::ApiToken::generate().expose());
+    let own = Call::new(&bench.router, Method::POST, &unknown).header("origin", "http://127.0.0.1:8080");
+    assert_eq!(own.send().await.status, StatusCode::GONE, "our own pages come past this");
 }
 
 #[tokio::test]

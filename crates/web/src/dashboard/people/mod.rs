@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod forgot;
+mod tenants;
 mod tokens;
 mod unsubscribe;
 mod users;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Routes {
         .form("/tokens", tokens.1, tokens::make)
         .page("/tokens/{token}/revoke", tokens.1, tokens::ask_revoke)
         .form("/tokens/{token}/revoke", tokens.1, tokens::revoke)
+        .merge(tenant_routes())
         .page("/audit", Access::Needs(Permission::AuditRead), audit::list)
         .page("/account", Access::SignedIn, account::show)
         .form("/account", Access::SignedIn, account::change)
@@ -49,6 +51,25 @@ pub(super) fn routes() -> Routes {
         .page("/unsubscribe/{token}", Access::Open, unsubscribe::ask)
         // From mail programs, which have no page of ours to say where the form stood (RFC 8058 section 3.1).
         .one_click("/unsubscribe/{token}", unsubscribe::change)
+}
+
+/// Of tenants.
+fn tenant_routes() -> Routes {
+    let manage = Access::Needs(Permission::TenantsManage);
+    let (read, write) = (Access::Needs(Permission::TenantRead), Access::Needs(Permission::TenantWrite));
+    Routes::default()
+        .page("/branding", read, tenants::show_own)
+        .page("/tenants", manage, tenants::list)
+        .page("/tenants/new", manage, tenants::ask_new)
+        .form("/tenants", manage, tenants::add)
+        .page("/tenants/{tenant}", read, tenants::show)
+        .form("/tenants/{tenant}", write, tenants::change)
+        .form("/tenants/{tenant}/branding", write, tenants::change_brand)
+        .form("/tenants/{tenant}/logo", write, tenants::change_logo)
+        .form("/tenants/{tenant}/suspend", manage, tenants::suspend)
+        .form("/tenants/{tenant}/resume", manage, tenants::resume)
+        .page("/tenants/{tenant}/delete", manage, tenants::ask_delete)
+        .form("/tenants/{tenant}/delete", manage, tenants::delete)
 }
 
 /// Something that is shown once: a link or a token.
@@ -93,6 +114,17 @@ fn mendable(problem: Problem) -> Result<(StatusCode, String), Problem> {
             Ok((status, problem.detail.into_owned()))
         }
         _ => Err(problem),
+    }
+}
+
+/// Refuses a form that was filled in when another version than the one that is there was shown.
+fn unchanged_since(shown: i64) -> impl FnOnce(i64) -> Result<(), Problem> {
+    move |revision| {
+        if revision == shown {
+            return Ok(());
+        }
+        let words = "It was changed meanwhile. What is there now is shown below; change it again.";
+        Err(Problem::new(StatusCode::CONFLICT, "changed_meanwhile", "Changed meanwhile", words))
     }
 }
 

@@ -12,7 +12,9 @@ use http::StatusCode;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Choice, ConfirmPage, ShownOncePage, answer, mendable, role, role_name, tenant_choices};
+use super::{
+    Choice, ConfirmPage, ShownOncePage, answer, mendable, role, role_name, tenant_choices, unchanged_since,
+};
 use crate::{
     WebState,
     access::Caller,
@@ -187,14 +189,7 @@ pub(super) async fn change(
         language: set(&form.language),
         disabled: Some(form.disabled == "on"),
     };
-    let words = "The user was changed meanwhile. What is there now is shown below; change it again.";
-    let changed = people::change_user(&state, &caller, id, &text, |revision| {
-        if revision == form.revision {
-            return Ok(());
-        }
-        Err(Problem::new(StatusCode::CONFLICT, "changed_meanwhile", "Changed meanwhile", words))
-    });
-    match changed.await {
+    match people::change_user(&state, &caller, id, &text, unchanged_since(form.revision)).await {
         Ok(user) => {
             let words = format!("{} is changed.", user.name);
             Ok(done(&state, &caller, &format!("/users/{id}"), &words))
