@@ -43,7 +43,7 @@ pub async fn look_for_alerts(engine: &Engine) -> Result<(), StoreError> {
     let seen = gather(engine).await?;
     let names = Names::load(engine).await?;
     let mut records = Vec::new();
-    for (before, seen) in matched(store.open_alerts().await?, seen) {
+    for (before, seen) in matched(store.open_alerts(engine.now()).await?, seen) {
         records.extend(follow(engine, before, seen, &owners, &names).await?);
     }
     let next = engine.now() + BETWEEN.max(begun.elapsed() * TIMES);

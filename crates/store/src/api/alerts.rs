@@ -1,7 +1,7 @@
 //! Alerts, rules and mails, as people see and change them.
 
 use certmill_model::{
-    AlertId, AlertLevel, Cause, DigestFrequency, DomainId, MailId, RuleId, TenantId, UserId,
+    AlertId, AlertLevel, Cause, DigestFrequency, DomainId, Label, MailId, RuleId, TenantId, UserId,
 };
 use certmill_vault::ApiToken;
 use time::OffsetDateTime;
@@ -45,6 +45,28 @@ pub struct AlertRow {
     pub muted_at: Option<OffsetDateTime>,
     /// Who wanted that.
     pub muted_by: Option<String>,
+    /// When mails begin again by themselves; `None`: not before it is over.
+    pub muted_until: Option<OffsetDateTime>,
+    /// Why.
+    pub mute_reason: Option<String>,
+}
+
+impl AlertRow {
+    /// Whether nobody is mailed about it at `now`.
+    pub fn is_muted(&self, now: OffsetDateTime) -> bool {
+        self.muted_at.is_some() && self.muted_until.is_none_or(|until| until > now)
+    }
+}
+
+/// Silence about an alert.
+#[derive(Clone, Debug)]
+pub struct Mute {
+    /// Who wants it, by name.
+    pub by: String,
+    /// When mails begin again by themselves; `None`: not before it is over.
+    pub until: Option<OffsetDateTime>,
+    /// Why.
+    pub reason: Option<Label>,
 }
 
 /// A name that has a cause.
@@ -161,7 +183,7 @@ impl ScopedTx {
         let tenant = self.reach.tenant().map(TenantId::uuid);
         let rows = sqlx::query!(
             "SELECT alert_id, tenant_id, code, about, level, told, names, first, detail, since, last_attempt_at,
-                    next_attempt_at, opened_at, resolved_at, muted_at, muted_by
+                    next_attempt_at, opened_at, resolved_at, muted_at, muted_by, muted_until, mute_reason
              FROM alerts
              WHERE ($1::uuid IS NULL OR tenant_id = $1) AND ($2::boolean IS NULL OR (resolved_at IS NULL) = $2)
                AND ($3::uuid IS NULL OR alert_id < $3) AND ($4::uuid IS NULL OR alert_id = $4)
@@ -195,6 +217,8 @@ impl ScopedTx {
                     resolved_at: row.resolved_at,
                     muted_at: row.muted_at,
                     muted_by: row.muted_by,
+                    muted_until: row.muted_until,
+                    mute_reason: row.mute_reason,
                 })
             })
             .collect()
@@ -236,17 +260,20 @@ impl ScopedTx {
     pub async fn mute_alert(
         &mut self,
         alert: AlertId,
-        by: Option<&str>,
+        mute: Option<&Mute>,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let tenant = self.reach.tenant().map(TenantId::uuid);
         let done = sqlx::query!(
-            "UPDATE alerts SET muted_at = CASE WHEN $3::text IS NOT NULL THEN $4::timestamptz END, muted_by = $3
+            "UPDATE alerts SET muted_at = CASE WHEN $3::text IS NOT NULL THEN $4::timestamptz END, muted_by = $3,
+                 muted_until = $5, mute_reason = $6
              WHERE alert_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)",
             alert.uuid(),
             tenant,
-            by,
+            mute.map(|mute| mute.by.as_str()),
             now,
+            mute.and_then(|mute| mute.until),
+            mute.and_then(|mute| mute.reason.as_ref()).map(Label::as_str),
         )
         .execute(&mut *self.tx)
         .await?;

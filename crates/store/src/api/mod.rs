@@ -33,7 +33,7 @@ mod zones;
 pub use access::{Credentials, LoginFailures, SessionHolder};
 pub use account::{SessionOrigin, SessionRow};
 pub use actions::Tombstone;
-pub use alerts::{AlertRow, CauseDomain, MailRow, MailState, RuleRow, Subscription};
+pub use alerts::{AlertRow, CauseDomain, MailRow, MailState, Mute, RuleRow, Subscription};
 pub use audit::{Actor, AuditEntry, AuditFilter, AuditRow};
 pub use domains::{Domain, DomainCertificate};
 pub(crate) use feed::FeedColumns;

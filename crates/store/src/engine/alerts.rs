@@ -111,12 +111,14 @@ impl Engine {
         Ok(token.map(|token| AlertRound { token }))
     }
 
-    /// Every open alert.
-    pub async fn open_alerts(&self) -> Result<Vec<OpenAlert>, StoreError> {
+    /// Every open alert, as it stands at `now`.
+    pub async fn open_alerts(&self, now: OffsetDateTime) -> Result<Vec<OpenAlert>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT alert_id, tenant_id, code, about, level, told, is_incident, names, first, detail, since, last_attempt_at,
-                    next_attempt_at, opened_at, quiet_since, muted_at
-             FROM alerts WHERE resolved_at IS NULL"
+            r#"SELECT alert_id, tenant_id, code, about, level, told, is_incident, names, first, detail, since, last_attempt_at,
+                    next_attempt_at, opened_at, quiet_since,
+                    muted_at IS NOT NULL AND (muted_until IS NULL OR muted_until > $1) AS "is_muted!"
+             FROM alerts WHERE resolved_at IS NULL"#,
+            now,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -148,7 +150,7 @@ impl Engine {
                         detail: row.detail,
                     },
                     cause,
-                    is_muted: row.muted_at.is_some(),
+                    is_muted: row.is_muted,
                 })
             })
             .collect()

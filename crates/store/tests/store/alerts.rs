@@ -1,10 +1,10 @@
 //! Alerts, rules and the outbox.
 
 use certmill_model::{
-    About, AlertId, AlertLevel, AlertState, Cause, DigestFrequency, Gathered, Letter, MailId, ProblemCode,
-    Rule, RuleId, TenantId,
+    About, AlertId, AlertLevel, AlertState, Cause, DigestFrequency, Gathered, Label, Letter, MailId,
+    ProblemCode, Rule, RuleId, TenantId,
 };
-use certmill_store::{AlertMail, AlertRecord, NewMail, Reach, RuleOwner, StoreError};
+use certmill_store::{AlertMail, AlertRecord, Mute, NewMail, Reach, RuleOwner, StoreError};
 use time::Duration;
 
 use crate::base::{Base, now, tenant};
@@ -58,8 +58,10 @@ async fn a_tenant_sees_its_own_alerts_and_neither_anothers_nor_the_platforms() {
     let mut all = base.api.read(Reach::Platform).await.unwrap();
     assert_eq!(all.list_alerts(true, None).await.unwrap().len(), 3);
     let mut changing = base.api.scoped(Reach::Tenant(base.tenant)).await.unwrap();
-    assert!(!changing.mute_alert(records[1].alert_id, Some("Ada"), now()).await.unwrap());
-    assert!(changing.mute_alert(records[0].alert_id, Some("Ada"), now()).await.unwrap());
+    let until = Some(now() + Duration::hours(4));
+    let ada = Mute { by: "Ada".into(), until, reason: Some(Label::parse("we know").unwrap()) };
+    assert!(!changing.mute_alert(records[1].alert_id, Some(&ada), now()).await.unwrap());
+    assert!(changing.mute_alert(records[0].alert_id, Some(&ada), now()).await.unwrap());
 }
 
 #[tokio::test]
@@ -72,9 +74,9 @@ async fn whoever_lost_the_turn_records_neither_alerts_nor_mails() {
     let next = base.engine.take_alert_round(now()).await.unwrap().unwrap();
     let lost = base.engine.record_alerts(late, &[record(&base, None, Vec::new())], now(), now()).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
-    assert!(base.engine.open_alerts().await.unwrap().is_empty());
+    assert!(base.engine.open_alerts(now()).await.unwrap().is_empty());
     base.engine.record_alerts(next, &[record(&base, None, Vec::new())], now(), now()).await.unwrap();
-    assert_eq!(base.engine.open_alerts().await.unwrap().len(), 1);
+    assert_eq!(base.engine.open_alerts(now()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

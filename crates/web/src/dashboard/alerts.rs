@@ -28,6 +28,7 @@ pub(super) struct AlertsQuery {
 
 /// An alert.
 pub(super) struct AlertCard {
+    pub(super) id: String,
     pub(super) look: Look,
     pub(super) title: &'static str,
     pub(super) fix: &'static str,
@@ -44,6 +45,8 @@ pub(super) struct AlertCard {
     pub(super) is_told: bool,
     pub(super) resolved: Option<Moment>,
     pub(super) muted: Option<(Moment, String)>,
+    pub(super) muted_until: Option<Moment>,
+    pub(super) mute_reason: Option<String>,
 }
 
 pub(super) async fn show(
@@ -63,8 +66,9 @@ pub(super) async fn show(
 }
 
 impl AlertCard {
-    fn new(row: AlertRow, now: OffsetDateTime) -> Self {
+    pub(super) fn new(row: AlertRow, now: OffsetDateTime) -> Self {
         let code = row.cause.code;
+        let is_muted = row.is_muted(now);
         let names = row.first.as_array().into_iter().flatten();
         let names = names.filter_map(|one| one.get("name")?.as_str().map(str::to_owned));
         Self {
@@ -83,7 +87,13 @@ impl AlertCard {
             next: row.next_attempt_at.filter(|at| *at > now).map(|at| Moment::new(at, now)),
             is_told: row.told.is_some(),
             resolved: row.resolved_at.map(|at| Moment::new(at, now)),
-            muted: row.muted_at.map(|at| (Moment::new(at, now), row.muted_by.unwrap_or_default())),
+            id: row.alert_id.to_string(),
+            muted_until: row.muted_until.map(|at| Moment::new(at, now)),
+            mute_reason: row.mute_reason,
+            muted: row
+                .muted_at
+                .filter(|_| is_muted)
+                .map(|at| (Moment::new(at, now), row.muted_by.unwrap_or_default())),
         }
     }
 }

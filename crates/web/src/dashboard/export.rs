@@ -123,12 +123,12 @@ fn ndjson(domain: &Domain, problems: &[&str]) -> String {
     format!("{line}\n")
 }
 
-fn instant(at: Option<OffsetDateTime>) -> String {
+pub(super) fn instant(at: Option<OffsetDateTime>) -> String {
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 /// `cell` as RFC 4180 writes it. What a spreadsheet would take for a formula gets an apostrophe in front.
-fn quoted(cell: &str) -> String {
+pub(super) fn quoted(cell: &str) -> String {
     let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let cell = if is_formula { format!("'{cell}") } else { cell.to_owned() };
     if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }

@@ -1,6 +1,7 @@
 //! The dashboard: pages for operators, rendered here and complete without scripts.
 
 mod actions;
+mod alert;
 mod alerts;
 pub(crate) mod assets;
 mod dns;
@@ -48,6 +49,10 @@ pub(crate) fn routes() -> Routes {
         .page("/certificates", read, inventory::certificates)
         .page("/orders", read, inventory::orders)
         .page("/alerts", read, alerts::show)
+        .page("/alerts/{alert}", read, alert::show)
+        .page("/alerts/{alert}/domains.csv", read, alert::names)
+        .form("/alerts/{alert}/mute", write, alert::mute)
+        .form("/alerts/{alert}/unmute", write, alert::unmute)
         .page("/domains", read, list::show)
         .page("/exports/{file}", read, export::download)
         .page("/domains/new", write, actions::ask_new)

@@ -123,9 +123,9 @@ async fn a_new_password_asks_for_the_old_one_and_ends_other_sessions() {
     Operator::known_by(&bench, EMAIL, "another horse battery").await.page("/account").await;
     ada.send("/account/sessions", &[]).await;
     assert_eq!(ada.page("/account").await.text.matches("data-label=\"Opened\"").count(), 1);
-    let keys = ada.send("/account/mail", &[("least_level", "urgent"), ("digest", "weekly")]).await;
-    assert_eq!(keys.header("location"), "/account");
-    let page = ada.page("/account").await.text;
+    let keys = ada.send("/account/notifications", &[("least_level", "urgent"), ("digest", "weekly")]).await;
+    assert_eq!(keys.header("location"), "/account/notifications");
+    let page = ada.page("/account/notifications").await.text;
     assert!(page.contains("value=\"urgent\" selected") && page.contains("value=\"weekly\" selected"));
 }
 

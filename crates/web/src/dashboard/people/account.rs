@@ -53,6 +53,13 @@ struct AccountPage {
     fault: Option<(&'static str, String)>,
 }
 
+#[derive(Template)]
+#[template(path = "notifications.html")]
+struct NotificationsPage {
+    frame: Frame,
+    user: Option<Own>,
+}
+
 struct Own {
     name: String,
     email: String,
@@ -140,6 +147,12 @@ pub(super) async fn end_sessions(State(state): State<WebState>, caller: Caller) 
     Ok(done(&state, &caller, "/account", "Every other session has ended."))
 }
 
+/// What is mailed.
+pub(super) async fn show_mail(State(state): State<WebState>, caller: Caller) -> Result<Response, Problem> {
+    let user = own(&state, &caller).await?;
+    Ok(answer(StatusCode::OK, &NotificationsPage { frame: Frame::new(&caller, "/account"), user }))
+}
+
 /// Changes what is mailed.
 pub(super) async fn change_mail(
     State(state): State<WebState>,
@@ -162,7 +175,7 @@ pub(super) async fn change_mail(
     let detail = json!({ "least_level": rule.least_level, "digest": rule.digest });
     let entry = caller.did("notification_rule.changed", "notification_rule", id, &caller.actor.name, detail);
     tx.commit(&entry, &state.chance, now).await?;
-    Ok(done(&state, &caller, "/account", "What you are mailed is changed."))
+    Ok(done(&state, &caller, "/account/notifications", "What you are mailed is changed."))
 }
 
 fn own_id(caller: &Caller) -> Result<UserId, Problem> {
@@ -178,17 +191,18 @@ async fn page(
     status: StatusCode,
     fault: Option<(&'static str, String)>,
 ) -> Result<Response, Problem> {
-    let own = match (caller.user_id, caller.session()) {
-        (Some(id), Some(session)) => {
-            let mut tx = state.store.read(caller.reach).await?;
-            let user = tx.find_user(id).await?.ok_or_else(|| Problem::no_such("user"))?;
-            let sessions = tx.sessions(id, session, state.now(), SESSION_IDLE).await?;
-            let rules = tx.rules_of_user(id).await?;
-            Some(Own::new(state, caller.reach, &user, sessions, &rules))
-        }
-        _ => None,
-    };
-    Ok(answer(status, &AccountPage { frame: Frame::new(caller, "/account"), user: own, fault }))
+    let user = own(state, caller).await?;
+    Ok(answer(status, &AccountPage { frame: Frame::new(caller, "/account"), user, fault }))
+}
+
+/// The account of who calls; `None`: whoever made a link on the command line has none.
+async fn own(state: &WebState, caller: &Caller) -> Result<Option<Own>, Problem> {
+    let (Some(id), Some(session)) = (caller.user_id, caller.session()) else { return Ok(None) };
+    let mut tx = state.store.read(caller.reach).await?;
+    let user = tx.find_user(id).await?.ok_or_else(|| Problem::no_such("user"))?;
+    let sessions = tx.sessions(id, session, state.now(), SESSION_IDLE).await?;
+    let rules = tx.rules_of_user(id).await?;
+    Ok(Some(Own::new(state, caller.reach, &user, sessions, &rules)))
 }
 
 impl Own {

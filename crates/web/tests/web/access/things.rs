@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use certmill_model::{GroupId, Role, TenantId, TokenId, UserId, WebhookDeliveryId, WebhookEndpointId};
+use certmill_model::{
+    AlertId, GroupId, Role, TenantId, TokenId, UserId, WebhookDeliveryId, WebhookEndpointId,
+};
 use data_encoding::BASE64;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -31,6 +33,7 @@ pub(super) enum Whose {
 pub(super) struct Tenant {
     pub(super) id: TenantId,
     pub(super) token: String,
+    alert: String,
     webhook: OnceCell<String>,
 }
 
@@ -59,9 +62,19 @@ pub(super) struct Filled {
 impl World {
     pub(super) async fn new(bench: Bench) -> Self {
         let (own, token) = bench.tenant("Nordwind").await;
-        let own = Tenant { id: own, token, webhook: OnceCell::new() };
+        let own = Tenant {
+            id: own,
+            token,
+            alert: bench.add_alert(own).await.to_string(),
+            webhook: OnceCell::new(),
+        };
         let (foreign, token) = bench.tenant("Bella Casa").await;
-        let foreign = Tenant { id: foreign, token, webhook: OnceCell::new() };
+        let foreign = Tenant {
+            id: foreign,
+            token,
+            alert: bench.add_alert(foreign).await.to_string(),
+            webhook: OnceCell::new(),
+        };
         let page = bench.get("/login").send().await.text;
         let asset = page.split("/assets/").nth(1).and_then(|rest| rest.split('"').next());
         let asset = asset.expect("a page has a style sheet").to_owned();
@@ -160,6 +173,10 @@ impl World {
             "tenant" | "tenant to go" if whose == Whose::Missing => {
                 TenantId::new(&self.bench.chance, self.bench.now()).to_string()
             }
+            "alert" if whose == Whose::Missing => {
+                AlertId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            "alert" => tenant.alert.clone(),
             "tenant" => tenant.id.to_string(),
             // Only the platform may do anything with it: no tenant needs it for its own.
             "tenant to go" => self.bench.tenant(&format!("Tenant {number}")).await.0.to_string(),

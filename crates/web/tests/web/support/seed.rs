@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use certmill_model::{
-    CertificateId, ChallengeKind, ChallengeToken, DomainId, DomainStatus, Hostname, Label, OrderId,
-    OrderStatus, ProblemCode, RenewalPlan, TargetId,
+    About, AlertId, AlertLevel, AlertState, Cause, CertificateId, ChallengeKind, ChallengeToken, DomainId,
+    DomainStatus, Gathered, Hostname, Label, OrderId, OrderStatus, ProblemCode, RenewalPlan, TargetId,
+    TenantId,
 };
 use certmill_store::{
-    ClaimedDomain, Delivered, Failure, Issued, NewOrder, NewTarget, OrderFailure, PlacedChallenge,
-    ReleaseRecord, Without,
+    AlertRecord, ClaimedDomain, Delivered, Failure, Issued, NewOrder, NewTarget, OrderFailure,
+    PlacedChallenge, ReleaseRecord, Without,
 };
 use certmill_vault::Secret;
 use time::Duration;
@@ -35,6 +36,33 @@ impl Bench {
         let id = tx.put_target(&target, self.now()).await.unwrap();
         tx.commit().await.unwrap();
         id
+    }
+
+    /// Opens an alert of a tenant, as the engine opens it.
+    pub(crate) async fn add_alert(&self, tenant: TenantId) -> AlertId {
+        let (alert_id, now) = (AlertId::new(&self.chance, self.now()), self.now());
+        let cause = Cause { tenant_id: Some(tenant), code: ProblemCode::CaaForbids, about: About::Nobody };
+        let found = Gathered {
+            cause,
+            names: 1,
+            level: Some(AlertLevel::Late),
+            first: Vec::new(),
+            since: now,
+            last_attempt_at: now,
+            next_attempt_at: None,
+            detail: "CAA 0 issue \"other.example\"".into(),
+        };
+        let state = AlertState {
+            opened_at: now,
+            level: AlertLevel::Late,
+            told: Some(AlertLevel::Late),
+            is_incident: false,
+            quiet_since: None,
+        };
+        let record = AlertRecord { alert_id, found, state, is_over: false, letters: Vec::new() };
+        let round = self.engine.take_alert_round(now).await.unwrap().expect("nobody else has the turn");
+        self.engine.record_alerts(round, &[record], now, now).await.unwrap();
+        alert_id
     }
 
     /// Places an order for a registered domain, with one challenge.
