@@ -35,6 +35,8 @@ export const PAGES = [
     shape: /^\/webhooks\/[^/]+$/,
     path: async () => `/webhooks/${await firstOf('/v1/webhook-endpoints')}`,
   },
+  { name: 'settings', shape: /^\/settings$/, path: () => '/settings' },
+  { name: 'notifications', shape: /^\/account\/notifications$/, path: () => '/account/notifications' },
   { name: 'tenants', shape: /^\/tenants$/, path: () => '/tenants' },
   { name: 'branding', shape: /^\/branding$/, path: () => '/branding' },
   { name: 'tenant-new', shape: /^\/tenants\/new$/, path: () => '/tenants/new' },

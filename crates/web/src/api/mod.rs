@@ -1,6 +1,7 @@
 //! The REST API, below `/v1`, and the probes beside it.
 
 mod audit;
+mod ca_accounts;
 mod cursor;
 mod deployments;
 mod documents;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Routes {
         .merge(webhook_routes())
         .merge(people_routes())
         .api(Access::Needs(Permission::TargetsRead), routes!(metrics::show))
+        .api(Access::Needs(Permission::AuthoritiesRead), routes!(ca_accounts::list))
         .api(Access::Open, routes!(probes::livez))
         .api(Access::Open, routes!(probes::readyz))
         .api(Access::Open, routes!(probes::version))

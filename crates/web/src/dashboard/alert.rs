@@ -175,7 +175,9 @@ async fn read(mut place: Place) -> Result<Option<(Bytes, Place)>, StoreError> {
     for one in &found {
         let CauseDomain { name, detail, .. } = one;
         let (since, expires) = (instant(Some(one.since)), instant(one.expires_at));
-        text.push_str(&format!("{},{since},{expires},{}\r\n", quoted(name), quoted(detail)));
+        let cells = [quoted(name), since, expires, quoted(detail)];
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
     }
     if found.len() as i64 == PAGE {
         place.next.extend(found.last().map(|last| Some(last.name.clone())));

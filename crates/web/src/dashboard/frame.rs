@@ -79,6 +79,7 @@ const GROUPS: &[(&str, &[Entry])] = &[
         ],
     ),
     ("Programs", &[("/webhooks", "Webhooks", "hook", Some('w'), Permission::WebhooksRead)]),
+    ("Platform", &[("/settings", "Service", "gear", Some('s'), Permission::SettingsRead)]),
 ];
 
 impl Frame {

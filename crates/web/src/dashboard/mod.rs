@@ -22,6 +22,7 @@ mod past;
 mod people;
 mod pictures;
 mod session;
+mod settings;
 mod visit;
 mod webhooks;
 mod words;
@@ -69,6 +70,7 @@ pub(crate) fn routes() -> Routes {
         .form("/setup/{link}/check", Access::Open, owner::check)
         .merge(fleet::routes())
         .merge(webhooks::routes())
+        .page("/settings", Access::Needs(Permission::SettingsRead), settings::show)
         .page("/login", Access::Open, login::ask)
         .form("/login", Access::Open, login::open)
         .page("/login/{link}", Access::Open, login::ask_by_link)

@@ -1,6 +1,7 @@
 //! The router on a real Postgres.
 
 mod access;
+mod alert_pages;
 mod api;
 mod bad_bodies;
 mod bad_names;

@@ -55,6 +55,8 @@ pub(super) const ROWS: &[Row] = &[
     row("GET", "/v1/domains/{name}/setup", "/v1/domains/<domain>/setup"),
     row("POST", "/v1/domains/{name}/check", "/v1/domains/<domain>/check"),
     row("GET", "/v1/domains/{name}/timeline", "/v1/domains/<domain>/timeline"),
+    row("GET", "/v1/ca-accounts", "/v1/ca-accounts"),
+    row("GET", "/settings", "/settings"),
     // Tenants.
     row("GET", "/v1/tenants", "/v1/tenants"),
     with("POST", "/v1/tenants", "/v1/tenants", r#"{"name":"<name>","upstream":"10.0.0.5:8080"}"#),
