@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::ScopedTx;
+use super::{ScopedTx, planning::plan_each};
 use crate::StoreError;
 
 /// Who acts.
@@ -103,6 +103,7 @@ impl ScopedTx {
         before: Option<AuditId>,
         limit: i64,
     ) -> Result<Vec<AuditRow>, StoreError> {
+        plan_each(self.connection()).await?;
         let only = self.only();
         let rows = sqlx::query!(
             "SELECT entry_id, tenant_id, actor_kind, actor_id, actor_name, action, object_kind, object_id, object_name,

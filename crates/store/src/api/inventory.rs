@@ -6,7 +6,7 @@ use certmill_model::{
 };
 use time::OffsetDateTime;
 
-use super::ScopedTx;
+use super::{ScopedTx, planning::plan_each};
 use crate::{StoreError, rows::parsed};
 
 /// A certificate of the inventory.
@@ -121,7 +121,7 @@ impl ScopedTx {
         after: Option<(OffsetDateTime, CertificateId)>,
         limit: i64,
     ) -> Result<Vec<CertificateRow>, StoreError> {
-        self.plan_each().await?;
+        plan_each(self.connection()).await?;
         let only = self.only();
         let rows = sqlx::query!(
             r#"SELECT c.certificate_id, c.tenant_id, c.domain_id, c.order_id, c.names, c.status, c.serial_number,
@@ -180,7 +180,7 @@ impl ScopedTx {
         after: Option<OrderId>,
         limit: i64,
     ) -> Result<Vec<OrderRow>, StoreError> {
-        self.plan_each().await?;
+        plan_each(self.connection()).await?;
         let only = self.only();
         let rows = sqlx::query!(
             r#"SELECT o.order_id, o.tenant_id, o.domain_id, o.account_id, o.names, o.challenges, o.status, o.url, o.problem,
@@ -228,7 +228,7 @@ impl ScopedTx {
         after: Option<ReleaseId>,
         limit: i64,
     ) -> Result<Vec<DeploymentRow>, StoreError> {
-        self.plan_each().await?;
+        plan_each(self.connection()).await?;
         let is_platform = self.only().is_none();
         let rows = sqlx::query!(
             "SELECT d.deployment_id, d.target_id, t.name AS target, d.release_number, d.status, d.domains, d.problem,
@@ -260,13 +260,5 @@ impl ScopedTx {
                 })
             })
             .collect()
-    }
-
-    /// From here on each statement is planned for its own values: what is left out vanishes.
-    async fn plan_each(&mut self) -> Result<(), StoreError> {
-        sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
-            .fetch_one(self.connection())
-            .await?;
-        Ok(())
     }
 }

@@ -16,6 +16,7 @@ mod inventory;
 mod of_domain;
 mod operations;
 mod ownership;
+mod planning;
 mod rollups;
 mod search;
 mod setup;

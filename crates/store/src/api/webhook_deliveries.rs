@@ -3,7 +3,7 @@
 use certmill_model::{EventId, EventKind, WebhookDeliveryId, WebhookDeliveryStatus, WebhookEndpointId};
 use time::OffsetDateTime;
 
-use super::{ScopedTx, webhooks::wake};
+use super::{ScopedTx, planning::plan_each, webhooks::wake};
 use crate::{StoreError, rows::parsed};
 
 /// The delivery of an event to an endpoint.
@@ -47,6 +47,7 @@ impl ScopedTx {
         before: Option<WebhookDeliveryId>,
         limit: i64,
     ) -> Result<Vec<WebhookDelivery>, StoreError> {
+        plan_each(self.connection()).await?;
         let only = self.only();
         let rows = sqlx::query!(
             "SELECT delivery_id, endpoint_id, event_id, kind, status, attempts, next_attempt_at, last_attempt_at,

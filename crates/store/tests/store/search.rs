@@ -1,7 +1,7 @@
 //! What is found by what, in which order, and by whom.
 
 use certmill_model::{
-    DomainId, DomainStatus, Hostname, Label, Metadata, ProblemCode, SearchText, Tags, TenantId,
+    DomainId, DomainStatus, Health, Hostname, Label, Metadata, ProblemCode, SearchText, Tags, TenantId,
 };
 use certmill_store::{
     CappedCount, DomainFilter, DomainPosition, DomainSort, DomainWish, Failure, Found, Reach, Without,
@@ -142,6 +142,36 @@ async fn filters_narrow_together() {
     assert_eq!(of(DomainFilter { status: Some(DomainStatus::Active), ..all() }).await.0.len(), 0);
     let later = DomainFilter { updated_since: Some(now() + Duration::HOUR), ..all() };
     assert_eq!(of(later).await.0.len(), 0);
+}
+
+/// More than a list of ids holds: names are looked at one by one.
+#[tokio::test]
+async fn a_frequent_ending_or_middle_is_found_page_by_page_with_whatever_else_is_asked() {
+    let base = Base::new().await;
+    base.put("none.example.com").await;
+    base.sql(
+        "WITH template AS (SELECT * FROM domains LIMIT 1), added AS (
+             INSERT INTO domains (domain_id, tenant_id, name, status, status_since, health, created_at, updated_at)
+             SELECT gen_random_uuid(), tenant_id, format('a%s-shoes.example.org', lpad(n::text, 5, '0')), status, status_since,
+                    CASE WHEN n % 100 = 0 THEN 'critical' ELSE health END, created_at, updated_at
+             FROM template, generate_series(1, 1500) n RETURNING 1)
+         SELECT count(*) FROM added",
+    )
+    .await;
+    let ending = DomainFilter { name_suffix: Some(".org".into()), ..DomainFilter::default() };
+    let middle = DomainFilter { q: SearchText::parse("shoes"), ..DomainFilter::default() };
+    for filter in [ending, middle] {
+        let (names, found) = base.find(filter.clone()).await;
+        assert_eq!(
+            (names.len(), names[0].as_str(), found),
+            (100, "a00001-shoes.example.org", Found::Suiting)
+        );
+        let mut tx = base.api.read(Reach::Platform).await.unwrap();
+        assert_eq!(tx.count_domains_capped(&filter).await.unwrap(), CappedCount::Exactly(1_500));
+        let critical = DomainFilter { health: Some(Health::Critical), ..filter };
+        let walked = base.walk(&critical, DomainSort::Name).await;
+        assert_eq!((walked.len(), walked[1].as_str()), (15, "a00200-shoes.example.org"));
+    }
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ pub(super) struct DomainList {
     /// The `cursor` of the next page; null on the last one.
     pub(super) next_cursor: Option<String>,
     /// `suiting`: these are what was asked for. `similar`: nothing suits, these names are like it. `in_part`: there may be more,
-    /// looking for them took too long.
+    /// not all names were looked at; the next page goes on, if there is one, else more letters help.
     pub(super) found: &'static str,
     /// How many there are, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

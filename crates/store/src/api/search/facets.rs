@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{DomainFilter, page::Narrowed};
+use super::{DomainFilter, page::Narrowed, text::FEW};
 use crate::StoreError;
 
 /// Up to so many ids, a page is made among them. With more, reading along the order of the list has a page full sooner.
@@ -23,7 +23,8 @@ pub(super) async fn narrow(
         narrowed.ids = Some(by_external_id(connection, &narrowed, external_id).await?);
     }
     if let (None, Some(suffix)) = (&narrowed.ids, &narrowed.reversed_suffix) {
-        narrowed.ids = selective(by_suffix(connection, &narrowed, suffix).await?);
+        narrowed.ids =
+            Some(by_suffix(connection, &narrowed, suffix).await?).filter(|ids| ids.len() as i64 <= FEW);
     }
     if let (None, Some(tag)) = (&narrowed.ids, &filter.tag) {
         narrowed.ids = selective(by_tag(connection, &narrowed, tag).await?);
@@ -46,7 +47,7 @@ pub(super) async fn narrow(
     Ok(narrowed)
 }
 
-pub(super) fn selective(ids: Vec<Uuid>) -> Option<Vec<Uuid>> {
+fn selective(ids: Vec<Uuid>) -> Option<Vec<Uuid>> {
     (ids.len() as i64 <= SELECTIVE).then_some(ids)
 }
 
@@ -86,7 +87,7 @@ async fn by_suffix(
          WHERE reversed >= $1 AND reversed < $1 || '~' AND ($2::uuid IS NULL OR tenant_id = $2) LIMIT $3",
         reversed,
         narrowed.tenant,
-        SELECTIVE + 1,
+        FEW + 1,
     )
     .fetch_all(connection)
     .await?;

@@ -25,7 +25,7 @@ pub enum Found {
     Suiting,
     /// None does; these names are similar.
     Similar,
-    /// There may be more: looking for them took too long. More letters help.
+    /// There may be more: not all was looked at. The next page goes on, if there is one; else more letters help.
     InPart,
 }
 
@@ -43,13 +43,15 @@ pub enum CappedCount {
 /// Rows of a page, with one more that tells whether there is a next one.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    pub(super) rows: Vec<(Uuid, DomainPosition)>,
+    pub(super) places: Vec<(Uuid, DomainPosition)>,
     pub(super) found: Found,
+    /// Where to go on when not all was looked at.
+    pub(super) resume: Option<DomainPosition>,
 }
 
 impl From<Vec<(Uuid, DomainPosition)>> for Rows {
     fn from(rows: Vec<(Uuid, DomainPosition)>) -> Self {
-        Self { rows, found: Found::Suiting }
+        Self { places: rows, ..Self::default() }
     }
 }
 
@@ -60,10 +62,11 @@ impl Rows {
         connection: &mut PgConnection,
         limit: usize,
     ) -> Result<DomainPage, StoreError> {
-        let is_more = self.rows.len() > limit;
-        self.rows.truncate(limit);
-        let next = self.rows.last().filter(|_| is_more).map(|(_, position)| position.clone());
-        let ids: Vec<_> = self.rows.iter().map(|(id, _)| *id).collect();
+        let is_more = self.places.len() > limit;
+        self.places.truncate(limit);
+        let next =
+            if is_more { self.places.last().map(|(_, position)| position.clone()) } else { self.resume };
+        let ids: Vec<_> = self.places.iter().map(|(id, _)| *id).collect();
         Ok(DomainPage { domains: with_ids(connection, &ids).await?, next, found: self.found })
     }
 }

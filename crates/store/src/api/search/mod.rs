@@ -1,7 +1,8 @@
 //! Domains that suit a filter, page by page, fast however many there are.
 //!
 //! What is selective is read first by an index of its own, as a bounded list of ids ([`facets`]); the page is then read in its
-//! order among those, or, where nothing is selective, along an index in that order, which soon has a page full. The few
+//! order among those, or, where nothing is selective, along an index in that order, which soon has a page full. What stands in
+//! the middle or at the end of names is looked for in a bounded number of them at a time ([`walk`]). The few
 //! statements are planned anew each time: their plan depends on what is asked for, and a filter that is left out vanishes.
 
 mod facets;
@@ -9,13 +10,21 @@ mod found;
 mod page;
 mod position;
 mod text;
+mod walk;
 
 use certmill_model::{DomainStatus, Health, ProblemCode, SearchText, TargetId, TenantId};
 use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
-use self::page::{Narrowed, Order};
-use super::{Domain, ScopedTx, domains::with_ids};
+use self::{
+    found::Rows,
+    page::{Narrowed, Order},
+};
+use super::{
+    Domain, ScopedTx,
+    domains::with_ids,
+    planning::{plan_as_usual, plan_each},
+};
 use crate::StoreError;
 
 pub use found::{CappedCount, DomainPage, Found};
@@ -56,8 +65,7 @@ pub struct DomainFilter {
     pub updated_since: Option<OffsetDateTime>,
 }
 
-/// The longest that a statement of a list may take, in milliseconds, and the longest for what no index leads to.
-const LIST_MILLIS: i32 = 2_000;
+/// The longest for what no index leads to, in milliseconds.
 const SEARCH_MILLIS: i32 = 200;
 
 /// What is counted at most.
@@ -116,50 +124,40 @@ async fn search(
         (Some(text), _) => {
             text::any(connection, &narrowed, text, Order(sort, after), limit as i64 + 1).await?
         }
-        (None, _) => page::read(connection, &narrowed, Order(sort, after), limit as i64 + 1).await?.into(),
+        (None, _) => read(connection, &narrowed, Order(sort, after), limit as i64 + 1).await?,
     };
     plan_as_usual(connection).await?;
     found.into_page(connection, limit).await
+}
+
+/// A page of what suits, by whatever leads to it.
+async fn read(
+    connection: &mut PgConnection,
+    narrowed: &Narrowed,
+    order: Order<'_>,
+    rows: i64,
+) -> Result<Rows, StoreError> {
+    if order.0 == DomainSort::Name && narrowed.is_for_a_walk() {
+        return walk::read(connection, narrowed, order.name(), rows).await;
+    }
+    Ok(page::read(connection, narrowed, order, rows).await?.into())
 }
 
 async fn count(connection: &mut PgConnection, filter: &DomainFilter) -> Result<CappedCount, StoreError> {
     plan_each(connection).await?;
     let narrowed = facets::narrow(connection, filter).await?;
     let narrowed = text::narrow(connection, narrowed, filter.q.as_ref()).await?;
-    let counted =
-        quickly(connection, async |connection| page::count(connection, &narrowed, COUNTED + 1).await).await?;
+    let counted = if narrowed.is_for_a_walk() && narrowed.is_of_names() {
+        walk::count(connection, &narrowed, COUNTED + 1).await?
+    } else {
+        quickly(connection, async |connection| page::count(connection, &narrowed, COUNTED + 1).await).await?
+    };
     plan_as_usual(connection).await?;
     Ok(match counted {
         Some(count) if count <= COUNTED => CappedCount::Exactly(count.unsigned_abs()),
         Some(_) => CappedCount::MoreThan(COUNTED.unsigned_abs()),
         None => CappedCount::Unknown,
     })
-}
-
-/// From here on each statement is planned for its own values, and none may take long.
-async fn plan_each(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!(
-        // The planner takes a policy of row level security for one that lets next to nothing through, and would collect and
-        // sort what it should read in its order until a page is full.
-        "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS planning,
-                set_config('statement_timeout', $1, true) AS patience,
-                set_config('enable_bitmapscan', 'off', true) AS bitmaps, set_config('enable_seqscan', 'off', true) AS scans",
-        LIST_MILLIS.to_string(),
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(())
-}
-
-async fn plan_as_usual(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!(
-        "SELECT set_config('plan_cache_mode', 'auto', true) AS planning,
-                set_config('statement_timeout', '0', true) AS patience, set_config('enable_sort', 'on', true) AS sorts,
-                set_config('enable_bitmapscan', 'on', true) AS bitmaps, set_config('enable_seqscan', 'on', true) AS scans"
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(())
 }
 
 /// What `search` finds within a moment; `None`: it takes longer, and was given up.

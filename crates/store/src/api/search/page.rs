@@ -12,6 +12,16 @@ use crate::StoreError;
 #[derive(Clone, Copy)]
 pub(super) struct Order<'a>(pub(super) DomainSort, pub(super) Option<&'a DomainPosition>);
 
+impl<'a> Order<'a> {
+    /// The name behind which a page begins.
+    pub(super) fn name(self) -> Option<&'a str> {
+        match self.1 {
+            Some(DomainPosition::Name { name, .. }) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// A filter as the statements take it.
 #[derive(Clone)]
 pub(super) struct Narrowed {
@@ -62,6 +72,19 @@ impl Narrowed {
             expires_before: filter.expires_before,
             updated_since: filter.updated_since,
         }
+    }
+
+    /// Whether names in their order say which suit: what is asked of them is no matter of an index.
+    pub(super) fn is_for_a_walk(&self) -> bool {
+        self.ids.is_none() && (self.suffix.is_some() || self.part.is_some())
+    }
+
+    /// Whether nothing but names and shops' ids is asked for.
+    pub(super) fn is_of_names(&self) -> bool {
+        let states = self.status.or(self.health).or(self.problem).is_some() || self.unhealthy;
+        let things = self.tag.is_some() || self.target.is_some() || self.accounts.is_some();
+        let instants = self.expires_after.or(self.expires_before).or(self.updated_since).is_some();
+        !(states || things || instants)
     }
 }
 
@@ -131,13 +154,12 @@ pub(super) async fn read(
     // Few ids are sorted; all others are read in their order.
     let sorts = if narrowed.ids.is_some() { "on" } else { "off" };
     sqlx::query!("SELECT set_config('enable_sort', $1, true)", sorts).fetch_one(&mut *connection).await?;
-    let (after, at, id) = match order.1 {
-        Some(DomainPosition::Name { name, .. }) => (Some(name.as_str()), None, None),
-        Some(DomainPosition::Instant { at, id }) => (None, Some(*at), Some(id.uuid())),
-        None => (None, None, None),
+    let (at, id) = match order.1 {
+        Some(DomainPosition::Instant { at, id }) => (Some(*at), Some(id.uuid())),
+        _ => (None, None),
     };
     match order.0 {
-        DomainSort::Name => by_name(connection, narrowed, after, rows).await,
+        DomainSort::Name => by_name(connection, narrowed, order.name(), rows).await,
         DomainSort::NotAfter => by_end(connection, narrowed, at, id, rows).await,
         DomainSort::UpdatedAt => by_change(connection, narrowed, at, id, rows).await,
     }

@@ -5,13 +5,11 @@ use certmill_model::SearchText;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    DomainPosition, DomainSort, Found, Narrowed, Order,
-    facets::{SELECTIVE, selective},
-    found::Rows,
-    page, quickly,
-};
+use super::{DomainPosition, DomainSort, Found, Narrowed, Order, found::Rows, page, quickly, read};
 use crate::StoreError;
+
+/// Up to so many ids, a page is made among them. Of more, a walk along the names soon finds a page full.
+pub(super) const FEW: i64 = 1_000;
 
 /// Similar names that are shown.
 const SIMILAR: i32 = 20;
@@ -28,17 +26,20 @@ pub(super) async fn ranked(
     let mut found = Rows::default();
     if let (false, Some(name)) = (is_inner, text.name()) {
         let begins = Narrowed { second_prefix: Some(name.to_owned()), ..narrowed.clone() };
-        found.rows = page::read(connection, &begins, Order(DomainSort::Name, after), rows).await?;
+        found = read(connection, &begins, Order(DomainSort::Name, after), rows).await?;
+        if found.resume.is_some() {
+            return Ok(found);
+        }
     }
-    let left = rows - found.rows.len() as i64;
+    let left = rows - found.places.len() as i64;
     if left > 0 {
         let after = after.filter(|_| is_inner);
         let inner = Narrowed { not_prefix: Some(text.name().unwrap_or("~").to_owned()), ..narrowed.clone() };
         let inner = any(connection, &inner, text, Order(DomainSort::Name, after), left).await?;
-        found.rows.extend(inner.rows);
-        found.found = inner.found;
+        found.places.extend(inner.places);
+        (found.found, found.resume) = (inner.found, inner.resume);
     }
-    if found.rows.is_empty() && after.is_none() && found.found == Found::Suiting {
+    if found.places.is_empty() && after.is_none() && found.found == Found::Suiting {
         return similar(connection, narrowed, text, rows - 1).await;
     }
     Ok(found)
@@ -53,6 +54,9 @@ pub(super) async fn any(
     rows: i64,
 ) -> Result<Rows, StoreError> {
     let narrowed = narrow(connection, narrowed.clone(), Some(text)).await?;
+    if order.0 == DomainSort::Name && narrowed.is_for_a_walk() {
+        return read(connection, &narrowed, order, rows).await;
+    }
     let found =
         quickly(connection, async |connection| page::read(connection, &narrowed, order, rows).await).await?;
     Ok(found.map_or(Rows { found: Found::InPart, ..Rows::default() }, Rows::from))
@@ -80,7 +84,7 @@ pub(super) async fn narrow(
         let tenant = narrowed.tenant;
         let found =
             quickly(connection, async |connection| containing(connection, tenant, text).await).await?;
-        narrowed.ids = found.and_then(selective);
+        narrowed.ids = found.filter(|ids| ids.len() as i64 <= FEW);
     }
     Ok(narrowed)
 }
@@ -96,7 +100,7 @@ async fn containing(
          WHERE external_id >= $1 AND external_id < $1 || $4 AND ($2::uuid IS NULL OR tenant_id = $2) LIMIT $3",
         text.typed(),
         tenant,
-        SELECTIVE + 1,
+        FEW + 1,
         "\u{10ffff}",
     )
     .fetch_all(&mut *connection)
@@ -110,7 +114,7 @@ async fn containing(
             r#"SELECT domain_id AS "domain_id!" FROM names_containing($1, $2, $3) AS domain_id"#,
             tenant,
             part,
-            SELECTIVE as i32 + 1,
+            FEW as i32 + 1,
         )
         .fetch_all(connection)
         .await?;
@@ -146,5 +150,5 @@ async fn similar(
     let mut rows = page::read(connection, &among, order, rows.min(SIMILAR.into())).await?;
     rows.sort_by_key(|(id, _)| like.iter().position(|known| known == id));
     let found = if rows.is_empty() { Found::Suiting } else { Found::Similar };
-    Ok(Rows { rows, found })
+    Ok(Rows { places: rows, found, resume: None })
 }
