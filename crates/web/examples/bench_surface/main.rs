@@ -5,6 +5,7 @@
 
 mod client;
 mod routes;
+mod subjects;
 
 use std::{error::Error, io::Write, process::ExitCode, sync::Arc};
 
@@ -19,6 +20,7 @@ use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use client::Client;
 use routes::{ROUTES, Who};
+use subjects::Subjects;
 
 type Done<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -54,18 +56,10 @@ async fn measure(url: &str, requests: usize) -> Done {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     let mut owner = PgConnection::connect(url).await?;
-    let names: Vec<String> = sqlx::query_scalar(
-        "SELECT d.name FROM domains d JOIN tenants t USING (tenant_id)
-         WHERE t.name = 'Nordwind' AND d.status = 'active' ORDER BY d.domain_id LIMIT 1000",
-    )
-    .fetch_all(&mut owner)
-    .await?;
-    let giant: uuid::Uuid = sqlx::query_scalar("SELECT tenant_id FROM tenants WHERE name = 'Nordwind'")
-        .fetch_one(&mut owner)
-        .await?;
+    let subjects = Subjects::find(&mut owner).await?;
     let headers = Headers {
         platform: bearer(&store, None).await?,
-        tenant: bearer(&store, Some(TenantId::from_uuid(giant))).await?,
+        tenant: bearer(&store, Some(subjects.tenant)).await?,
         person: session(&store).await?,
     };
     let state =
@@ -81,12 +75,13 @@ async fn measure(url: &str, requests: usize) -> Done {
             Who::Tenant => &headers.tenant,
             Who::Person => &headers.person,
         };
-        let alone = ask(&address, path, header, &names, requests).await?;
+        let alone = ask(&address, path, header, (&subjects, 0), requests).await?;
         let mut together = JoinSet::new();
         for number in 0..AT_A_TIME {
-            let (address, header) = (address.clone(), header.clone());
-            let names = names.iter().skip(number * 100).cloned().collect::<Vec<_>>();
-            together.spawn(async move { ask(&address, path, &header, &names, requests / AT_A_TIME).await });
+            let (address, header, subjects) = (address.clone(), header.clone(), subjects.clone());
+            together.spawn(async move {
+                ask(&address, path, &header, (&subjects, number * 100), requests / AT_A_TIME).await
+            });
         }
         let mut crowd = Vec::new();
         for times in together.join_all().await {
@@ -102,7 +97,7 @@ async fn measure(url: &str, requests: usize) -> Done {
             worst = (p95, path);
         }
     }
-    let (read, bare) = domain_reads(&mut owner, &address, &headers.tenant, &names).await?;
+    let (read, bare) = domain_reads(&mut owner, &address, &headers.tenant, &subjects.names).await?;
     say(&format!(
         "slowest: {}; a domain is read in {read:.2} ms, its bare query takes {bare:.2} ms",
         worst.1
@@ -113,11 +108,17 @@ async fn measure(url: &str, requests: usize) -> Done {
 }
 
 /// Asks on one connection; the times in milliseconds. The first answers are not counted: statements are prepared in them.
-async fn ask(address: &str, path: &str, header: &str, names: &[String], requests: usize) -> Done<Vec<f64>> {
+async fn ask(
+    address: &str,
+    path: &str,
+    header: &str,
+    (subjects, first): (&Subjects, usize),
+    requests: usize,
+) -> Done<Vec<f64>> {
     let mut client = Client::connect(address).await?;
     let mut times = Vec::new();
     for number in 0..requests + 3 {
-        let path = path.replace("{name}", &names[number % names.len()]);
+        let path = subjects.address(path, first + number);
         let (status, _, time) = client.get(&path, header).await?;
         if status != 200 {
             return Err(format!("{path} was answered with {status}").into());

@@ -1,0 +1,50 @@
+//! What there is to be asked for, of the tenant that has half of all domains.
+
+use certmill_model::TenantId;
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+use super::Done;
+
+/// Things of the giant tenant's.
+#[derive(Clone)]
+pub(crate) struct Subjects {
+    pub(crate) tenant: TenantId,
+    pub(crate) names: Vec<String>,
+    ids: Vec<(&'static str, String)>,
+}
+
+/// The placeholder of a path, and which thing stands in its place.
+const THINGS: [(&str, &str); 4] = [
+    ("{target}", "SELECT target_id FROM targets WHERE $1 IS NOT NULL ORDER BY name LIMIT 1"),
+    ("{user}", "SELECT user_id FROM users WHERE tenant_id = $1 LIMIT 1"),
+    ("{token}", "SELECT token_id FROM api_tokens WHERE tenant_id = $1 LIMIT 1"),
+    ("{webhook}", "SELECT endpoint_id FROM webhook_endpoints WHERE tenant_id = $1 LIMIT 1"),
+];
+
+impl Subjects {
+    pub(crate) async fn find(owner: &mut PgConnection) -> Done<Self> {
+        let tenant: Uuid = sqlx::query_scalar("SELECT tenant_id FROM tenants WHERE name = 'Nordwind'")
+            .fetch_one(&mut *owner)
+            .await?;
+        let names = sqlx::query_scalar(
+            "SELECT name FROM domains WHERE tenant_id = $1 AND status = 'active' ORDER BY domain_id LIMIT 1000",
+        )
+        .bind(tenant)
+        .fetch_all(&mut *owner)
+        .await?;
+        let mut ids = Vec::new();
+        for (placeholder, which) in THINGS {
+            let id: Uuid =
+                sqlx::query_scalar(AssertSqlSafe(which)).bind(tenant).fetch_one(&mut *owner).await?;
+            ids.push((placeholder, id.to_string()));
+        }
+        Ok(Self { tenant: TenantId::from_uuid(tenant), names, ids })
+    }
+
+    /// The address of the request with this number.
+    pub(crate) fn address(&self, path: &str, number: usize) -> String {
+        let path = path.replace("{name}", &self.names[number % self.names.len()]);
+        self.ids.iter().fold(path, |path, (placeholder, id)| path.replace(placeholder, id))
+    }
+}
