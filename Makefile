@@ -30,12 +30,13 @@ check:
 	scripts/check-edges
 	scripts/prepare-queries --check
 
-# A picture of every page in light and dark, wide and narrow, into docs/pictures.
+# A picture of every page in light and dark, wide and narrow, and of every mail, into docs/pictures.
 screenshots:
 	scripts/install-parts --with-tests
 	scripts/fetch-test-tools
 	cargo build --package certmill --package certmill-lab
-	cargo run --package certmill-tests --example screenshots
+	cargo run --package certmill-notify --example letters -- target/letters
+	cargo run --package certmill-tests --example screenshots -- target/letters
 	pngquant --force --ext .png --strip 64 docs/pictures/*.png
 
 # ARGS="--domains 1000 --concurrency 32 --pairs 3"

@@ -1,10 +1,14 @@
-// A picture of every page, in light and dark, wide and narrow: `make screenshots`.
+// A picture of every page, in light and dark, wide and narrow, and of every mail: `make screenshots`.
 
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { NARROW, WIDE, onPage, signedIn, start, stop } from './src/browser.mjs';
 import { PAGES, visit } from './src/pages.mjs';
 import { stage } from './src/stage.mjs';
+
+/** Where the mails were written: one `.html` file for each kind. */
+const letters = resolve(process.argv[2]);
 
 mkdirSync(stage.pictures, { recursive: true });
 await start();
@@ -17,9 +21,17 @@ for (const row of PAGES) {
         await page.emulateMedia({ colorScheme });
         await page.setViewportSize(viewport);
         const path = join(stage.pictures, `${row.name}-${colorScheme}${suffix}.png`);
-        await page.screenshot({ path, fullPage: true, animations: 'disabled' });
+        // Of a guide its beginning: the whole text would be a picture of several metres.
+        await page.screenshot({ path, fullPage: !row.name.startsWith('docs'), animations: 'disabled' });
       }
     }
+  });
+}
+for (const file of readdirSync(letters).filter((file) => file.endsWith('.html'))) {
+  await onPage({ viewport: { width: 720, height: 480 } }, async (page) => {
+    await page.goto(pathToFileURL(join(letters, file)).href);
+    const path = join(stage.pictures, `mail-${basename(file, '.html')}.png`);
+    await page.screenshot({ path, fullPage: true });
   });
 }
 await stop();
