@@ -58,6 +58,10 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
                 false
             }
         };
+        if let Err(error) = engine.parts.store.tell_owners(BATCH, &engine.parts.chance, engine.now()).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "owners of shops cannot be told that their names work; trying again");
+        }
         if cleaned.elapsed() >= CLEAN {
             cleaned = tokio::time::Instant::now();
             if let Err(error) = engine.parts.store.forget_old_mails(engine.now()).await {
@@ -156,9 +160,9 @@ fn message(
 /// In whose name a letter goes out.
 fn sender(letter: &Letter, site: &Site) -> String {
     match letter {
-        Letter::OwnerSetUp { brand, .. }
-        | Letter::OwnerWorks { brand, .. }
-        | Letter::OwnerMoved { brand, .. } => one_line(&brand.sender_name, 100),
+        Letter::OwnerSetUp { brand, .. } | Letter::OwnerWorks { brand, .. } => {
+            one_line(&brand.sender_name, 100)
+        }
         _ => site.product.clone(),
     }
 }

@@ -51,21 +51,6 @@ pub enum Letter {
         brand: Brand,
         /// The domain.
         name: String,
-        /// The page that shows it.
-        link: Option<String>,
-    },
-    /// A shop's domain points somewhere else now.
-    OwnerMoved {
-        /// In whose name it is written.
-        brand: Brand,
-        /// The domain.
-        name: String,
-        /// What belongs there.
-        records: Vec<Record>,
-        /// What was seen instead.
-        seen: Vec<String>,
-        /// The page that shows it live.
-        link: String,
     },
 }
 
@@ -193,7 +178,7 @@ impl Letter {
 
     /// Whether it holds a link that lets somebody in.
     pub fn holds_secret(&self) -> bool {
-        matches!(self, Self::Invitation { .. } | Self::PasswordReset { .. })
+        matches!(self, Self::Invitation { .. } | Self::PasswordReset { .. } | Self::OwnerSetUp { .. })
     }
 }
 

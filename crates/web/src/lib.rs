@@ -12,6 +12,7 @@ mod docs;
 mod feed;
 mod look;
 mod observe;
+mod owners;
 mod people;
 mod problem;
 mod public_url;

@@ -23,12 +23,7 @@ pub fn write(letter: &Letter, site: &Site, language: &str, now: OffsetDateTime) 
         Letter::OwnerSetUp { brand, name, records, link } => {
             owner::set_up(&owner::Owner { brand, name, language }, records, link)
         }
-        Letter::OwnerWorks { brand, name, link } => {
-            owner::works(&owner::Owner { brand, name, language }, link.as_deref())
-        }
-        Letter::OwnerMoved { brand, name, records, seen, link } => {
-            owner::moved(&owner::Owner { brand, name, language }, records, seen, link)
-        }
+        Letter::OwnerWorks { brand, name } => owner::works(&owner::Owner { brand, name, language }),
     }
 }
 

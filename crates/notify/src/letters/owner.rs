@@ -81,7 +81,7 @@ pub(super) fn set_up(owner: &Owner<'_>, records: &[Record], link: &str) -> Writt
     owner.finish(letter, &heading)
 }
 
-pub(super) fn works(owner: &Owner<'_>, link: Option<&str>) -> Written {
+pub(super) fn works(owner: &Owner<'_>) -> Written {
     let heading = owner.say("{name} works", "{name} funktioniert");
     let paragraphs = vec![owner.say(
         "{name} is connected with {product} and is served securely over HTTPS. Certificates are renewed by themselves; \
@@ -89,27 +89,5 @@ pub(super) fn works(owner: &Owner<'_>, link: Option<&str>) -> Written {
         "{name} ist mit {product} verbunden und wird sicher über HTTPS ausgeliefert. Zertifikate werden von selbst \
          erneuert; lassen Sie die DNS-Einträge, wie sie sind.",
     )];
-    let mut letter = owner.letter(heading.clone(), paragraphs);
-    let label = owner.say("See how it stands", "Stand ansehen");
-    letter.buttons.extend(link.and_then(|link| button(&label, link)));
-    owner.finish(letter, &heading)
-}
-
-pub(super) fn moved(owner: &Owner<'_>, records: &[Record], seen: &[String], link: &str) -> Written {
-    let heading = owner.say("{name} points somewhere else", "{name} zeigt woanders hin");
-    let mut paragraphs = vec![owner.say(
-        "The DNS records of {name} do not lead to {product} any more. If that was not meant, set the records below \
-         again; otherwise there is nothing to do.",
-        "Die DNS-Einträge von {name} führen nicht mehr zu {product}. War das nicht gewollt, setzen Sie die Einträge \
-         unten wieder; sonst ist nichts zu tun.",
-    )];
-    if !seen.is_empty() {
-        let seen: Vec<_> = seen.iter().take(8).map(|address| clean(address)).collect();
-        let words = owner.say("We see now:", "Wir sehen jetzt:");
-        paragraphs.push(format!("{words} {}", seen.join(", ")));
-    }
-    let mut letter = owner.letter(heading.clone(), paragraphs);
-    letter.tables.push(owner.records(records));
-    letter.buttons.extend(button(&owner.say("See what is missing", "Ansehen, was fehlt"), link));
-    owner.finish(letter, &heading)
+    owner.finish(owner.letter(heading.clone(), paragraphs), &heading)
 }

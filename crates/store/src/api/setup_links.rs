@@ -1,6 +1,6 @@
 //! Links for the owners of shops, who have no account: each opens the page of one domain until it ends.
 
-use certmill_model::{DomainId, SetupLinkId, TenantId};
+use certmill_model::{DomainId, EmailAddress, SetupLinkId, TenantId};
 use certmill_vault::TokenHash;
 use time::OffsetDateTime;
 
@@ -20,6 +20,8 @@ pub struct NewSetupLink<'a> {
     pub language: &'static str,
     /// When it ends.
     pub expires_at: OffsetDateTime,
+    /// Who gets it by mail, and is told when the name works.
+    pub recipient: Option<&'a EmailAddress>,
 }
 
 /// What a link opens.
@@ -93,15 +95,16 @@ impl Api {
 }
 
 impl ScopedTx {
-    /// Keeps `link`, which the caller shows once.
+    /// Keeps `link`, which the caller shows once. Whoever had an earlier one by mail is told by this one alone when the name works.
     pub async fn create_setup_link(
         &mut self,
         link: &NewSetupLink<'_>,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO setup_links (hash, link_id, tenant_id, domain_id, language, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "WITH earlier AS (UPDATE setup_links SET recipient = NULL WHERE domain_id = $4 AND recipient = $8)
+             INSERT INTO setup_links (hash, link_id, tenant_id, domain_id, language, created_at, expires_at, recipient)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             link.hash.as_bytes(),
             link.link_id.uuid(),
             link.domain.tenant_id.uuid(),
@@ -109,6 +112,7 @@ impl ScopedTx {
             link.language,
             now,
             link.expires_at,
+            link.recipient.map(EmailAddress::as_str),
         )
         .execute(self.connection())
         .await?;

@@ -24,6 +24,7 @@ mod operations;
 mod orders;
 mod outbox;
 mod outcomes;
+mod owners;
 mod ownership;
 mod poison;
 mod problems;

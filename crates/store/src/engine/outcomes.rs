@@ -11,6 +11,7 @@ use super::{
     domains::held,
     events::{StatusChange, add_changes, add_events},
     orders::{columns, lock_members},
+    owners::tell_soon,
     problems::{open_problem, resolve_problems},
     watches::watch_soon,
 };
@@ -230,6 +231,7 @@ impl Engine {
             .filter_map(Result::transpose)
             .collect::<Result<Vec<_>, _>>()?;
         add_changes(&mut tx, &changes, EventKind::DomainActive, "", chance, now).await?;
+        tell_soon(&mut tx, &changes, now).await?;
         let all: Vec<_> = served.iter().map(|row| row.domain_id).collect();
         sqlx::query!(
             // A certificate may be for two domains: it and its key stay while one of them has it.

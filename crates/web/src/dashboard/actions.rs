@@ -5,9 +5,8 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use certmill_model::{Hostname, KeyType, Label, Metadata, SetupLinkId, Tags, TemplateRef, TenantId};
-use certmill_store::{AuditEntry, Domain, DomainWish, NewSetupLink, Put, Reach, StoreError};
-use certmill_vault::ApiToken;
+use certmill_model::{EmailAddress, Hostname, KeyType, Label, Metadata, Tags, TemplateRef, TenantId};
+use certmill_store::{AuditEntry, Domain, DomainWish, Put, Reach, StoreError};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +20,12 @@ use super::{
     visit::done,
     words,
 };
-use crate::{WebState, access::Caller, problem::Problem};
+use crate::{
+    WebState,
+    access::Caller,
+    owners::{self, LinkWish, MadeLink},
+    problem::Problem,
+};
 
 /// How long a link for the owner of a shop opens its page.
 const LINK_LASTS: Duration = Duration::days(14);
@@ -52,11 +56,13 @@ pub(super) struct ChangeForm {
     pub(super) tags: String,
 }
 
-/// In which language the page for the owner is.
-#[derive(Deserialize)]
+/// In which language the page for the owner is, and who gets the link by mail; blank: nobody.
+#[derive(Default, Deserialize)]
 pub(super) struct LinkForm {
     #[serde(default)]
     language: String,
+    #[serde(default)]
+    email: String,
 }
 
 /// A field that is wrong, and why.
@@ -170,10 +176,10 @@ pub(super) async fn ask_link(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
-    Ok(link_page(&state, &caller, &domain, None))
+    link_page(&state, &caller, &domain, LinkState::Asked).await
 }
 
-/// Makes a link for the shop's owner, and shows it once.
+/// Makes a link for the shop's owner, mails it if that is wanted, and shows it once.
 pub(super) async fn make_link(
     State(state): State<WebState>,
     caller: Caller,
@@ -182,36 +188,61 @@ pub(super) async fn make_link(
 ) -> Result<Response, Problem> {
     let mut tx = state.store.scoped(caller.reach).await?;
     let domain = named(&mut tx, &name).await?;
-    let token = ApiToken::generate();
-    let link = NewSetupLink {
-        link_id: SetupLinkId::new(&state.chance, state.now()),
-        hash: token.hash(),
-        domain: &domain,
-        language: if form.language == "de" { "de" } else { "en" },
-        expires_at: state.now() + LINK_LASTS,
+    let email = match form.email.trim() {
+        "" => None,
+        email => match EmailAddress::parse(email) {
+            Ok(email) => Some(email),
+            Err(error) => {
+                let fault = ("email", error.to_string());
+                return link_page(&state, &caller, &domain, LinkState::Faulty(fault, form)).await;
+            }
+        },
     };
-    tx.create_setup_link(&link, state.now()).await?;
-    let detail = json!({ "link": link.link_id.to_string(), "language": link.language });
-    let entry = entry(&caller, &domain, "setup_link.created", detail);
-    tx.commit(&entry, &state.chance, state.now()).await?;
-    let address = format!("{}/setup/{}", state.settings.public_url.origin(), token.expose());
-    Ok(link_page(&state, &caller, &domain, Some((&address, link.expires_at))))
+    let language = if form.language == "de" { "de" } else { "en" };
+    let wish = LinkWish { language, lasts: LINK_LASTS, email };
+    let made = owners::make_link(&state, &caller, tx, &domain, &wish).await?;
+    link_page(&state, &caller, &domain, LinkState::Made(made, wish.email)).await
 }
 
-fn link_page(
+/// How far a link for the shop's owner is.
+enum LinkState {
+    Asked,
+    Faulty(Fault, LinkForm),
+    /// Made, and mailed to whom.
+    Made(MadeLink, Option<EmailAddress>),
+}
+
+async fn link_page(
     state: &WebState,
     caller: &Caller,
     domain: &Domain,
-    made: Option<(&str, time::OffsetDateTime)>,
-) -> Response {
-    let page = SetupLinkPage {
+    link: LinkState,
+) -> Result<Response, Problem> {
+    let mut page = SetupLinkPage {
         frame: Frame::new(caller, "/domains"),
         name: domain.name.as_str(),
         name_unicode: domain.name.to_unicode(),
-        link: made.map(|(link, _)| link),
-        expires: made.map(|(_, at)| Moment::new(at, state.now())),
+        can_mail: state.store.read(caller.reach).await?.mail_state().await?.server.is_some(),
+        link: None,
+        expires: None,
+        mailed_to: None,
+        fault: None,
+        email: String::new(),
+        is_german: false,
     };
-    pages::answer(StatusCode::OK, &page)
+    let mut status = StatusCode::OK;
+    match link {
+        LinkState::Asked => {}
+        LinkState::Faulty(fault, form) => {
+            status = StatusCode::UNPROCESSABLE_ENTITY;
+            (page.fault, page.is_german, page.email) = (Some(fault), form.language == "de", form.email);
+        }
+        LinkState::Made(made, email) => {
+            page.expires = Some(Moment::new(made.expires_at, state.now()));
+            (page.link, page.mailed_to) = (Some(made.url), email.map(|email| email.to_string()));
+        }
+    }
+    Ok(pages::answer(status, &page))
 }
 
 async fn new_page(

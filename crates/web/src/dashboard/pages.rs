@@ -220,8 +220,15 @@ pub(super) struct SetupLinkPage<'a> {
     pub(super) frame: Frame,
     pub(super) name: &'a str,
     pub(super) name_unicode: String,
-    pub(super) link: Option<&'a str>,
+    /// Whether there is a mail server.
+    pub(super) can_mail: bool,
+    pub(super) link: Option<String>,
     pub(super) expires: Option<Moment>,
+    pub(super) mailed_to: Option<String>,
+    /// The field that is wrong, and why, with what was sent.
+    pub(super) fault: Option<(&'static str, String)>,
+    pub(super) email: String,
+    pub(super) is_german: bool,
 }
 
 /// Address and password.

@@ -1,6 +1,6 @@
 //! The page for owners of shops, who have no account.
 
-use certmill_model::{CheckKind, ProblemCode};
+use certmill_model::{CheckKind, Letter, ProblemCode};
 use http::{Method, StatusCode};
 use time::Duration;
 
@@ -103,4 +103,62 @@ async fn a_link_opens_the_page_of_its_domain_alone() {
     let path = link(&bench).await;
     let token = path.strip_prefix("/setup/").unwrap();
     assert_eq!(bench.get("/v1/domains").token(token).send().await.status, StatusCode::UNAUTHORIZED);
+}
+
+/// The letters that are to go out now, with who gets them.
+async fn letters(bench: &Bench) -> Vec<(String, Letter)> {
+    bench.engine.tell_owners(9, &bench.chance, bench.now()).await.unwrap();
+    let mails = bench.engine.take_due_mails(9, bench.now()).await.unwrap();
+    mails.into_iter().map(|mail| (mail.recipient, mail.letter)).collect()
+}
+
+#[tokio::test]
+async fn an_owner_is_mailed_the_records_and_told_once_when_the_name_works() {
+    const OWNER: &str = "owner@example-shops.test";
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let target = bench.add_target("lb-1").await;
+    bench.register(&token, NAME).await;
+    let path = format!("/v1/domains/{NAME}/setup-links");
+    let ask = async |body: &str| bench.post(&path).token(&token).json(body.to_owned()).send().await;
+    let body = format!(r#"{{"language":"de","email":"{OWNER}"}}"#);
+    let refused = ask(&body).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.json()["errors"][0]["code"].as_str()),
+        (422, Some("no_mail_server"))
+    );
+    bench.engine.use_mail_server(Some("mail.example.com:587")).await.unwrap();
+    assert_eq!(ask(r#"{"email":"a\r\nBcc: x@example.com"}"#).await.status.as_u16(), 422);
+    for _ in 0..2 {
+        assert_eq!(ask(&body).await.status, StatusCode::CREATED);
+    }
+    let sent = letters(&bench).await;
+    assert_eq!(sent.len(), 2, "each link is a letter of its own");
+    for (recipient, letter) in sent {
+        let Letter::OwnerSetUp { brand, name, records, link } = letter else { panic!("another letter") };
+        assert_eq!((recipient.as_str(), brand.product.as_str(), name.as_str()), (OWNER, "Nordwind", NAME));
+        assert_eq!((records[0].kind.as_str(), records[0].value.as_str()), ("A", "203.0.113.7"));
+        assert!(link.starts_with("http://127.0.0.1:8080/setup/certmill_"));
+    }
+    let operator = Operator::of(&bench).await;
+    let asked = operator.page(&format!("/domains/{NAME}/link")).await.text;
+    assert!(asked.contains("Mail it to the owner"), "{asked}");
+    let to_another = [("language", "en"), ("email", "second@example-shops.test")];
+    let made = operator.send(&format!("/domains/{NAME}/link"), &to_another).await;
+    assert!(made.text.contains("on its way to second@example-shops.test"), "{}", made.text);
+    let wrong = operator.send(&format!("/domains/{NAME}/link"), &[("email", "second@")]).await;
+    assert_eq!(wrong.status.as_u16(), 422);
+    assert!(wrong.text.contains("Address: it is no e-mail address"), "{}", wrong.text);
+    assert_eq!(letters(&bench).await.len(), 1);
+
+    let order = bench.place_order(NAME, &token).await;
+    bench.issue(NAME, order).await;
+    bench.deliver(target).await;
+    let mut told = letters(&bench).await;
+    told.sort_by(|one, other| one.0.cmp(&other.0));
+    let recipients: Vec<_> = told.iter().map(|(recipient, _)| recipient.as_str()).collect();
+    assert_eq!(recipients, [OWNER, "second@example-shops.test"]);
+    assert!(told.iter().all(|(_, letter)| matches!(letter, Letter::OwnerWorks { .. })));
+    bench.clock.advance(Duration::hours(1));
+    assert!(letters(&bench).await.is_empty(), "nobody is told twice");
 }

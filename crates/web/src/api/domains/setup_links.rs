@@ -4,9 +4,8 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use certmill_model::{DomainStatus, SetupLinkId};
-use certmill_store::{AuditEntry, Domain, NewSetupLink, SetupLinkRow};
-use certmill_vault::ApiToken;
+use certmill_model::{DomainStatus, EmailAddress, SetupLinkId};
+use certmill_store::{AuditEntry, SetupLinkRow};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,6 +22,7 @@ use super::{
 use crate::{
     WebState,
     access::Caller,
+    owners::{self, LinkWish},
     problem::{Problem, ProblemDocument},
 };
 
@@ -44,6 +44,9 @@ pub(super) struct PostSetupLink {
     /// How long it lasts, in seconds: 60 to 7,776,000 (90 days); 1,209,600 (14 days) by default.
     #[schema(example = 1_209_600, minimum = 60, maximum = 7_776_000)]
     expires_in: Option<i64>,
+    /// The address of the shop's owner, who gets the link by mail, with the records to set, in the tenant's name. Nobody is mailed without it.
+    #[schema(example = "owner@brand.test")]
+    email: Option<String>,
 }
 
 /// A link, as it was made. It is shown this once.
@@ -102,27 +105,21 @@ pub(super) async fn post(
     name: DomainRef,
     StrictJson(body): StrictJson<PostSetupLink>,
 ) -> Result<(StatusCode, Json<NewSetupLinkDocument>), Problem> {
-    let (language, lasts) = (body.language()?, body.lasts()?);
+    let wish = LinkWish { language: body.language()?, lasts: body.lasts()?, email: body.email()? };
     let mut tx = state.store.scoped(caller.reach).await?;
     let domain = name.find(&state, &mut tx).await?;
     if domain.status == DomainStatus::PendingDeletion {
         return Err(Problem::being_removed());
     }
-    let (now, secret) = (state.now(), ApiToken::generate());
-    let link_id = SetupLinkId::new(&state.chance, now);
-    let expires_at = now + lasts;
-    let new = NewSetupLink { link_id, hash: secret.hash(), domain: &domain, language, expires_at };
-    tx.create_setup_link(&new, now).await?;
-    let detail = json!({ "link": link_id.to_string(), "expires_in": lasts.whole_seconds() });
-    tx.commit(&entry(&caller, &domain, "setup_link.created", detail), &state.chance, now).await?;
+    let made = owners::make_link(&state, &caller, tx, &domain, &wish).await?;
     let link = SetupLinkDocument {
-        id: link_id.to_string(),
-        language: language.to_owned(),
-        created_at: now,
-        expires_at,
+        id: made.link_id.to_string(),
+        language: wish.language.to_owned(),
+        created_at: made.created_at,
+        expires_at: made.expires_at,
         revoked_at: None,
     };
-    let url = state.settings.public_url.setup_link(&secret);
+    let url = made.url;
     Ok((StatusCode::CREATED, Json(NewSetupLinkDocument { url, link })))
 }
 
@@ -183,18 +180,10 @@ pub(super) async fn delete(
         return Err(Problem::no_such("link"));
     }
     let detail = json!({ "link": link.to_string() });
-    tx.commit(&entry(&caller, &domain, "setup_link.revoked", detail), &state.chance, now).await?;
+    let did = caller.did("setup_link.revoked", "domain", domain.domain_id, &domain.name, detail);
+    let entry = AuditEntry { tenant: Some(domain.tenant_id), ..did };
+    tx.commit(&entry, &state.chance, now).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn entry<'a>(
-    caller: &'a Caller,
-    domain: &Domain,
-    action: &'static str,
-    detail: serde_json::Value,
-) -> AuditEntry<'a> {
-    let did = caller.did(action, "domain", domain.domain_id, &domain.name, detail);
-    AuditEntry { tenant: Some(domain.tenant_id), ..did }
 }
 
 impl PostSetupLink {
@@ -206,6 +195,11 @@ impl PostSetupLink {
                 Err(Problem::field("/language".into(), "invalid_field", "it is neither en nor de".into()))
             }
         }
+    }
+
+    fn email(&self) -> Result<Option<EmailAddress>, Problem> {
+        let parsed = self.email.as_deref().map(EmailAddress::parse).transpose();
+        parsed.map_err(|error| Problem::field("/email".into(), "invalid_field", error.to_string()))
     }
 
     fn lasts(&self) -> Result<Duration, Problem> {
