@@ -190,6 +190,15 @@ impl Session {
         self.target.script("cleaning up", script!("clean_up.sh"), &[&keep], Vec::new(), SHORT).await.map(drop)
     }
 
+    /// Removes release `number`, which never was live.
+    pub async fn discard(&self, number: i64) -> Result<(), DeliveryError> {
+        let number = number.to_string();
+        self.target
+            .script("removing a trial", script!("discard.sh"), &[&number], Vec::new(), SHORT)
+            .await
+            .map(drop)
+    }
+
     /// What is live, and whether its files are as they were delivered.
     pub async fn status(&self) -> Result<TargetStatus, DeliveryError> {
         let said =

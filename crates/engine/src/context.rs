@@ -23,6 +23,7 @@ use tokio::{
 use crate::{
     authorities::{Authority, AuthoritySettings},
     outbox::MailSettings,
+    published::Published,
     reach::Answered,
     renewals::Planned,
     zones::Zones,
@@ -78,6 +79,7 @@ pub struct Engine {
     pub(crate) to_send: Notify,
     pub(crate) zones: Zones,
     pub(crate) answered: Answered,
+    pub(crate) published: Published,
     addresses: Mutex<Option<(Instant, Fleet)>>,
 }
 
@@ -149,6 +151,7 @@ impl Engine {
             to_send: Notify::new(),
             zones: Zones::default(),
             answered: Answered::default(),
+            published: Published::default(),
             addresses: Mutex::new(None),
             parts,
         }

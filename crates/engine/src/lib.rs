@@ -24,6 +24,7 @@ mod nudge;
 mod operations;
 mod outbox;
 mod planner;
+mod published;
 mod reach;
 mod renewals;
 mod rollups;
@@ -57,9 +58,14 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
         );
     }
     plan_missing_looks(&engine).await;
+    if let Err(error) = engine.keep_files().await {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the files of templates could not be told to the database");
+    }
     publish_sealing_key(&engine).await;
     let mut parts = JoinSet::new();
     parts.spawn(run_planner(engine.clone(), stop.clone()));
+    parts.spawn(target::trial::run(engine.clone(), stop.clone()));
     parts.spawn(contests::run(engine.clone(), stop.clone()));
     parts.spawn(cleaner::run(engine.clone(), stop.clone()));
     parts.spawn(waker::run(engine.clone(), stop.clone()));

@@ -153,6 +153,7 @@ ids! {
     MailKind MailId "mai" "a mail that is to be sent";
     RuleKind RuleId "rul" "a notification rule";
     UserKind UserId "usr" "a user";
+    TrialKind TrialId "trl" "a trial of an nginx template";
     AuditKind AuditId "aud" "an entry of the audit log";
     GroupKind GroupId "grp" "a group of targets";
     SetupLinkKind SetupLinkId "lnk" "a link for the owner of a shop";

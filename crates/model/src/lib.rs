@@ -34,6 +34,7 @@ mod step;
 mod template_ref;
 mod text;
 mod token;
+mod trial;
 mod watching;
 mod webhook;
 mod work;
@@ -57,7 +58,7 @@ pub use event::{EventData, EventDocument, EventKind, EventProblem, LONGEST_EVENT
 pub use hostname::{Hostname, InvalidHostname};
 pub use ids::{
     AccountId, AlertId, AuditId, CertificateId, DomainId, EventId, GroupId, Id, IdKind, InvalidId, MailId,
-    OperationId, OrderId, ReleaseId, RuleId, SetupLinkId, TargetId, TenantId, TokenId, UserId,
+    OperationId, OrderId, ReleaseId, RuleId, SetupLinkId, TargetId, TenantId, TokenId, TrialId, UserId,
     WebhookDeliveryId, WebhookEndpointId, WebhookSecretId, ZoneId,
 };
 pub use key_type::KeyType;
@@ -88,6 +89,7 @@ pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
 pub use text::{InvalidText, Label, one_line};
 pub use token::{ChallengeToken, InvalidChallengeToken};
+pub use trial::{RenderedFile, TrialOutcome, TrialPlace};
 pub use watching::{SeenServed, WatchMemory, WatchTurn, after_watch};
 pub use webhook::{
     DestinationRefused, InvalidNetwork, InvalidWebhookUrl, Network, WEBHOOK_RETRIES, WebhookDeliveryStatus,

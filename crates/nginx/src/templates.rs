@@ -118,6 +118,19 @@ impl Templates {
         Ok(templates)
     }
 
+    /// The same, with `source` in the place of the template `name` in `form`, or beside the others.
+    pub fn with(&self, name: &str, form: Form, source: &str) -> Result<Self, TemplateError> {
+        let file = file_name(name, form);
+        let path = Path::new(&file);
+        if source.len() as u64 > MAX_SIZE {
+            return Err(TemplateError::TooLarge { path: path.to_owned() });
+        }
+        check(path, &file, source)?;
+        let mut templates = self.clone();
+        templates.sources.insert(file, source.to_owned());
+        Ok(templates)
+    }
+
     /// The form in which `reference` is served.
     pub fn resolve(&self, reference: &TemplateRef) -> Result<Form, UnknownTemplate> {
         let forms = match reference.form() {
@@ -144,7 +157,8 @@ impl Templates {
         sha256_hex(format!("{RENDERER}\n{}", all.concat()).as_bytes())
     }
 
-    pub(crate) fn source(&self, name: &str, form: Form) -> Option<&str> {
+    /// The text of a template.
+    pub fn source(&self, name: &str, form: Form) -> Option<&str> {
         self.sources.get(&file_name(name, form)).map(String::as_str)
     }
 

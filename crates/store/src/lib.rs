@@ -13,6 +13,7 @@ mod quota;
 mod registration;
 mod removal;
 mod rows;
+mod templates;
 mod webhooks;
 mod zones;
 

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use certmill_model::{Chance, Clock, Form, NamePolicy, TemplateRef, WebhookDestinations};
-use certmill_store::Api;
+use certmill_store::{Api, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 
@@ -101,10 +101,14 @@ impl WebState {
     }
 }
 
-impl WebSettings {
-    /// Whether `wanted` exists, in the form it asks for.
-    pub(crate) fn has_template(&self, wanted: &TemplateRef) -> bool {
+impl WebState {
+    /// Whether `wanted` exists, in the form it asks for: as a file of this process, or published.
+    pub(crate) async fn has_template(&self, wanted: &TemplateRef) -> Result<bool, StoreError> {
         let suits = |form| wanted.form().is_none_or(|asked| asked == form);
-        self.templates.iter().any(|(name, form)| name == wanted.name() && suits(*form))
+        let mut files = self.settings.templates.iter();
+        if files.any(|(name, form)| name == wanted.name() && suits(*form)) {
+            return Ok(true);
+        }
+        self.store.has_template(wanted).await
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use certmill_acme::PrivateKey;
 use certmill_delivery::{Activation, CertificateFile, DeliveryError, Release, Session};
 use certmill_model::{DeploymentStatus, Hostname, ProblemCode, ReleaseId, TargetState};
-use certmill_nginx::{Blame, names_claimed_twice};
+use certmill_nginx::{Blame, Templates, names_claimed_twice};
 use certmill_store::{ClaimedTarget, PendingPlacement, ReleaseRecord};
 
 use time::OffsetDateTime;
@@ -29,6 +29,8 @@ pub(super) const KEEP_RELEASES: usize = 3;
 pub(super) struct Delivery<'a> {
     pub(super) engine: &'a Engine,
     pub(super) target: &'a ClaimedTarget,
+    /// What it is rendered from.
+    pub(super) templates: &'a Templates,
     pub(super) deployment: ReleaseId,
     pub(super) settings: TargetSettings,
     pub(super) session: Session,
@@ -45,6 +47,7 @@ pub(super) struct Delivery<'a> {
 pub(super) async fn carry_out(
     engine: &Engine,
     target: &ClaimedTarget,
+    templates: &Templates,
     deployment: ReleaseId,
     pending: &[PendingPlacement],
 ) -> Result<Proved, Failed> {
@@ -61,6 +64,7 @@ pub(super) async fn carry_out(
     let delivery = Delivery {
         engine,
         target,
+        templates,
         deployment,
         settings,
         session,
@@ -81,11 +85,10 @@ pub(super) async fn carry_out(
 }
 
 /// Whether what is live on a target was rendered from what would be rendered from now.
-pub(super) fn is_up_to_date(engine: &Engine, target: &ClaimedTarget) -> bool {
+pub(super) fn is_up_to_date(engine: &Engine, target: &ClaimedTarget, templates: &Templates) -> bool {
     let settings: Option<TargetSettings> = serde_json::from_value(target.settings.clone()).ok();
     let parts = &engine.parts;
-    let wanted =
-        settings.map(|settings| settings.rendered_from(&parts.templates.fingerprint(), &parts.responders));
+    let wanted = settings.map(|settings| settings.rendered_from(&templates.fingerprint(), &parts.responders));
     target.release.as_ref().map(|release| &release.rendered_from) == wanted.as_ref()
 }
 
@@ -200,7 +203,7 @@ impl Delivery<'_> {
                 format!("its settings make no sense: {error}"),
             )
         })?;
-        let rendered_from = self.settings.rendered_from(&parts.templates.fingerprint(), &parts.responders);
+        let rendered_from = self.settings.rendered_from(&self.templates.fingerprint(), &parts.responders);
         let previous =
             self.target.release.as_ref().filter(|release| !whole && release.rendered_from == rendered_from);
         let shards = self.shards(previous).await?;
@@ -208,7 +211,7 @@ impl Delivery<'_> {
         let ids: Vec<_> = batch.iter().copied().collect();
         let domains =
             parts.store.placed_domains(&self.target.lease, &shards, &ids).await.map_err(Failed::from)?;
-        let ground = Ground { templates: &parts.templates, layout: &layout, batch: &batch, broken };
+        let ground = Ground { templates: self.templates, layout: &layout, batch: &batch, broken };
         let mut rendered = release::render(&ground, previous, &shards, &domains);
         if let Some(previous) = previous {
             // With the number of the release that is live: equal then, if nothing changed.
@@ -301,7 +304,7 @@ impl Delivery<'_> {
 
     /// Renewed certificates of dedicated blocks are read at a reload; shared ones at the next handshake.
     async fn reload_for_dedicated(&self, rendered: &Rendered) -> Result<(), DeliveryOr> {
-        let templates = &self.engine.parts.templates;
+        let templates = self.templates;
         let batch: Vec<_> = self.pending.iter().map(|one| one.domain_id).collect();
         let shards: Vec<_> = batch.iter().map(|id| id.shard()).collect();
         let placed = self.engine.parts.store.placed_domains(&self.target.lease, &shards, &batch).await;

@@ -5,6 +5,7 @@ mod outcome;
 mod prove;
 mod release;
 mod settings;
+pub(crate) mod trial;
 
 use certmill_model::{DeploymentStatus, ProblemCode, ReleaseId, TargetId, TargetState, target_retry};
 use certmill_store::{ClaimedTarget, PendingPlacement};
@@ -20,17 +21,18 @@ const BATCH: i64 = 2_000;
 /// Brings a target what it should serve, if its time has come and nobody else is at it.
 pub(crate) async fn deliver(engine: &Engine, id: TargetId) -> Result<(), EngineError> {
     let store = &engine.parts.store;
+    let templates = engine.templates().await?;
     let Some(target) = store.claim_target(id, engine.now()).await? else { return Ok(()) };
     if target.revisit {
         store.place_missing(&target.lease, engine.now()).await?;
     }
     let pending = store.pending_placements(&target.lease, BATCH, engine.now()).await?;
-    if pending.is_empty() && deliver::is_up_to_date(engine, &target) {
+    if pending.is_empty() && deliver::is_up_to_date(engine, &target, &templates) {
         return Ok(store.release_target(&target).await?);
     }
     let deployment =
         store.begin_deployment(&target.lease, pending.len(), &engine.parts.chance, engine.now()).await?;
-    let work = deliver::carry_out(engine, &target, deployment, &pending);
+    let work = deliver::carry_out(engine, &target, &templates, deployment, &pending);
     match while_held(work, || store.renew_target_lease(&target.lease)).await? {
         Ok(proved) => record_proved(engine, &target, deployment, proved, &pending).await,
         Err(failed) => record_failed(engine, &target, deployment, failed).await,

@@ -23,6 +23,7 @@ mod setup;
 mod setup_links;
 mod targets;
 mod tenant_settings;
+mod templates;
 mod tenants;
 mod tokens;
 mod transactions;
@@ -53,6 +54,9 @@ pub use setup::Setup;
 pub use setup_links::{NewSetupLink, SetupLinkHolder, SetupLinkRow, TenantFace};
 pub use targets::{NewTarget, TargetRow};
 pub use tenant_settings::{TenantChange, TenantRow};
+pub use templates::{
+    NewTemplateVersion, Published, TemplatePublication, TemplateRow, TemplateVersion, Trial,
+};
 pub use tenants::Tenant;
 pub use tokens::{NewToken, TokenHolder, TokenRow};
 pub use transactions::{Api, PlatformTx, Reach, ScopedTx, TenantTx};

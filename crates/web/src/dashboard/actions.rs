@@ -129,7 +129,7 @@ pub(super) async fn change(
     Form(form): Form<ChangeForm>,
 ) -> Result<Response, Problem> {
     let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
-    match read_change(&state, &domain, &form) {
+    match read_change(&state, &domain, &form).await {
         Ok(wish) => {
             put(&state, &caller, domain.tenant_id, &wish, "domain.changed").await?;
             let words = "The change is kept, and goes to the load balancers by itself.";
@@ -312,14 +312,23 @@ fn read_new(
     Ok((asked, wish))
 }
 
-fn read_change(state: &WebState, domain: &Domain, form: &ChangeForm) -> Result<DomainWish, Fault> {
+async fn has_template(state: &WebState, wanted: &TemplateRef) -> Result<bool, Fault> {
+    let found = state.has_template(wanted).await;
+    found.map_err(|_| ("template", "the templates cannot be read at the moment; try again".to_owned()))
+}
+
+async fn read_change(state: &WebState, domain: &Domain, form: &ChangeForm) -> Result<DomainWish, Fault> {
     let template = match form.template.trim() {
         "" => None,
         text => Some(TemplateRef::parse(text).map_err(|error| ("template", error.to_string()))?),
     };
     // What the domain has already stays possible, whatever became of the template.
     let is_kept = template.as_ref().map(ToString::to_string) == domain.template;
-    if !is_kept && template.as_ref().is_some_and(|wanted| !state.settings.has_template(wanted)) {
+    let is_known = match &template {
+        Some(wanted) => is_kept || has_template(state, wanted).await?,
+        None => true,
+    };
+    if !is_known {
         return Err(("template", "there is no template of this name and form".to_owned()));
     }
     let key_type = match form.key_type.as_str() {

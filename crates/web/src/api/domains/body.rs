@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, Request};
 use certmill_model::{Hostname, KeyType, Label, Metadata, Tags, TemplateRef, TenantId};
-use certmill_store::DomainWish;
+use certmill_store::{DomainWish, StoreError};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -89,10 +89,10 @@ impl PostDomain {
 
 impl PutDomain {
     /// What is wanted of `name`.
-    pub(super) fn wish(&self, name: Hostname, state: &WebState) -> Result<DomainWish, Problem> {
+    pub(super) async fn wish(&self, name: Hostname, state: &WebState) -> Result<DomainWish, Problem> {
         Ok(DomainWish {
             external_id: self.external_id()?,
-            template: self.template(|wanted| state.settings.has_template(wanted))?,
+            template: self.template(async |wanted| state.has_template(wanted).await).await?,
             key_type: self.key_type()?,
             tags: self.tags()?,
             metadata: self.metadata()?,
@@ -112,10 +112,13 @@ impl PutDomain {
     }
 
     /// The template, which `exists` knows.
-    fn template(&self, exists: impl FnOnce(&TemplateRef) -> bool) -> Result<Option<TemplateRef>, Problem> {
+    async fn template(
+        &self,
+        exists: impl AsyncFnOnce(&TemplateRef) -> Result<bool, StoreError>,
+    ) -> Result<Option<TemplateRef>, Problem> {
         let Some(text) = text("template", self.template.as_ref())? else { return Ok(None) };
         let template = TemplateRef::parse(text).map_err(|error| invalid("template", error.to_string()))?;
-        if !exists(&template) {
+        if !exists(&template).await? {
             let detail = "there is no template of this name and form".to_owned();
             return Err(Problem::field("/template".into(), "unknown_template", detail));
         }

@@ -60,7 +60,7 @@ pub(super) async fn patch(
         let detail = "a domain stays with its tenant: remove it there, and register it here".to_owned();
         return Err(Problem::field("/tenant".into(), "invalid_field", detail));
     }
-    let wish = body.wish(domain.name.clone(), &state)?;
+    let wish = body.wish(domain.name.clone(), &state).await?;
     let now = state.now();
     let put = tx.put_domain(&wish, &state.chance, now).await?;
     let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) = &put;

@@ -98,7 +98,7 @@ async fn register(
         return Err(Problem::no_such("tenant"));
     }
     state.settings.name_policy.check(&name)?;
-    let wish = body.wish(name, state)?;
+    let wish = body.wish(name, state).await?;
     let mut put = try_put(state, caller, tenant, &wish, conditions).await?;
     if put.is_none() {
         // Two requests of the same tenant can race for a new name: the second look finds it as ours.

@@ -1,0 +1,352 @@
+//! nginx templates with their versions, as operators write, try and publish them. Never for tenants: whoever writes a template
+//! decides where requests go.
+
+use certmill_model::{Form, TemplateRef, TrialId, TrialOutcome};
+use time::OffsetDateTime;
+
+use super::{Api, ScopedTx};
+use crate::{StoreError, WAKE_CHANNEL, templates::form};
+
+/// A template in one of its forms.
+#[derive(Clone, Debug)]
+pub struct TemplateRow {
+    /// Its name.
+    pub name: String,
+    /// Its form.
+    pub form: Form,
+    /// Whether there is a file of it, which is served while no version is published.
+    pub has_file: bool,
+    /// The version that is served; `None`: the file.
+    pub published_version: Option<i32>,
+    /// The newest version.
+    pub latest_version: Option<i32>,
+    /// Grows with every change: for `If-Match`.
+    pub revision: i64,
+    /// When it was last changed.
+    pub updated_at: OffsetDateTime,
+}
+
+/// A version of a template.
+#[derive(Clone, Debug)]
+pub struct TemplateVersion {
+    /// Its number, from 1.
+    pub version: i32,
+    /// Its text.
+    pub source: String,
+    /// Why it was made.
+    pub note: String,
+    /// Who made it.
+    pub author: String,
+    /// When.
+    pub created_at: OffsetDateTime,
+    /// When a trial of it last passed; only such a version can be published.
+    pub passed_at: Option<OffsetDateTime>,
+    /// When it was last published.
+    pub published_at: Option<OffsetDateTime>,
+}
+
+/// A publication of a template.
+#[derive(Clone, Debug)]
+pub struct TemplatePublication {
+    /// The version; `None`: the file.
+    pub version: Option<i32>,
+    /// What was served before.
+    pub previous_version: Option<i32>,
+    /// Whether it went back to something older.
+    pub is_roll_back: bool,
+    /// Who published it.
+    pub author: String,
+    /// When.
+    pub published_at: OffsetDateTime,
+}
+
+/// A version to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTemplateVersion<'a> {
+    /// The template's name and form; a reference without a form means the shared one.
+    pub template: &'a TemplateRef,
+    /// The text.
+    pub source: &'a str,
+    /// Why it is made.
+    pub note: &'a str,
+    /// Who makes it.
+    pub author: &'a str,
+}
+
+/// What [`ScopedTx::publish_template`] did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Published {
+    /// Load balancers are brought up to date now; the new revision.
+    Done(i64),
+    /// No trial of that version has passed.
+    NotTried,
+    /// There is no such version, or no file to go back to.
+    Unknown,
+}
+
+/// A trial as it stands.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The version that is tried.
+    pub version: i32,
+    /// When it was asked for.
+    pub created_at: OffsetDateTime,
+    /// What came of it; `None`: it is under way.
+    pub outcome: Option<TrialOutcome>,
+}
+
+impl Api {
+    /// Whether load balancers are served with a template of this name, in the form asked for.
+    pub async fn has_template(&self, wanted: &TemplateRef) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM templates WHERE name = $1 AND ($2::text IS NULL OR form = $2)
+                              AND (built_in IS NOT NULL OR published_version IS NOT NULL)) AS "found!""#,
+            wanted.name(),
+            wanted.form().map(Form::as_str),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(found)
+    }
+}
+
+impl ScopedTx {
+    /// Every template, by name.
+    pub async fn list_templates(&mut self) -> Result<Vec<TemplateRow>, StoreError> {
+        self.select_templates(None).await
+    }
+
+    /// One template.
+    pub async fn find_template(&mut self, template: &TemplateRef) -> Result<Option<TemplateRow>, StoreError> {
+        Ok(self.select_templates(Some(template)).await?.pop())
+    }
+
+    async fn select_templates(&mut self, only: Option<&TemplateRef>) -> Result<Vec<TemplateRow>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT name, form, built_in IS NOT NULL AS "has_file!", published_version, revision, updated_at,
+                      (SELECT max(version) FROM template_versions v WHERE v.name = t.name AND v.form = t.form) AS latest_version
+               FROM templates t WHERE $1::text IS NULL OR (name = $1 AND form = $2) ORDER BY name, form"#,
+            only.map(TemplateRef::name),
+            only.map(|template| key(template).1),
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(TemplateRow {
+                    form: form(&row.form)?,
+                    name: row.name,
+                    has_file: row.has_file,
+                    published_version: row.published_version,
+                    latest_version: row.latest_version,
+                    revision: row.revision,
+                    updated_at: row.updated_at,
+                })
+            })
+            .collect()
+    }
+
+    /// The text of the file of a template, as the worker that started last has it.
+    pub async fn template_file(&mut self, template: &TemplateRef) -> Result<Option<String>, StoreError> {
+        let (name, form) = key(template);
+        let found =
+            sqlx::query_scalar!("SELECT built_in FROM templates WHERE name = $1 AND form = $2", name, form)
+                .fetch_optional(self.connection())
+                .await?;
+        Ok(found.flatten())
+    }
+
+    /// The versions of a template, the newest first.
+    pub async fn template_versions(
+        &mut self,
+        template: &TemplateRef,
+    ) -> Result<Vec<TemplateVersion>, StoreError> {
+        let (name, form) = key(template);
+        let rows = sqlx::query_as!(
+            TemplateVersion,
+            "SELECT version, source, note, author, created_at, passed_at, published_at FROM template_versions
+             WHERE name = $1 AND form = $2 ORDER BY version DESC",
+            name,
+            form,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(rows)
+    }
+
+    /// What was published when, the latest first.
+    pub async fn template_publications(
+        &mut self,
+        template: &TemplateRef,
+    ) -> Result<Vec<TemplatePublication>, StoreError> {
+        let (name, form) = key(template);
+        let rows = sqlx::query_as!(
+            TemplatePublication,
+            "SELECT version, previous_version, is_roll_back, author, published_at FROM template_publications
+             WHERE name = $1 AND form = $2 ORDER BY revision DESC",
+            name,
+            form,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(rows)
+    }
+
+    /// Keeps a new version; nothing is served with it yet. Answers its number, and the template's new revision.
+    /// [`StoreError::Stale`]: the template is not at `revision` any more (0: it is new).
+    pub async fn save_template(
+        &mut self,
+        new: NewTemplateVersion<'_>,
+        revision: Option<i64>,
+        now: OffsetDateTime,
+    ) -> Result<(i32, i64), StoreError> {
+        let (name, form) = key(new.template);
+        sqlx::query!(
+            "INSERT INTO templates (name, form, revision, created_at, updated_at) VALUES ($1, $2, 0, $3, $3)
+             ON CONFLICT (name, form) DO NOTHING",
+            name,
+            form,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        let revision = self.next_revision(new.template, revision, now).await?;
+        let version = sqlx::query_scalar!(
+            "INSERT INTO template_versions (name, form, version, source, note, author, created_at)
+             SELECT $1, $2, COALESCE(max(version), 0) + 1, $3, $4, $5, $6 FROM template_versions
+             WHERE name = $1 AND form = $2 RETURNING version",
+            name,
+            form,
+            new.source,
+            new.note,
+            new.author,
+            now,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok((version, revision))
+    }
+
+    /// Has a version tried by the engine, on the names of `domains` or on some that are served. `false`: there is none.
+    pub async fn ask_trial(
+        &mut self,
+        trial: TrialId,
+        (template, version): (&TemplateRef, i32),
+        domains: &[certmill_model::DomainId],
+        author: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let (name, form) = key(template);
+        let domains: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
+        let done = sqlx::query!(
+            "INSERT INTO template_trials (trial_id, name, form, version, domains, author, created_at)
+             SELECT $1, name, form, version, $5, $6, $7 FROM template_versions
+             WHERE name = $2 AND form = $3 AND version = $4",
+            trial.uuid(),
+            name,
+            form,
+            version,
+            &domains,
+            author,
+            now,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// A trial.
+    pub async fn read_trial(&mut self, trial: TrialId) -> Result<Option<Trial>, StoreError> {
+        let row = sqlx::query!(
+            "SELECT version, created_at, result FROM template_trials WHERE trial_id = $1",
+            trial.uuid(),
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let outcome = row.result.map(serde_json::from_value).transpose();
+        let outcome = outcome.map_err(|error| StoreError::inconsistent("template_trials", error))?;
+        Ok(Some(Trial { version: row.version, created_at: row.created_at, outcome }))
+    }
+
+    /// Has load balancers served with a version that a trial has passed, or with the file again (`None`). Something older than
+    /// what is served is recorded as a way back.
+    pub async fn publish_template(
+        &mut self,
+        template: &TemplateRef,
+        version: Option<i32>,
+        revision: Option<i64>,
+        author: &str,
+        now: OffsetDateTime,
+    ) -> Result<Published, StoreError> {
+        let (name, form) = key(template);
+        let known = sqlx::query!(
+            r#"SELECT t.published_version, t.built_in IS NOT NULL AS "has_file!", v.version AS "version?", v.passed_at AS "passed_at?"
+               FROM templates t
+               LEFT JOIN template_versions v ON v.name = t.name AND v.form = t.form AND v.version = $3
+               WHERE t.name = $1 AND t.form = $2 FOR UPDATE OF t"#,
+            name,
+            form,
+            version,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        let Some(known) = known else { return Ok(Published::Unknown) };
+        match version {
+            None if !known.has_file => return Ok(Published::Unknown),
+            Some(_) if known.version.is_none() => return Ok(Published::Unknown),
+            Some(_) if known.passed_at.is_none() => return Ok(Published::NotTried),
+            _ => {}
+        }
+        let revision = self.next_revision(template, revision, now).await?;
+        sqlx::query!(
+            "WITH published AS (
+                 UPDATE templates SET published_version = $3 WHERE name = $1 AND form = $2
+             ), told AS (
+                 UPDATE template_versions SET published_at = $6 WHERE name = $1 AND form = $2 AND version = $3
+             ), recorded AS (
+                 INSERT INTO template_publications (name, form, revision, version, previous_version, is_roll_back, author,
+                                                    published_at)
+                 VALUES ($1, $2, $4, $3, $5, COALESCE($3, 0) < COALESCE($5, 0), $7, $6)
+             )
+             UPDATE targets SET revisit = true, next_attempt_at = LEAST(next_attempt_at, $6)",
+            name,
+            form,
+            version,
+            revision,
+            known.published_version,
+            now,
+            author,
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
+        Ok(Published::Done(revision))
+    }
+
+    async fn next_revision(
+        &mut self,
+        template: &TemplateRef,
+        revision: Option<i64>,
+        now: OffsetDateTime,
+    ) -> Result<i64, StoreError> {
+        let (name, form) = key(template);
+        sqlx::query_scalar!(
+            "UPDATE templates SET revision = revision + 1, updated_at = $3
+             WHERE name = $1 AND form = $2 AND ($4::bigint IS NULL OR revision = $4) RETURNING revision",
+            name,
+            form,
+            now,
+            revision,
+        )
+        .fetch_optional(self.connection())
+        .await?
+        .ok_or(StoreError::Stale)
+    }
+}
+
+/// Name and form; a reference without a form means the shared one.
+fn key(template: &TemplateRef) -> (&str, &'static str) {
+    (template.name(), template.form().unwrap_or(Form::Shared).as_str())
+}

@@ -1,0 +1,243 @@
+//! The templates that load balancers are served with, and trials of others.
+
+use certmill_model::{DomainId, Form, Hostname, TemplateRef, TrialId, TrialOutcome, UpstreamAddress};
+use time::OffsetDateTime;
+
+use super::{Engine, LEASE, TargetLease, interval};
+use crate::{StoreError, rows::hostname, templates::form};
+
+/// A template's text in one form.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TemplateText {
+    /// Its name.
+    pub name: String,
+    /// Its form.
+    pub form: Form,
+    /// The published version; 0 for a file.
+    pub version: i32,
+    /// The text.
+    pub source: String,
+}
+
+/// A trial in the hands of this worker.
+#[derive(Clone, Debug)]
+pub struct DueTrial {
+    /// Its id.
+    pub trial_id: TrialId,
+    /// What is tried.
+    pub candidate: TemplateText,
+    /// The domains to be shown; empty: some that are served.
+    pub domains: Vec<DomainId>,
+}
+
+/// A target that is held for a trial: no delivery begins meanwhile.
+#[derive(Clone, Debug)]
+pub struct BorrowedTarget {
+    /// The right to it.
+    pub lease: TargetLease,
+    /// Its name.
+    pub name: String,
+    /// How it is reached and laid out.
+    pub settings: serde_json::Value,
+    /// The release that is live there.
+    pub release_number: i64,
+}
+
+/// A domain that a template is tried with.
+#[derive(Clone, Debug)]
+pub struct TrialSample {
+    /// Its id.
+    pub domain_id: DomainId,
+    /// Its name.
+    pub name: Hostname,
+    /// Where its requests go.
+    pub upstream: UpstreamAddress,
+}
+
+impl Engine {
+    /// Tells what files of templates there are. Those that nobody has any more are forgotten.
+    pub async fn keep_files(&self, files: &[TemplateText], now: OffsetDateTime) -> Result<(), StoreError> {
+        let names: Vec<_> = files.iter().map(|file| file.name.clone()).collect();
+        let forms: Vec<_> = files.iter().map(|file| file.form.as_str().to_owned()).collect();
+        let sources: Vec<_> = files.iter().map(|file| file.source.clone()).collect();
+        sqlx::query!(
+            "WITH gone AS (
+                 UPDATE templates SET built_in = NULL
+                 WHERE built_in IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM UNNEST($1::text[], $2::text[]) AS f (name, form)
+                     WHERE f.name = templates.name AND f.form = templates.form)
+             )
+             INSERT INTO templates (name, form, built_in, created_at, updated_at)
+             SELECT name, form, source, $4, $4 FROM UNNEST($1::text[], $2::text[], $3::text[]) AS f (name, form, source)
+             ORDER BY name, form
+             ON CONFLICT (name, form) DO UPDATE SET built_in = EXCLUDED.built_in
+             WHERE templates.built_in IS DISTINCT FROM EXCLUDED.built_in",
+            &names,
+            &forms,
+            &sources,
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The versions that are published, by name and form.
+    pub async fn published_templates(&self) -> Result<Vec<TemplateText>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT v.name, v.form, v.version, v.source FROM templates t
+             JOIN template_versions v ON v.name = t.name AND v.form = t.form AND v.version = t.published_version
+             ORDER BY v.name, v.form"
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let form = form(&row.form)?;
+                Ok(TemplateText { name: row.name, form, version: row.version, source: row.source })
+            })
+            .collect()
+    }
+
+    /// Takes the trial that waits longest, for the caller alone for a while.
+    pub async fn take_trial(&self) -> Result<Option<DueTrial>, StoreError> {
+        let row = sqlx::query!(
+            "UPDATE template_trials t SET lease_until = now() + $1
+             FROM template_versions v
+             WHERE t.trial_id = (
+                 SELECT trial_id FROM template_trials
+                 WHERE finished_at IS NULL AND (lease_until IS NULL OR lease_until < now())
+                 ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+               AND v.name = t.name AND v.form = t.form AND v.version = t.version
+             RETURNING t.trial_id, t.name, t.form, t.version, t.domains, v.source",
+            interval(LEASE * 4),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let form = form(&row.form)?;
+        Ok(Some(DueTrial {
+            trial_id: TrialId::from_uuid(row.trial_id),
+            candidate: TemplateText { name: row.name, form, version: row.version, source: row.source },
+            domains: row.domains.into_iter().map(DomainId::from_uuid).collect(),
+        }))
+    }
+
+    /// Records what came of a trial.
+    pub async fn finish_trial(
+        &self,
+        trial: TrialId,
+        outcome: &TrialOutcome,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let result = serde_json::to_value(outcome)
+            .map_err(|error| StoreError::inconsistent("template_trials", error))?;
+        sqlx::query!(
+            "WITH finished AS (
+                 UPDATE template_trials SET finished_at = $4, passed = $2, result = $3, lease_until = NULL
+                 WHERE trial_id = $1 AND finished_at IS NULL RETURNING name, form, version
+             )
+             UPDATE template_versions v SET passed_at = $4 FROM finished f
+             WHERE $2 AND v.name = f.name AND v.form = f.form AND v.version = f.version",
+            trial.uuid(),
+            outcome.passed,
+            result,
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Holds a target that has a release and that nobody delivers to, one that works before others. `None`: all are busy.
+    pub async fn borrow_target(&self) -> Result<Option<BorrowedTarget>, StoreError> {
+        let row = sqlx::query!(
+            r#"UPDATE targets SET lease_until = now() + $1, lease_token = lease_token + 1
+               WHERE target_id = (
+                   SELECT target_id FROM targets
+                   WHERE release_number IS NOT NULL AND state <> 'disabled' AND (lease_until IS NULL OR lease_until < now())
+                   ORDER BY state = 'unreachable', consecutive_failures, name LIMIT 1 FOR UPDATE SKIP LOCKED)
+               RETURNING target_id, lease_token, name, settings, release_number AS "release_number!""#,
+            interval(LEASE * 2),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| BorrowedTarget {
+            lease: TargetLease {
+                target_id: certmill_model::TargetId::from_uuid(row.target_id),
+                token: row.lease_token,
+            },
+            name: row.name,
+            settings: row.settings,
+            release_number: row.release_number,
+        }))
+    }
+
+    /// Whether any target has a release.
+    pub async fn has_live_target(&self) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM targets WHERE release_number IS NOT NULL AND state <> 'disabled') AS "found!""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(found)
+    }
+
+    /// Lets a target go that was held for a trial.
+    pub async fn return_target(&self, lease: &TargetLease) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE targets SET lease_until = NULL WHERE target_id = $1 AND lease_token = $2",
+            lease.target_id.uuid(),
+            lease.token,
+        )
+        .execute(&self.pool)
+        .await?;
+        self.wake().await
+    }
+
+    /// Up to `limit` domains that a target serves: those of `wanted`, else some with the template, else any.
+    pub async fn trial_samples(
+        &self,
+        lease: &TargetLease,
+        template: &TemplateRef,
+        wanted: &[DomainId],
+        limit: i64,
+    ) -> Result<Vec<TrialSample>, StoreError> {
+        let wanted: Vec<_> = wanted.iter().map(|id| id.uuid()).collect();
+        let served = [template.name().to_owned(), template.to_string()];
+        let rows = sqlx::query!(
+            "WITH own AS (
+                 SELECT domain_id FROM placements
+                 WHERE target_id = $1 AND served_certificate_id IS NOT NULL AND domain_id = ANY ($2) LIMIT $4
+             ), with_it AS (
+                 SELECT domain_id FROM placements
+                 WHERE target_id = $1 AND served_certificate_id IS NOT NULL AND served_template = ANY ($3)
+                   AND NOT EXISTS (SELECT 1 FROM own) LIMIT $4
+             ), others AS (
+                 SELECT domain_id FROM placements
+                 WHERE target_id = $1 AND served_certificate_id IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM own) AND NOT EXISTS (SELECT 1 FROM with_it) LIMIT $4
+             )
+             SELECT d.domain_id, d.name, t.upstream FROM domains d JOIN tenants t USING (tenant_id)
+             WHERE d.domain_id IN (SELECT domain_id FROM own UNION ALL SELECT domain_id FROM with_it
+                                   UNION ALL SELECT domain_id FROM others)
+             ORDER BY d.name",
+            lease.target_id.uuid(),
+            &wanted,
+            &served,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let upstream = UpstreamAddress::parse(&row.upstream);
+                Ok(TrialSample {
+                    domain_id: DomainId::from_uuid(row.domain_id),
+                    name: hostname("domains", &row.name)?,
+                    upstream: upstream.map_err(|error| StoreError::inconsistent("tenants", error))?,
+                })
+            })
+            .collect()
+    }
+}
