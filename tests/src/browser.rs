@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use certmill_lab::service::domain_path;
+use certmill_store::Published;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::{SOON, Stage, until};
+use crate::{SOON, Stage, Template, until};
 
 /// Words that are code wherever they are not escaped.
 pub const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'{{7*7}}";
@@ -26,6 +27,14 @@ const FAILING: &str = "umzug.example-shops.test";
 
 /// In a network for examples (RFC 5737): nobody is there, and nobody is asked.
 const ELSEWHERE: std::net::Ipv4Addr = std::net::Ipv4Addr::new(203, 0, 113, 80);
+
+/// A template of the platform's own, and what its versions say; nginx refuses the one in the middle.
+const TEMPLATE: &str = "season:shared";
+const VERSIONS: [(&str, &str); 3] = [
+    ("add_header X-Season winter;", "winter"),
+    ("add_header X-Season winter never;", "a header for errors, too"),
+    ("add_header X-Season spring;", "spring"),
+];
 
 /// One login link for each test that logs in by itself, and some to spare.
 const LOGIN_LINKS: usize = 12;
@@ -52,6 +61,7 @@ impl<'a> Audience<'a> {
         stage.shops.expect("POST", "/v1/users", Some(&user)).await.unwrap();
         let webhook = json!({ "url": "https://backend.nordwind.test/hooks/certmill", "description": "The shop backend" });
         stage.shops.expect("POST", "/v1/webhook-endpoints", Some(&webhook)).await.unwrap();
+        publish_template(stage).await;
         let setup_links = json!({ "active": setup_link(stage, SHOPS[0]).await, "failing": setup_link(stage, FAILING).await });
         let mut login_links = Vec::new();
         for _ in 0..LOGIN_LINKS {
@@ -65,6 +75,7 @@ impl<'a> Audience<'a> {
             "tenantToken": stage.shops.token(),
             "active": SHOPS[0],
             "failing": FAILING,
+            "template": TEMPLATE,
             "setupLinks": setup_links,
             "fresh": fresh,
             "pictures": root().join("docs/pictures"),
@@ -106,6 +117,20 @@ impl<'a> Audience<'a> {
         let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
         assert!(output.status.success(), "the browser tests failed:\n{}", said.concat());
         println!("{}", said.concat());
+    }
+}
+
+/// A template with versions that were tried, two of which were published.
+async fn publish_template(stage: &Stage) {
+    let template = Template::of(stage, TEMPLATE).await;
+    for (header, note) in VERSIONS {
+        let source = format!(
+            "{{% include \"defaults.conf\" %}}\n{header}\nlocation / {{\n    proxy_pass http://$certmill_upstream;\n}}\n"
+        );
+        let (version, outcome) = template.tried(&source, note).await;
+        if outcome.passed {
+            assert!(matches!(template.publish(Some(version)).await, Published::Done(_)));
+        }
     }
 }
 

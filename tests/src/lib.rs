@@ -11,6 +11,7 @@ mod gate;
 mod plain;
 mod receiver;
 mod stage;
+mod templates;
 mod wait;
 
 pub use browser::{Audience, HOSTILE};
@@ -22,4 +23,5 @@ pub use gate::Gate;
 pub use plain::{PlainPage, own_page, plain_page, send_form};
 pub use receiver::{Received, Receiver};
 pub use stage::{Stage, events, has_problem, instant, problem};
+pub use templates::Template;
 pub use wait::{MINUTE, SOON, until};

@@ -9,6 +9,7 @@ after(stop);
 await import('./scenarios/sessions.mjs');
 await import('./scenarios/domains.mjs');
 await import('./scenarios/people.mjs');
+await import('./scenarios/templates.mjs');
 await import('./scenarios/looks.mjs');
 // Last: what it leaves behind is seen by nobody else.
 await import('./scenarios/hostile.mjs');

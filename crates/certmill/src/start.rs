@@ -7,7 +7,7 @@ use certmill_dns::Resolver;
 use certmill_model::{Chance, NamePolicy, SystemClock, UpstreamAddress};
 use certmill_nginx::Templates;
 use certmill_vault::{MasterKey, Vault};
-use certmill_web::{PublicUrl, WebSettings, WebState};
+use certmill_web::{Previewer, PublicUrl, WebSettings, WebState};
 use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -189,11 +189,18 @@ async fn web_state(config: &Config, url: &str, templates: &Templates) -> Result<
         name_policy: name_policy(config)?,
         templates: templates.list(),
         authorities: authority_names(config),
+        previewer: previewer(templates),
         requests_per_minute: i32::from(config.web.requests_per_minute.max(1)),
         trusted_proxies: config.web.trusted_proxies.clone(),
         webhook_destinations: webhook_destinations(config)?,
     };
     Ok(WebState::new(store, Arc::new(SystemClock), Arc::new(Chance::from_system()), settings))
+}
+
+/// Shows what a template that is being written makes, beside these files.
+fn previewer(files: &Templates) -> Previewer {
+    let files = files.clone();
+    Previewer::new(move |draft| files.preview(draft))
 }
 
 /// How people reach the dashboard.

@@ -31,6 +31,7 @@ mod retry_after;
 mod search;
 mod status;
 mod step;
+mod template_draft;
 mod template_ref;
 mod text;
 mod token;
@@ -86,6 +87,7 @@ pub use status::{
     CertificateStatus, DeploymentStatus, DomainStatus, OrderStatus, TargetState, TenantStatus, UnknownStatus,
 };
 pub use step::{DomainSituation, NextStep, OpenOrderRole, next_step};
+pub use template_draft::{PreviewedDomain, TemplateDraft, TemplateMistake, TemplateSample};
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
 pub use text::{InvalidText, Label, one_line};
 pub use token::{ChallengeToken, InvalidChallengeToken};

@@ -3,12 +3,14 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// A text that is not what may stand inside a `server` block, and its line.
+/// A text that is not what may stand inside a `server` block, and the place of the fault.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct InvalidDirectives {
     /// The line, from 1.
     pub line: usize,
+    /// The character in the line, from 1.
+    pub column: usize,
     /// What is wrong, in words for the person who wrote it.
     pub what: String,
 }
@@ -17,6 +19,7 @@ pub struct InvalidDirectives {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Directive {
     pub(crate) line: usize,
+    pub(crate) column: usize,
     pub(crate) depth: usize,
     pub(crate) words: Vec<String>,
 }
@@ -51,7 +54,7 @@ pub(crate) fn check(text: &str) -> Result<(), InvalidDirectives> {
         let name = directive.words.first().map_or("{", String::as_str);
         if !ALLOWED.contains(&name) {
             let what = format!("the directive {name:?} is not one that a template may use");
-            return Err(InvalidDirectives { line: directive.line, what });
+            return Err(InvalidDirectives { line: directive.line, column: directive.column, what });
         }
     }
     Ok(())
@@ -59,22 +62,28 @@ pub(crate) fn check(text: &str) -> Result<(), InvalidDirectives> {
 
 /// Splits `text` into its directives, as nginx does.
 pub(crate) fn parse(text: &str) -> Result<Vec<Directive>, InvalidDirectives> {
-    let mut reader = Reader { chars: text.chars().peekable(), line: 1 };
+    let mut reader = Reader { chars: text.chars().peekable(), line: 1, column: 0, token_at: (1, 1) };
     let mut directives = Vec::new();
     let (mut words, mut depth) = (Vec::new(), 0_usize);
+    let mut begun = (1, 1);
     while let Some(token) = reader.token()? {
+        if words.is_empty() {
+            begun = reader.token_at;
+        }
         match token {
             Token::Word(word) => words.push(word),
             Token::Close if words.is_empty() && depth > 0 => depth -= 1,
             Token::Close => return reader.fail("a } that closes nothing"),
             Token::End if words.is_empty() => return reader.fail("a ; that ends nothing"),
             Token::End | Token::Open => {
-                directives.push(Directive { line: reader.line, depth, words: std::mem::take(&mut words) });
+                let (line, column) = begun;
+                directives.push(Directive { line, column, depth, words: std::mem::take(&mut words) });
                 depth += usize::from(token == Token::Open);
             }
         }
     }
     if !words.is_empty() {
+        reader.token_at = begun;
         return reader.fail("the last directive is not ended by ;");
     }
     if depth > 0 {
@@ -94,11 +103,16 @@ enum Token {
 struct Reader<'a> {
     chars: Peekable<Chars<'a>>,
     line: usize,
+    /// Of the last character in its line.
+    column: usize,
+    /// Line and column where the last token begins.
+    token_at: (usize, usize),
 }
 
 impl Reader<'_> {
     fn token(&mut self) -> Result<Option<Token>, InvalidDirectives> {
         while let Some(c) = self.next() {
+            self.token_at = (self.line, self.column);
             match c {
                 '#' => while self.next().is_some_and(|c| c != '\n') {},
                 '{' => return Ok(Some(Token::Open)),
@@ -149,12 +163,17 @@ impl Reader<'_> {
 
     fn next(&mut self) -> Option<char> {
         let c = self.chars.next()?;
-        self.line += usize::from(c == '\n');
+        if c == '\n' {
+            (self.line, self.column) = (self.line + 1, 0);
+        } else {
+            self.column += 1;
+        }
         Some(c)
     }
 
     fn fail<T>(&self, what: &str) -> Result<T, InvalidDirectives> {
-        Err(InvalidDirectives { line: self.line, what: what.to_owned() })
+        let (line, column) = self.token_at;
+        Err(InvalidDirectives { line, column, what: what.to_owned() })
     }
 }
 

@@ -56,6 +56,18 @@ impl Layout {
         })
     }
 
+    /// That of a load balancer with the usual ports, to show what a template makes where no load balancer is asked.
+    pub fn usual() -> Self {
+        let responder = UpstreamAddress::parse("127.0.0.1:8080").expect("it is an address");
+        Self {
+            root: "/srv/certmill".to_owned(),
+            plain_listen: vec!["80".to_owned()],
+            tls_listen: vec!["443".to_owned()],
+            https_port: 443,
+            responders: vec![responder],
+        }
+    }
+
     /// The directory of certmill on the target.
     pub fn root(&self) -> &str {
         &self.root

@@ -9,6 +9,7 @@ mod directives;
 mod layout;
 mod manifest;
 mod path;
+mod preview;
 mod sandbox;
 mod server_block;
 mod shard;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use certmill_model::{Form, TemplateRef};
+use certmill_model::{Form, TemplateMistake, TemplateRef};
 
 use crate::directives::{self, InvalidDirectives};
 use crate::manifest::sha256_hex;
@@ -90,6 +90,24 @@ pub enum TemplateError {
         #[source]
         source: InvalidDirectives,
     },
+}
+
+impl TemplateError {
+    /// What is wrong and where, for the person who writes it; what concerns the text as a whole is at its beginning.
+    pub fn mistake(&self) -> TemplateMistake {
+        let (line, column, what) = match self {
+            Self::Tag { source, .. } => (source.line, source.column, source.what.clone()),
+            Self::Directives { source, .. } => (source.line, source.column, source.what.clone()),
+            Self::Syntax { source, .. } => {
+                let what = source.detail().map_or_else(|| source.to_string(), str::to_owned);
+                (source.line().unwrap_or(1), 1, what)
+            }
+            Self::Unreadable { .. } | Self::FileName { .. } | Self::TooLarge { .. } => {
+                (1, 1, self.to_string())
+            }
+        };
+        TemplateMistake { line, column, what }
+    }
 }
 
 /// A reference to a template that is not there.
@@ -210,7 +228,10 @@ fn check(path: &Path, file: &str, source: &str) -> Result<(), TemplateError> {
     if let Err(source) = Sandbox::new().add(file, source) {
         return Err(TemplateError::Syntax { path, source });
     }
-    directives::check(&flat).map_err(|source| TemplateError::Directives { path, source })
+    directives::check(&flat.text).map_err(|mut source| {
+        source.column = flat.column_in_source(source.line, source.column);
+        TemplateError::Directives { path, source }
+    })
 }
 
 #[cfg(test)]

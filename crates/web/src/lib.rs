@@ -19,10 +19,11 @@ mod public_url;
 mod server;
 mod setup;
 mod state;
+mod templates;
 mod webhooks;
 
 pub use access::{Access, Door, RouteEntry};
 pub use api::openapi_json;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
 pub use server::{metrics_router, route_table, router, serve};
-pub use state::{Counters, WebSettings, WebState};
+pub use state::{Counters, Previewer, WebSettings, WebState};

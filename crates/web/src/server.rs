@@ -114,7 +114,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::{PublicUrl, WebSettings};
+    use crate::{Previewer, PublicUrl, WebSettings};
 
     /// A state whose database does not exist.
     async fn state() -> WebState {
@@ -124,6 +124,7 @@ mod tests {
             name_policy: NamePolicy::default(),
             templates: Vec::new(),
             authorities: Vec::new(),
+            previewer: Previewer::new(|_| Ok(Vec::new())),
             requests_per_minute: 600,
             trusted_proxies: Vec::new(),
             webhook_destinations: WebhookDestinations::default(),

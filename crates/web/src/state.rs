@@ -1,8 +1,11 @@
 //! What every handler can reach.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
-use certmill_model::{Chance, Clock, Form, NamePolicy, TemplateRef, WebhookDestinations};
+use certmill_model::{
+    Chance, Clock, Form, NamePolicy, PreviewedDomain, TemplateDraft, TemplateMistake, TemplateRef,
+    WebhookDestinations,
+};
 use certmill_store::{Api, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
@@ -17,6 +20,31 @@ use crate::{
 
 const PASSWORDS_AT_ONCE: usize = 2;
 
+/// Shows what a template that is being written makes of domains: web knows no nginx.
+#[derive(Clone)]
+pub struct Previewer(Arc<Preview>);
+
+type Preview = dyn Fn(&TemplateDraft) -> Result<Vec<PreviewedDomain>, TemplateMistake> + Send + Sync;
+
+impl Previewer {
+    /// One that asks `preview`.
+    pub fn new(
+        preview: impl Fn(&TemplateDraft) -> Result<Vec<PreviewedDomain>, TemplateMistake> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(preview))
+    }
+
+    pub(crate) fn preview(&self, draft: &TemplateDraft) -> Result<Vec<PreviewedDomain>, TemplateMistake> {
+        (self.0)(draft)
+    }
+}
+
+impl fmt::Debug for Previewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Previewer")
+    }
+}
+
 /// What an operator sets.
 #[derive(Clone, Debug)]
 pub struct WebSettings {
@@ -28,6 +56,8 @@ pub struct WebSettings {
     pub templates: Vec<(String, Form)>,
     /// The names of the CAs that a tenant may be given.
     pub authorities: Vec<String>,
+    /// Shows what others would make.
+    pub previewer: Previewer,
     /// Requests a minute that a token may send, where its tenant's quota says nothing else.
     pub requests_per_minute: i32,
     /// Proxies in front of certmill, which say in `X-Forwarded-For` where a request came from.

@@ -29,6 +29,28 @@ export const PAGES = [
   { name: 'targets', shape: /^\/targets$/, path: () => '/targets?refresh=off' },
   { name: 'target', shape: /^\/targets\/[^/]+$/, path: () => '/targets/lb1?refresh=off' },
   { name: 'target-remove', shape: /^\/targets\/[^/]+\/remove$/, path: () => '/targets/lb1/remove' },
+  { name: 'templates', shape: /^\/templates$/, path: () => '/templates' },
+  { name: 'template', shape: /^\/templates\/[^/]+$/, path: () => `/templates/${stage.template}` },
+  {
+    name: 'template-version',
+    shape: /^\/templates\/[^/]+\/versions\/[^/]+$/,
+    path: () => `/templates/${stage.template}/versions/1?refresh=off`,
+  },
+  {
+    name: 'template-refused',
+    shape: /^\/templates\/[^/]+\/versions\/[^/]+$/,
+    path: () => `/templates/${stage.template}/versions/2?refresh=off`,
+  },
+  {
+    name: 'template-remove',
+    shape: /^\/templates\/[^/]+\/remove$/,
+    path: () => `/templates/${stage.template}/remove`,
+  },
+  {
+    name: 'template-rollback',
+    shape: /^\/templates\/[^/]+\/rollback$/,
+    path: () => `/templates/${stage.template}/rollback`,
+  },
   { name: 'webhooks', shape: /^\/webhooks$/, path: () => '/webhooks' },
   {
     name: 'webhook',

@@ -9,7 +9,7 @@ if (!text) {
 /**
  * @type {{
  *   url: string, loginLinks: string[], platformToken: string, tenantToken: string,
- *   active: string, failing: string, setupLinks: { active: string, failing: string }, fresh: string[], pictures: string,
+ *   template: string, active: string, failing: string, setupLinks: { active: string, failing: string }, fresh: string[], pictures: string,
  * }}
  */
 export const stage = JSON.parse(text);

@@ -21,8 +21,8 @@ const BATCH: i64 = 2_000;
 /// Brings a target what it should serve, if its time has come and nobody else is at it.
 pub(crate) async fn deliver(engine: &Engine, id: TargetId) -> Result<(), EngineError> {
     let store = &engine.parts.store;
-    let templates = engine.templates().await?;
     let Some(target) = store.claim_target(id, engine.now()).await? else { return Ok(()) };
+    let templates = engine.templates().await?;
     if target.revisit {
         store.place_missing(&target.lease, engine.now()).await?;
     }

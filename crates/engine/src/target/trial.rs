@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, fmt::Write, sync::Arc, time::Duration};
 
 use certmill_delivery::{DeliveryError, Release};
 use certmill_model::{
-    DomainId, Form, Hostname, RenderedFile, TemplateRef, TrialOutcome, TrialPlace, UpstreamAddress,
+    DomainId, Form, Hostname, RenderedFile, TemplateRef, TemplateSample, TrialOutcome, TrialPlace,
+    UpstreamAddress,
 };
 use certmill_nginx::{Blame, Layout, Templates};
-use certmill_store::{BorrowedTarget, DomainPlacement, DueTrial, StoreError, TemplateText, TrialSample};
+use certmill_store::{BorrowedTarget, DomainPlacement, DueTrial, StoreError, TemplateText};
 use similar::TextDiff;
 use tokio::sync::watch;
 
@@ -70,8 +71,7 @@ async fn carry_out(engine: &Engine, trial: &DueTrial) -> Result<TrialOutcome, St
         if engine.parts.store.has_live_target().await? {
             return Ok(refused("No load balancer was free to try it on; try again.".to_owned()));
         }
-        let layout = Layout::new("/srv/certmill", &["80".into()], &["443 ssl".into()], 443, Vec::new());
-        let Ok(layout) = layout else { return Ok(refused("It could not be rendered.".to_owned())) };
+        let layout = Layout::usual();
         let subject = Subject { reference, published: &published, candidate: &candidate, layout };
         return Ok(subject.rendered(&[sample(engine)], 1).1);
     };
@@ -162,7 +162,7 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     /// The candidate as a release with these domains alone, and how it differs from what is published.
-    fn rendered(&self, samples: &[TrialSample], number: i64) -> (Rendered, TrialOutcome) {
+    fn rendered(&self, samples: &[TemplateSample], number: i64) -> (Rendered, TrialOutcome) {
         let new = self.render(self.candidate, samples, number);
         let old = self.published.resolve(&self.reference).is_ok();
         let before = if old { self.texts(&self.render(self.published, samples, number)) } else { Vec::new() };
@@ -187,7 +187,7 @@ impl Subject<'_> {
         (new, outcome)
     }
 
-    fn render(&self, templates: &Templates, samples: &[TrialSample], number: i64) -> Rendered {
+    fn render(&self, templates: &Templates, samples: &[TemplateSample], number: i64) -> Rendered {
         let batch: BTreeSet<DomainId> = samples.iter().map(|sample| sample.domain_id).collect();
         let shards: BTreeSet<u8> = batch.iter().map(|id| id.shard()).collect();
         let domains: Vec<_> = samples
@@ -228,8 +228,8 @@ fn joined(files: &[RenderedFile]) -> String {
 }
 
 /// A domain that nobody has, where there is none to try on.
-fn sample(engine: &Engine) -> TrialSample {
-    TrialSample {
+fn sample(engine: &Engine) -> TemplateSample {
+    TemplateSample {
         domain_id: DomainId::new(&engine.parts.chance, engine.now()),
         name: Hostname::parse("shop.example.com").expect("it is a name"),
         upstream: UpstreamAddress::parse("127.0.0.1:80").expect("it is an address"),

@@ -23,6 +23,7 @@ mod setup;
 mod setup_links;
 mod targets;
 mod tenant_settings;
+mod template_use;
 mod templates;
 mod tenants;
 mod tokens;
@@ -54,8 +55,9 @@ pub use setup::Setup;
 pub use setup_links::{NewSetupLink, SetupLinkHolder, SetupLinkRow, TenantFace};
 pub use targets::{NewTarget, TargetRow};
 pub use tenant_settings::{TenantChange, TenantRow};
+pub use template_use::TemplateUse;
 pub use templates::{
-    NewTemplateVersion, Published, TemplatePublication, TemplateRow, TemplateVersion, Trial,
+    NewTemplateVersion, Published, TemplatePublication, TemplateRemoval, TemplateRow, TemplateVersion, Trial,
 };
 pub use tenants::Tenant;
 pub use tokens::{NewToken, TokenHolder, TokenRow};

@@ -31,8 +31,6 @@ pub struct TemplateRow {
 pub struct TemplateVersion {
     /// Its number, from 1.
     pub version: i32,
-    /// Its text.
-    pub source: String,
     /// Why it was made.
     pub note: String,
     /// Who made it.
@@ -84,9 +82,24 @@ pub enum Published {
     Unknown,
 }
 
+/// What [`ScopedTx::delete_template`] did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TemplateRemoval {
+    /// It is gone.
+    Done,
+    /// There is a file of it.
+    HasFile,
+    /// Tenants or domains name it.
+    InUse,
+}
+
 /// A trial as it stands.
 #[derive(Clone, Debug)]
 pub struct Trial {
+    /// Its id.
+    pub trial_id: TrialId,
+    /// Who asked for it.
+    pub author: String,
     /// The version that is tried.
     pub version: i32,
     /// When it was asked for.
@@ -146,46 +159,83 @@ impl ScopedTx {
             .collect()
     }
 
-    /// The text of the file of a template, as the worker that started last has it.
-    pub async fn template_file(&mut self, template: &TemplateRef) -> Result<Option<String>, StoreError> {
-        let (name, form) = key(template);
-        let found =
-            sqlx::query_scalar!("SELECT built_in FROM templates WHERE name = $1 AND form = $2", name, form)
-                .fetch_optional(self.connection())
-                .await?;
-        Ok(found.flatten())
+    /// A version of a template.
+    pub async fn template_version(
+        &mut self,
+        template: &TemplateRef,
+        version: i32,
+    ) -> Result<Option<TemplateVersion>, StoreError> {
+        Ok(self.select_versions(template, Some(version), None, 1).await?.pop())
     }
 
-    /// The versions of a template, the newest first.
+    /// Up to `limit` versions of a template, the newest first, from behind `after`.
     pub async fn template_versions(
         &mut self,
         template: &TemplateRef,
+        after: Option<i32>,
+        limit: i64,
+    ) -> Result<Vec<TemplateVersion>, StoreError> {
+        self.select_versions(template, None, after, limit).await
+    }
+
+    async fn select_versions(
+        &mut self,
+        template: &TemplateRef,
+        only: Option<i32>,
+        after: Option<i32>,
+        limit: i64,
     ) -> Result<Vec<TemplateVersion>, StoreError> {
         let (name, form) = key(template);
         let rows = sqlx::query_as!(
             TemplateVersion,
-            "SELECT version, source, note, author, created_at, passed_at, published_at FROM template_versions
-             WHERE name = $1 AND form = $2 ORDER BY version DESC",
+            "SELECT version, note, author, created_at, passed_at, published_at FROM template_versions
+             WHERE name = $1 AND form = $2 AND ($3::integer IS NULL OR version = $3) AND ($4::integer IS NULL OR version < $4)
+             ORDER BY version DESC LIMIT $5",
             name,
             form,
+            only,
+            after,
+            limit,
         )
         .fetch_all(self.connection())
         .await?;
         Ok(rows)
     }
 
-    /// What was published when, the latest first.
+    /// The text of a version; of the file, if none is named.
+    pub async fn template_source(
+        &mut self,
+        template: &TemplateRef,
+        version: Option<i32>,
+    ) -> Result<Option<String>, StoreError> {
+        let (name, form) = key(template);
+        let found = sqlx::query_scalar!(
+            r#"SELECT CASE WHEN $3::integer IS NULL THEN t.built_in ELSE v.source END AS source FROM templates t
+               LEFT JOIN template_versions v ON v.name = t.name AND v.form = t.form AND v.version = $3
+               WHERE t.name = $1 AND t.form = $2"#,
+            name,
+            form,
+            version,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(found.flatten())
+    }
+
+    /// The last `limit` publications, the latest first.
     pub async fn template_publications(
         &mut self,
         template: &TemplateRef,
+        limit: i64,
     ) -> Result<Vec<TemplatePublication>, StoreError> {
         let (name, form) = key(template);
         let rows = sqlx::query_as!(
             TemplatePublication,
             "SELECT version, previous_version, is_roll_back, author, published_at FROM template_publications
-             WHERE name = $1 AND form = $2 ORDER BY revision DESC",
+             WHERE name = $1 AND form = $2 ORDER BY revision DESC LIMIT $3",
             name,
             form,
+            limit,
         )
         .fetch_all(self.connection())
         .await?;
@@ -256,18 +306,55 @@ impl ScopedTx {
         Ok(done.rows_affected() > 0)
     }
 
-    /// A trial.
-    pub async fn read_trial(&mut self, trial: TrialId) -> Result<Option<Trial>, StoreError> {
-        let row = sqlx::query!(
-            "SELECT version, created_at, result FROM template_trials WHERE trial_id = $1",
-            trial.uuid(),
+    /// A trial of a version of this template.
+    pub async fn read_trial(
+        &mut self,
+        (template, version): (&TemplateRef, i32),
+        trial: TrialId,
+    ) -> Result<Option<Trial>, StoreError> {
+        Ok(self.select_trials((template, version), Some(trial), 1).await?.pop())
+    }
+
+    /// The last `limit` trials of a version, the newest first.
+    pub async fn list_trials(
+        &mut self,
+        version: (&TemplateRef, i32),
+        limit: i64,
+    ) -> Result<Vec<Trial>, StoreError> {
+        self.select_trials(version, None, limit).await
+    }
+
+    async fn select_trials(
+        &mut self,
+        (template, version): (&TemplateRef, i32),
+        only: Option<TrialId>,
+        limit: i64,
+    ) -> Result<Vec<Trial>, StoreError> {
+        let (name, form) = key(template);
+        let rows = sqlx::query!(
+            "SELECT trial_id, version, author, created_at, result FROM template_trials
+             WHERE name = $1 AND form = $2 AND version = $3 AND ($4::uuid IS NULL OR trial_id = $4)
+             ORDER BY trial_id DESC LIMIT $5",
+            name,
+            form,
+            version,
+            only.map(TrialId::uuid),
+            limit,
         )
-        .fetch_optional(self.connection())
+        .fetch_all(self.connection())
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let outcome = row.result.map(serde_json::from_value).transpose();
-        let outcome = outcome.map_err(|error| StoreError::inconsistent("template_trials", error))?;
-        Ok(Some(Trial { version: row.version, created_at: row.created_at, outcome }))
+        rows.into_iter()
+            .map(|row| {
+                let outcome = row.result.map(serde_json::from_value).transpose();
+                Ok(Trial {
+                    trial_id: TrialId::from_uuid(row.trial_id),
+                    version: row.version,
+                    author: row.author,
+                    created_at: row.created_at,
+                    outcome: outcome.map_err(|error| StoreError::inconsistent("template_trials", error))?,
+                })
+            })
+            .collect()
     }
 
     /// Has load balancers served with a version that a trial has passed, or with the file again (`None`). Something older than
@@ -323,6 +410,55 @@ impl ScopedTx {
         .await?;
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(Published::Done(revision))
+    }
+
+    /// Where a way back from what is served now leads: a version, or the file (`Some(None)`). `None`: there is none.
+    pub async fn template_way_back(
+        &mut self,
+        template: &TemplateRef,
+    ) -> Result<Option<Option<i32>>, StoreError> {
+        let (name, form) = key(template);
+        let found = sqlx::query_scalar!(
+            "SELECT p.previous_version FROM templates t
+             JOIN template_publications p ON p.name = t.name AND p.form = t.form AND p.version = t.published_version
+             WHERE t.name = $1 AND t.form = $2 AND NOT p.is_roll_back
+               AND (p.previous_version IS NOT NULL OR t.built_in IS NOT NULL)
+             ORDER BY p.revision DESC LIMIT 1",
+            name,
+            form,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(found)
+    }
+
+    /// Forgets a template, with its versions and trials, unless there is a file of it or somebody names it.
+    pub async fn delete_template(
+        &mut self,
+        template: &TemplateRef,
+        revision: Option<i64>,
+        now: OffsetDateTime,
+    ) -> Result<TemplateRemoval, StoreError> {
+        // The row is held from here on.
+        self.next_revision(template, revision, now).await?;
+        let found = self.find_template(template).await?.ok_or(StoreError::Stale)?;
+        if found.has_file {
+            return Ok(TemplateRemoval::HasFile);
+        }
+        let used = self.template_use(template).await?;
+        if used.count > 0 || !used.tenants.is_empty() {
+            return Ok(TemplateRemoval::InUse);
+        }
+        let (name, form) = key(template);
+        for forget in [
+            sqlx::query!("DELETE FROM template_trials WHERE name = $1 AND form = $2", name, form),
+            sqlx::query!("DELETE FROM template_publications WHERE name = $1 AND form = $2", name, form),
+            sqlx::query!("DELETE FROM template_versions WHERE name = $1 AND form = $2", name, form),
+            sqlx::query!("DELETE FROM templates WHERE name = $1 AND form = $2", name, form),
+        ] {
+            forget.execute(self.connection()).await?;
+        }
+        Ok(TemplateRemoval::Done)
     }
 
     async fn next_revision(

@@ -14,6 +14,7 @@ use super::{
     events::{add_events, add_target_event},
     interval,
     problems::open_problem,
+    targets::lock_target,
 };
 use crate::{StoreError, rows::parsed};
 
@@ -120,9 +121,11 @@ impl Engine {
         let touched =
             delivered.iter().map(|one| one.domain_id).chain(undelivered.iter().map(|one| one.domain_id));
         lock_domains(&mut tx, touched).await?;
+        lock_target(&mut tx, lease).await?;
         let done = sqlx::query!(
             "UPDATE targets SET lease_until = NULL, release_number = $3, manifest = $4, rendered_from = $5, upstreams = $8,
-                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6, revisit = (settings <> $9),
+                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6,
+                 revisit = (settings <> $9 OR $10 <> (SELECT COALESCE(sum(revision), 0)::bigint FROM templates)),
                  state_since = CASE WHEN state = $7 THEN state_since ELSE $6 END, state = $7
              WHERE target_id = $1 AND lease_token = $2",
             lease.target_id.uuid(),
@@ -134,6 +137,7 @@ impl Engine {
             state.as_str(),
             &upstreams,
             target.settings,
+            target.templates_revision,
         )
         .execute(&mut *tx)
         .await?;

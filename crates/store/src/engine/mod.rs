@@ -63,7 +63,7 @@ pub use outcomes::{Blamed, Deferral, Failure, OrderFailure, Without};
 pub use renewals::{AnsweredRenewal, DueRenewalInfo};
 pub use retention::Expendable;
 pub use targets::{ClaimedTarget, PublicPlace, ReleaseRecord, TargetLease};
-pub use templates::{BorrowedTarget, DueTrial, TemplateText, TrialSample};
+pub use templates::{BorrowedTarget, DueTrial, TemplateText};
 pub use watches::{DueWatch, MeantCertificate, Watched};
 pub use webhooks::{ClaimedWebhook, WebhookAttempt};
 pub use zones::{EMPTY, LeftRecord, REMOVAL, Zone};

@@ -38,6 +38,8 @@ pub struct ClaimedTarget {
     pub release: Option<ReleaseRecord>,
     /// Whether its settings, or what releases are rendered from, may have changed.
     pub revisit: bool,
+    /// Grows with every change of a template: what is published after the claim makes another look necessary.
+    pub templates_revision: i64,
 }
 
 /// A release that is live on a target.
@@ -110,11 +112,12 @@ impl Engine {
         now: OffsetDateTime,
     ) -> Result<Option<ClaimedTarget>, StoreError> {
         let row = sqlx::query!(
-            "UPDATE targets SET lease_until = now() + $3, lease_token = lease_token + 1, nudged_until = NULL
+            r#"UPDATE targets SET lease_until = now() + $3, lease_token = lease_token + 1, nudged_until = NULL
              WHERE target_id = $1 AND next_attempt_at <= $2 AND state <> 'disabled'
                AND (lease_until IS NULL OR lease_until < now())
              RETURNING name, address, settings, state, consecutive_failures, release_number, manifest, rendered_from,
-                       upstreams, revisit, lease_token",
+                       upstreams, revisit, lease_token,
+                       (SELECT COALESCE(sum(revision), 0)::bigint FROM templates) AS "templates_revision!""#,
             target.uuid(),
             now,
             interval(LEASE),
@@ -144,6 +147,7 @@ impl Engine {
             consecutive_failures: row.consecutive_failures.unsigned_abs(),
             release,
             revisit: row.revisit,
+            templates_revision: row.templates_revision,
         }))
     }
 
@@ -163,16 +167,21 @@ impl Engine {
 
     /// Lets a target go on which nothing was to be done.
     pub async fn release_target(&self, target: &ClaimedTarget) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        lock_target(&mut tx, &target.lease).await?;
         let done = sqlx::query!(
-            "UPDATE targets SET lease_until = NULL, revisit = (settings <> $3), state = 'in_sync', state_detail = NULL
+            "UPDATE targets SET lease_until = NULL, state = 'in_sync', state_detail = NULL,
+                 revisit = (settings <> $3 OR $4 <> (SELECT COALESCE(sum(revision), 0)::bigint FROM templates))
              WHERE target_id = $1 AND lease_token = $2",
             target.lease.target_id.uuid(),
             target.lease.token,
             target.settings,
+            target.templates_revision,
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        held(done.rows_affected())
+        held(done.rows_affected())?;
+        Ok(tx.commit().await?)
     }
 
     /// Places every domain with a certificate on a target that was added, perhaps while certificates were issued.
@@ -262,4 +271,16 @@ fn stored_upstreams(texts: &[String]) -> Result<BTreeSet<UpstreamAddress>, Store
         UpstreamAddress::parse(text).map_err(|error| StoreError::inconsistent("targets", error))
     };
     texts.iter().map(parse).collect()
+}
+
+/// Holds the row of a target. Whoever publishes a template changes that row too, so the statement behind this one sees all that
+/// was published by then.
+pub(super) async fn lock_target(
+    tx: &mut sqlx::Transaction<'_, sqlx::Postgres>,
+    lease: &TargetLease,
+) -> Result<(), StoreError> {
+    sqlx::query!("SELECT target_id FROM targets WHERE target_id = $1 FOR UPDATE", lease.target_id.uuid())
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The templates that load balancers are served with, and trials of others.
 
-use certmill_model::{DomainId, Form, Hostname, TemplateRef, TrialId, TrialOutcome, UpstreamAddress};
+use certmill_model::{DomainId, Form, TemplateRef, TemplateSample, TrialId, TrialOutcome, UpstreamAddress};
 use time::OffsetDateTime;
 
 use super::{Engine, LEASE, TargetLease, interval};
@@ -41,17 +41,6 @@ pub struct BorrowedTarget {
     pub settings: serde_json::Value,
     /// The release that is live there.
     pub release_number: i64,
-}
-
-/// A domain that a template is tried with.
-#[derive(Clone, Debug)]
-pub struct TrialSample {
-    /// Its id.
-    pub domain_id: DomainId,
-    /// Its name.
-    pub name: Hostname,
-    /// Where its requests go.
-    pub upstream: UpstreamAddress,
 }
 
 impl Engine {
@@ -202,7 +191,7 @@ impl Engine {
         template: &TemplateRef,
         wanted: &[DomainId],
         limit: i64,
-    ) -> Result<Vec<TrialSample>, StoreError> {
+    ) -> Result<Vec<TemplateSample>, StoreError> {
         let wanted: Vec<_> = wanted.iter().map(|id| id.uuid()).collect();
         let served = [template.name().to_owned(), template.to_string()];
         let rows = sqlx::query!(
@@ -232,7 +221,7 @@ impl Engine {
         rows.into_iter()
             .map(|row| {
                 let upstream = UpstreamAddress::parse(&row.upstream);
-                Ok(TrialSample {
+                Ok(TemplateSample {
                     domain_id: DomainId::from_uuid(row.domain_id),
                     name: hostname("domains", &row.name)?,
                     upstream: upstream.map_err(|error| StoreError::inconsistent("tenants", error))?,

@@ -12,9 +12,10 @@ use std::{error::Error, io::Write, process::ExitCode, sync::Arc};
 use certmill_model::{
     Chance, Clock, Form, Label, NamePolicy, Scope, SystemClock, TenantId, TokenId, WebhookDestinations,
 };
+use certmill_nginx::Templates;
 use certmill_store::{Actor, Api, AuditEntry, NewToken, Reach, connect_api};
 use certmill_vault::ApiToken;
-use certmill_web::{PublicUrl, WebSettings, WebState};
+use certmill_web::{Previewer, PublicUrl, WebSettings, WebState};
 use sqlx::{Connection, PgConnection};
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
@@ -206,6 +207,7 @@ fn settings(address: &str) -> Done<WebSettings> {
         name_policy: NamePolicy::default(),
         templates: vec![("storefront".into(), Form::Shared)],
         authorities: Vec::new(),
+        previewer: Previewer::new(|draft| Templates::built_in().preview(draft)),
         requests_per_minute: i32::MAX,
         trusted_proxies: Vec::new(),
         webhook_destinations: WebhookDestinations::default(),

@@ -47,6 +47,16 @@ impl IfMatch {
         }
     }
 
+    /// Refuses a change that names no version, where one must be named (RFC 6585 section 3), and one of another version.
+    pub(super) fn require(&self, revision: i64) -> Result<(), Problem> {
+        if self.0 == Tags::Absent {
+            let detail = "Say in If-Match which version this is a change of: the ETag that was read.";
+            let status = StatusCode::PRECONDITION_REQUIRED;
+            return Err(Problem::new(status, "version_missing", "If-Match is missing", detail));
+        }
+        self.check(revision)
+    }
+
     /// Refuses a change of what is not there, when it was meant for what is.
     pub(super) fn check_missing(&self) -> Result<(), Problem> {
         if self.0 == Tags::Absent { Ok(()) } else { Err(changed()) }

@@ -16,6 +16,7 @@ mod probes;
 mod refusals;
 pub(crate) mod targets;
 mod tenants;
+mod templates;
 mod tokens;
 mod users;
 mod webhooks;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Routes {
         .api(read, routes!(events::list))
         .api(read, routes!(events::stream))
         .merge(fleet_routes())
+        .merge(template_routes())
         .merge(webhook_routes())
         .merge(people_routes())
         .api(Access::Needs(Permission::TargetsRead), routes!(metrics::show))
@@ -100,6 +102,24 @@ fn webhook_routes() -> Routes {
         .api(write, routes!(webhooks::replay))
         .api(read, routes!(webhooks::deliveries))
         .api(write, routes!(webhooks::retry))
+}
+
+/// Of what load balancers say.
+fn template_routes() -> Routes {
+    let (read, write) = (Access::Needs(Permission::TemplatesRead), Access::Needs(Permission::TemplatesWrite));
+    Routes::default()
+        .api(read, routes!(templates::list))
+        .api(write, routes!(templates::create))
+        .api(read, routes!(templates::show))
+        .api(write, routes!(templates::delete))
+        .api(read, routes!(templates::versions))
+        .api(write, routes!(templates::save))
+        .api(read, routes!(templates::show_version))
+        .api(read, routes!(templates::render))
+        .api(write, routes!(templates::test))
+        .api(read, routes!(templates::show_test))
+        .api(write, routes!(templates::publish))
+        .api(write, routes!(templates::roll_back))
 }
 
 /// What is about load balancers.

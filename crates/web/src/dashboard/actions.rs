@@ -118,7 +118,7 @@ pub(super) async fn ask_change(
         key_type: domain.key_type.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
         tags: domain.tags.join(", "),
     };
-    Ok(change_page(&state, &caller, &domain.name, &form, None))
+    change_page(&state, &caller, &domain.name, &form, None).await
 }
 
 /// Changes what is wanted of a domain.
@@ -135,7 +135,7 @@ pub(super) async fn change(
             let words = "The change is kept, and goes to the load balancers by itself.";
             Ok(done(&state, &caller, &format!("/domains/{}", domain.name), words))
         }
-        Err(fault) => Ok(change_page(&state, &caller, &domain.name, &form, Some(fault))),
+        Err(fault) => change_page(&state, &caller, &domain.name, &form, Some(fault)).await,
     }
 }
 
@@ -268,15 +268,17 @@ async fn new_page(
     Ok(pages::answer(status, &page))
 }
 
-fn change_page(
+async fn change_page(
     state: &WebState,
     caller: &Caller,
     name: &Hostname,
     form: &ChangeForm,
     fault: Option<Fault>,
-) -> Response {
-    let templates = state.settings.templates.iter().map(|(name, _)| name.clone());
-    let mut templates: Vec<_> = templates.chain(Some(form.template.clone())).collect();
+) -> Result<Response, Problem> {
+    let published = state.store.read(caller.reach).await?.list_templates().await?;
+    let published = published.into_iter().filter(|row| row.published_version.is_some()).map(|row| row.name);
+    let files = state.settings.templates.iter().map(|(name, _)| name.clone());
+    let mut templates: Vec<_> = files.chain(published).chain(Some(form.template.clone())).collect();
     templates.retain(|template| !template.is_empty());
     templates.sort_unstable();
     templates.dedup();
@@ -290,7 +292,7 @@ fn change_page(
         key_types: KeyType::ALL.iter().map(|kind| (kind.as_str(), words::key_type(*kind))).collect(),
         fault,
     };
-    pages::answer(status, &page)
+    Ok(pages::answer(status, &page))
 }
 
 fn read_new(

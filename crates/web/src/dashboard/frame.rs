@@ -67,7 +67,13 @@ const GROUPS: &[(&str, &[Entry])] = &[
             ("/orders", "Orders", "inbox", None, Permission::DomainsRead),
         ],
     ),
-    ("Delivery", &[("/targets", "Load balancers", "server", Some('l'), Permission::TargetsRead)]),
+    (
+        "Delivery",
+        &[
+            ("/targets", "Load balancers", "server", Some('l'), Permission::TargetsRead),
+            ("/templates", "Templates", "file", Some('t'), Permission::TemplatesRead),
+        ],
+    ),
     (
         "People",
         &[

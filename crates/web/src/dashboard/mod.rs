@@ -23,6 +23,7 @@ mod people;
 mod pictures;
 mod session;
 mod settings;
+mod templates;
 mod visit;
 mod webhooks;
 mod words;
@@ -69,6 +70,7 @@ pub(crate) fn routes() -> Routes {
         .page("/setup/{link}", Access::Open, owner::show)
         .form("/setup/{link}/check", Access::Open, owner::check)
         .merge(fleet::routes())
+        .merge(templates::routes())
         .merge(webhooks::routes())
         .page("/settings", Access::Needs(Permission::SettingsRead), settings::show)
         .page("/login", Access::Open, login::ask)

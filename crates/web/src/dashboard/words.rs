@@ -190,6 +190,33 @@ pub(super) const TAKEN: Look = look("check", "good", "Taken");
 pub(super) const WAITING: Look = look("clock", "busy", "Is tried again");
 pub(super) const GIVEN_UP: Look = look("cross", "bad", "Given up");
 
+/// What load balancers are configured with: a published version of a template, its file, or neither.
+pub(super) fn template(is_published: bool, has_file: bool) -> Look {
+    match (is_published, has_file) {
+        (true, _) => look("check", "good", "A published version"),
+        (false, true) => look("file", "idle", "The file"),
+        (false, false) => look("pause", "idle", "Not served"),
+    }
+}
+
+/// A version of a template.
+pub(super) fn template_version(is_served: bool, has_passed: bool) -> Look {
+    match (is_served, has_passed) {
+        (true, _) => look("check", "good", "Served"),
+        (false, true) => look("check", "idle", "Passed its test"),
+        (false, false) => look("file", "idle", "Not tested"),
+    }
+}
+
+/// A test of a version; `None`: it is under way.
+pub(super) fn template_test(passed: Option<bool>) -> Look {
+    match passed {
+        Some(true) => look("check", "good", "nginx takes it"),
+        Some(false) => look("cross", "bad", "Refused"),
+        None => look("clock", "busy", "Under way"),
+    }
+}
+
 /// A delivery in a few words.
 pub(super) fn deployment(status: DeploymentStatus) -> Look {
     match status {

@@ -27,6 +27,7 @@ mod sessions;
 mod setup;
 mod support;
 mod tenants;
+mod templates;
 mod tokens;
 mod users;
 mod webhooks;

@@ -91,13 +91,13 @@ struct ShownOncePage<'a> {
 /// A question before something that cannot be undone.
 #[derive(Template)]
 #[template(path = "confirm.html")]
-struct ConfirmPage<'a> {
-    frame: Frame,
-    title: &'a str,
-    trail: (&'a str, &'a str),
-    words: &'a str,
-    action: String,
-    button: &'a str,
+pub(super) struct ConfirmPage<'a> {
+    pub(super) frame: Frame,
+    pub(super) title: &'a str,
+    pub(super) trail: (&'a str, &'a str),
+    pub(super) words: &'a str,
+    pub(super) action: String,
+    pub(super) button: &'a str,
 }
 
 /// A choice in a form: the value, and what it is called.
@@ -108,7 +108,7 @@ struct Choice {
 }
 
 /// What a form is refused with that can be mended in it; another problem is answered as it is.
-fn mendable(problem: Problem) -> Result<(StatusCode, String), Problem> {
+pub(super) fn mendable(problem: Problem) -> Result<(StatusCode, String), Problem> {
     match problem.status {
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT => {
             let status = problem.status;

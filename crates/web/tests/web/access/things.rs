@@ -149,6 +149,14 @@ impl World {
         call.send().await.json()["id"].as_str().expect("an added endpoint").to_owned()
     }
 
+    /// A new template, in its form.
+    async fn template(&self, number: usize) -> String {
+        let body =
+            json!({ "name": format!("template-{number}"), "form": "shared", "source": "server_tokens off;" });
+        let call = self.bench.post("/v1/templates").token(&self.platform).json(body.to_string());
+        call.send().await.json()["id"].as_str().expect("a made template").to_owned()
+    }
+
     /// The id of a new token.
     async fn token(&self, tenant: &Tenant) -> String {
         let body = json!({ "name": "thing", "scopes": ["domains:read"] });
@@ -212,6 +220,18 @@ impl World {
                 let made = self.bench.post("/v1/target-groups").token(&self.platform).json(body).send().await;
                 made.json()["id"].as_str().expect("a made group").to_owned()
             }
+            "template" if whose == Whose::Missing => "nobody:shared".to_owned(),
+            "template test" if whose == Whose::Missing => {
+                "nobody:shared/versions/1/tests/trl_01jd4z6k3m8q2v5w7x9y0a1b2c".to_owned()
+            }
+            "template" => self.template(number).await,
+            "template test" => {
+                let template = self.template(number).await;
+                let path = format!("/v1/templates/{template}/versions/1/test");
+                let asked = self.bench.post(&path).token(&self.platform).send().await;
+                asked.header("location").trim_start_matches("/v1/templates/").to_owned()
+            }
+            "template name" => format!("named-{number}"),
             "name" => format!("name {number}"),
             "setup-link" => {
                 let name = format!("linked-{number}.example-shops.test");
@@ -250,8 +270,9 @@ impl World {
 fn is_somebodys(kind: &str, whose: Whose) -> bool {
     match kind {
         "asset" | "brand" | "email" | "name" | "new-domain" => false,
+        "asset" | "email" | "name" | "new-domain" | "template name" => false,
         // The platform's: there are none of another tenant.
-        "target" | "target out" | "group" => whose == Whose::Missing,
+        "target" | "target out" | "group" | "template" | "template test" => whose == Whose::Missing,
         _ => true,
     }
 }

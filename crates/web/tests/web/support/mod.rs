@@ -14,11 +14,12 @@ use certmill_model::{
     Chance, Clock, EmailAddress, Form, KeyType, Label, ManualClock, NamePolicy, Role, Scope, TemplateRef,
     TenantId, TokenId, UpstreamAddress, UserId, WebhookDestinations,
 };
+use certmill_nginx::Templates;
 use certmill_store::{
     Actor, Api, AuditEntry, Engine, NewToken, NewUser, Reach, Tenant, connect_api, connect_engine,
 };
 use certmill_vault::{ApiToken, MasterKey, Vault};
-use certmill_web::{PublicUrl, WebSettings, WebState, router};
+use certmill_web::{Previewer, PublicUrl, WebSettings, WebState, router};
 use time::{Duration, macros::datetime};
 
 pub(crate) use cluster::{Server, new_database};
@@ -162,6 +163,7 @@ pub(crate) fn settings(public_url: &str) -> WebSettings {
             ("redirect".into(), Form::Shared),
         ],
         authorities: vec!["letsencrypt".into(), "other".into()],
+        previewer: Previewer::new(|draft| Templates::built_in().preview(draft)),
         requests_per_minute: 6000,
         trusted_proxies: Vec::new(),
         webhook_destinations: WebhookDestinations::allowing(vec!["127.0.0.0/8".parse().unwrap()]),
