@@ -1,7 +1,7 @@
 //! Templates that are written, tried, published and taken back.
 
 use certmill_store::Published;
-use certmill_tests::{SOON, Stage, Template, until};
+use certmill_tests::{Database, SOON, Stage, Template, until};
 
 /// What a load balancer is configured with for the template.
 fn served(stage: &Stage) -> Vec<String> {
@@ -52,6 +52,13 @@ async fn a_template_is_tried_before_it_is_published_and_taken_back_byte_for_byte
     })
     .await;
     stage.active("shop.test").await;
+    // The second load balancer was not touched before the first one served it.
+    let database = Database::at(&stage.lab.description().postgres_url);
+    let in_turn = "SELECT count(*) FROM
+        (SELECT max(finished_at) AS ended FROM deployments JOIN targets USING (target_id) WHERE name = 'lb1') first,
+        (SELECT max(started_at) AS begun FROM deployments JOIN targets USING (target_id) WHERE name = 'lb2') second
+        WHERE first.ended <= second.begun";
+    assert_eq!(database.count(in_turn).await, 1);
 
     assert!(matches!(storefront.publish(None).await, Published::Done(_)));
     until("it is as before", SOON, async || {
@@ -61,4 +68,38 @@ async fn a_template_is_tried_before_it_is_published_and_taken_back_byte_for_byte
     .await;
     let published = storefront.tx().await.template_publications(storefront.reference(), 10).await.unwrap();
     assert!(published[0].is_roll_back && !published[1].is_roll_back);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_first_load_balancer_does_not_take_is_taken_back_and_reaches_no_other() {
+    let stage = Stage::set().await;
+    let _running = stage.start().await;
+    let addresses = stage.lab.description().load_balancer_addresses();
+    stage.lab.set_addresses("shop.test", &addresses).await.unwrap();
+    stage.put("shop.test").await;
+    stage.active("shop.test").await;
+    let before = served(&stage);
+    let storefront = Template::of(&stage, "storefront:shared").await;
+    let file = storefront.tx().await.template_source(storefront.reference(), None).await.unwrap().unwrap();
+    let (version, outcome) = storefront.tried(&format!("{file}\nadd_header X-Brand \"new\";\n"), "").await;
+    assert!(outcome.passed, "{outcome:?}");
+
+    // Somebody spoils the first load balancer behind the trial's back.
+    let nginx_conf = &stage.load_balancers()[0].nginx_conf;
+    let sound = std::fs::read_to_string(nginx_conf).unwrap();
+    std::fs::write(nginx_conf, format!("{sound}\nnonsense on;\n")).unwrap();
+    assert!(matches!(storefront.publish(Some(version)).await, Published::Done(_)));
+    let refused = until("the version is taken back", SOON, async || {
+        let latest =
+            storefront.tx().await.template_publications(storefront.reference(), 1).await.unwrap().remove(0);
+        latest.refused.clone().ok_or_else(|| format!("{latest:?}"))
+    })
+    .await;
+    assert!(refused.starts_with("lb1: ") && refused.contains("nonsense"), "{refused}");
+    let row = storefront.tx().await.find_template(storefront.reference()).await.unwrap().unwrap();
+    assert_eq!((row.published_version, row.canary), (None, None));
+    assert_eq!(storefront.publish(Some(version)).await, Published::NotTried, "it has to be tried anew");
+    std::fs::write(nginx_conf, sound).unwrap();
+    stage.targets_in_sync().await;
+    assert_eq!(served(&stage), before);
 }

@@ -2,26 +2,36 @@
 
 use std::sync::Arc;
 
+use certmill_model::TargetId;
 use certmill_nginx::Templates;
 use certmill_store::{StoreError, TemplateText};
 use tokio::sync::Mutex;
 
 use crate::Engine;
 
-/// What was published at the last look, and all templates with it.
+/// What load balancers are served with: most of them with the same, one perhaps with a version before the others.
+const KEPT: usize = 2;
+
+/// Templates as they were at the last looks.
 #[derive(Default)]
-pub(crate) struct Published(Mutex<Option<(Vec<TemplateText>, Arc<Templates>)>>);
+pub(crate) struct Published(Mutex<Vec<Arc<Serving>>>);
+
+/// The templates of a target.
+pub(crate) struct Serving {
+    /// Those that were published.
+    pub(crate) published: Vec<TemplateText>,
+    /// All of them.
+    pub(crate) templates: Templates,
+}
 
 impl Engine {
-    /// Every template as it is to be served now. What was published and cannot be read any more fails: the file of that name
-    /// in its place would change shops without anybody's will.
-    pub(crate) async fn templates(&self) -> Result<Arc<Templates>, StoreError> {
-        let published = self.parts.store.published_templates().await?;
+    /// Every template as `target` is to be served now; `None`: as targets are that have nothing before others. What was published
+    /// and cannot be read any more fails: the file of that name in its place would change shops without anybody's will.
+    pub(crate) async fn templates(&self, target: Option<TargetId>) -> Result<Arc<Serving>, StoreError> {
+        let published = self.parts.store.published_templates(target).await?;
         let mut kept = self.published.0.lock().await;
-        if let Some((known, templates)) = &*kept
-            && *known == published
-        {
-            return Ok(templates.clone());
+        if let Some(known) = kept.iter().find(|known| known.published == published) {
+            return Ok(known.clone());
         }
         let mut templates = self.parts.templates.clone();
         for text in &published {
@@ -29,9 +39,10 @@ impl Engine {
                 StoreError::Inconsistent { table: "template_versions", source: Box::new(error) }
             })?;
         }
-        let templates = Arc::new(templates);
-        *kept = Some((published, templates.clone()));
-        Ok(templates)
+        let serving = Arc::new(Serving { published, templates });
+        kept.insert(0, serving.clone());
+        kept.truncate(KEPT);
+        Ok(serving)
     }
 
     /// Tells the database of the files that this process has, so that people can begin with them.

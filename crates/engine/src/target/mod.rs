@@ -22,20 +22,31 @@ const BATCH: i64 = 2_000;
 pub(crate) async fn deliver(engine: &Engine, id: TargetId) -> Result<(), EngineError> {
     let store = &engine.parts.store;
     let Some(target) = store.claim_target(id, engine.now()).await? else { return Ok(()) };
-    let templates = engine.templates().await?;
+    let serving = engine.templates(Some(id)).await?;
+    let templates = &serving.templates;
     if target.revisit {
         store.place_missing(&target.lease, engine.now()).await?;
     }
     let pending = store.pending_placements(&target.lease, BATCH, engine.now()).await?;
-    if pending.is_empty() && deliver::is_up_to_date(engine, &target, &templates) {
+    if pending.is_empty() && deliver::is_up_to_date(engine, &target, templates) {
+        store.settle_templates(id, &serving.published, engine.now()).await?;
         return Ok(store.release_target(&target).await?);
     }
     let deployment =
         store.begin_deployment(&target.lease, pending.len(), &engine.parts.chance, engine.now()).await?;
-    let work = deliver::carry_out(engine, &target, &templates, deployment, &pending);
+    let work = deliver::carry_out(engine, &target, templates, deployment, &pending);
     match while_held(work, || store.renew_target_lease(&target.lease)).await? {
-        Ok(proved) => record_proved(engine, &target, deployment, proved, &pending).await,
-        Err(failed) => record_failed(engine, &target, deployment, failed).await,
+        Ok(proved) => {
+            record_proved(engine, &target, deployment, proved, &pending).await?;
+            Ok(store.settle_templates(id, &serving.published, engine.now()).await?)
+        }
+        Err(failed) => {
+            if let Some(reason) = failed.of_configuration() {
+                let reason = format!("{}: {reason}", target.name);
+                store.refuse_templates(id, &serving.published, &reason, engine.now()).await?;
+            }
+            record_failed(engine, &target, deployment, failed).await
+        }
     }
 }
 

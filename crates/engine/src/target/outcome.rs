@@ -26,6 +26,13 @@ pub(super) enum Failed {
 }
 
 impl Failed {
+    /// Why the target does not take what it was to be configured with, if that is the reason.
+    pub(super) fn of_configuration(&self) -> Option<&str> {
+        let Self::Target { status, code, detail, .. } = self else { return None };
+        let codes = [ProblemCode::ConfigTestFailed, ProblemCode::ReloadFailed, ProblemCode::TemplateUnusable];
+        (codes.contains(code) || *status == DeploymentStatus::RolledBack).then_some(detail)
+    }
+
     pub(super) fn into_unrecorded(self) -> EngineError {
         match self {
             Self::Unrecorded(error) => error,

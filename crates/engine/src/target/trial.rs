@@ -60,7 +60,7 @@ async fn round(engine: &Engine) -> Result<bool, StoreError> {
 
 async fn carry_out(engine: &Engine, trial: &DueTrial) -> Result<TrialOutcome, StoreError> {
     let TemplateText { name, form, source, .. } = &trial.candidate;
-    let published = engine.templates().await?;
+    let published = &engine.templates(None).await?.templates;
     let candidate = match published.with(name, *form, source) {
         Ok(candidate) => candidate,
         Err(error) => return Ok(refused(chain(&error))),
@@ -72,10 +72,10 @@ async fn carry_out(engine: &Engine, trial: &DueTrial) -> Result<TrialOutcome, St
             return Ok(refused("No load balancer was free to try it on; try again.".to_owned()));
         }
         let layout = Layout::usual();
-        let subject = Subject { reference, published: &published, candidate: &candidate, layout };
+        let subject = Subject { reference, published, candidate: &candidate, layout };
         return Ok(subject.rendered(&[sample(engine)], 1).1);
     };
-    let outcome = try_on(engine, trial, (reference, &published, &candidate), &target).await;
+    let outcome = try_on(engine, trial, (reference, published, &candidate), &target).await;
     engine.parts.store.return_target(&target.lease).await?;
     outcome
 }

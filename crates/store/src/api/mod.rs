@@ -22,9 +22,9 @@ mod search;
 mod setup;
 mod setup_links;
 mod targets;
-mod tenant_settings;
 mod template_use;
 mod templates;
+mod tenant_settings;
 mod tenants;
 mod tokens;
 mod transactions;
@@ -54,11 +54,11 @@ pub use search::{CappedCount, DomainFilter, DomainPage, DomainPosition, DomainSo
 pub use setup::Setup;
 pub use setup_links::{NewSetupLink, SetupLinkHolder, SetupLinkRow, TenantFace};
 pub use targets::{NewTarget, TargetRow};
-pub use tenant_settings::{TenantChange, TenantRow};
 pub use template_use::TemplateUse;
 pub use templates::{
     NewTemplateVersion, Published, TemplatePublication, TemplateRemoval, TemplateRow, TemplateVersion, Trial,
 };
+pub use tenant_settings::{TenantChange, TenantRow};
 pub use tenants::Tenant;
 pub use tokens::{NewToken, TokenHolder, TokenRow};
 pub use transactions::{Api, PlatformTx, Reach, ScopedTx, TenantTx};

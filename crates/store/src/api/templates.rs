@@ -20,6 +20,8 @@ pub struct TemplateRow {
     pub published_version: Option<i32>,
     /// The newest version.
     pub latest_version: Option<i32>,
+    /// The load balancer that the published version is brought to first; `None`: it is brought to all of them.
+    pub canary: Option<String>,
     /// Grows with every change: for `If-Match`.
     pub revision: i64,
     /// When it was last changed.
@@ -52,6 +54,8 @@ pub struct TemplatePublication {
     pub previous_version: Option<i32>,
     /// Whether it went back to something older.
     pub is_roll_back: bool,
+    /// Why a load balancer did not take what was published before, where that is the reason.
+    pub refused: Option<String>,
     /// Who published it.
     pub author: String,
     /// When.
@@ -137,7 +141,8 @@ impl ScopedTx {
     async fn select_templates(&mut self, only: Option<&TemplateRef>) -> Result<Vec<TemplateRow>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT name, form, built_in IS NOT NULL AS "has_file!", published_version, revision, updated_at,
-                      (SELECT max(version) FROM template_versions v WHERE v.name = t.name AND v.form = t.form) AS latest_version
+                      (SELECT max(version) FROM template_versions v WHERE v.name = t.name AND v.form = t.form) AS latest_version,
+                      (SELECT c.name FROM targets c WHERE c.target_id = t.canary_target_id) AS canary
                FROM templates t WHERE $1::text IS NULL OR (name = $1 AND form = $2) ORDER BY name, form"#,
             only.map(TemplateRef::name),
             only.map(|template| key(template).1),
@@ -152,6 +157,7 @@ impl ScopedTx {
                     has_file: row.has_file,
                     published_version: row.published_version,
                     latest_version: row.latest_version,
+                    canary: row.canary,
                     revision: row.revision,
                     updated_at: row.updated_at,
                 })
@@ -231,7 +237,7 @@ impl ScopedTx {
         let (name, form) = key(template);
         let rows = sqlx::query_as!(
             TemplatePublication,
-            "SELECT version, previous_version, is_roll_back, author, published_at FROM template_publications
+            "SELECT version, previous_version, is_roll_back, refused, author, published_at FROM template_publications
              WHERE name = $1 AND form = $2 ORDER BY revision DESC LIMIT $3",
             name,
             form,
@@ -357,8 +363,8 @@ impl ScopedTx {
             .collect()
     }
 
-    /// Has load balancers served with a version that a trial has passed, or with the file again (`None`). Something older than
-    /// what is served is recorded as a way back.
+    /// Has load balancers served with a version that a trial has passed, or with the file again (`None`): one of them first, the
+    /// others once that one serves it. Something older than what is served is recorded as a way back, and goes to all at once.
     pub async fn publish_template(
         &mut self,
         template: &TemplateRef,
@@ -388,8 +394,21 @@ impl ScopedTx {
         }
         let revision = self.next_revision(template, revision, now).await?;
         sqlx::query!(
-            "WITH published AS (
-                 UPDATE templates SET published_version = $3 WHERE name = $1 AND form = $2
+            "WITH canary AS (
+                 SELECT target_id FROM targets
+                 WHERE release_number IS NOT NULL AND state NOT IN ('disabled', 'unreachable')
+                   AND (SELECT count(*) FROM targets WHERE state <> 'disabled') > 1
+                   AND COALESCE($3, 0) > COALESCE($5, 0)
+                   -- Nobody can be served with what there was before, if there was nothing.
+                   AND EXISTS (SELECT 1 FROM templates WHERE name = $1 AND form = $2
+                               AND (published_version IS NOT NULL OR built_in IS NOT NULL))
+                 ORDER BY consecutive_failures, name LIMIT 1
+             ), published AS (
+                 UPDATE templates t SET published_version = $3, canary_target_id = (SELECT target_id FROM canary),
+                     stable_version = CASE WHEN NOT EXISTS (SELECT 1 FROM canary) THEN NULL
+                                           WHEN t.canary_target_id IS NULL THEN t.published_version
+                                           ELSE t.stable_version END
+                 WHERE name = $1 AND form = $2
              ), told AS (
                  UPDATE template_versions SET published_at = $6 WHERE name = $1 AND form = $2 AND version = $3
              ), recorded AS (
@@ -397,7 +416,8 @@ impl ScopedTx {
                                                     published_at)
                  VALUES ($1, $2, $4, $3, $5, COALESCE($3, 0) < COALESCE($5, 0), $7, $6)
              )
-             UPDATE targets SET revisit = true, next_attempt_at = LEAST(next_attempt_at, $6)",
+             UPDATE targets SET revisit = true, next_attempt_at = LEAST(next_attempt_at, $6)
+             WHERE NOT EXISTS (SELECT 1 FROM canary) OR target_id = (SELECT target_id FROM canary)",
             name,
             form,
             version,

@@ -1,6 +1,8 @@
 //! The templates that load balancers are served with, and trials of others.
 
-use certmill_model::{DomainId, Form, TemplateRef, TemplateSample, TrialId, TrialOutcome, UpstreamAddress};
+use certmill_model::{
+    DomainId, Form, TargetId, TemplateRef, TemplateSample, TrialId, TrialOutcome, UpstreamAddress,
+};
 use time::OffsetDateTime;
 
 use super::{Engine, LEASE, TargetLease, interval};
@@ -71,12 +73,18 @@ impl Engine {
         Ok(())
     }
 
-    /// The versions that are published, by name and form.
-    pub async fn published_templates(&self) -> Result<Vec<TemplateText>, StoreError> {
+    /// The versions that `target` is served with, by name and form; `None`: all targets but those that have one first.
+    pub async fn published_templates(
+        &self,
+        target: Option<TargetId>,
+    ) -> Result<Vec<TemplateText>, StoreError> {
         let rows = sqlx::query!(
             "SELECT v.name, v.form, v.version, v.source FROM templates t
-             JOIN template_versions v ON v.name = t.name AND v.form = t.form AND v.version = t.published_version
-             ORDER BY v.name, v.form"
+             JOIN template_versions v ON v.name = t.name AND v.form = t.form
+              AND v.version = CASE WHEN t.canary_target_id IS NULL OR t.canary_target_id = $1 THEN t.published_version
+                                   ELSE t.stable_version END
+             ORDER BY v.name, v.form",
+            target.map(TargetId::uuid),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -86,6 +94,73 @@ impl Engine {
                 Ok(TemplateText { name: row.name, form, version: row.version, source: row.source })
             })
             .collect()
+    }
+
+    /// Lets what `target` had first go to all the others: it serves `texts`.
+    pub async fn settle_templates(
+        &self,
+        target: TargetId,
+        texts: &[TemplateText],
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let (names, forms, versions) = keys(texts);
+        let done = sqlx::query!(
+            "WITH settled AS (
+                 UPDATE templates t SET canary_target_id = NULL, stable_version = NULL, revision = revision + 1, updated_at = $5
+                 FROM UNNEST($2::text[], $3::text[], $4::integer[]) AS f (name, form, version)
+                 WHERE t.canary_target_id = $1 AND t.name = f.name AND t.form = f.form AND t.published_version = f.version
+                 RETURNING t.name
+             )
+             UPDATE targets SET revisit = true, next_attempt_at = LEAST(next_attempt_at, $5)
+             WHERE EXISTS (SELECT 1 FROM settled)",
+            target.uuid(),
+            &names,
+            &forms,
+            &versions,
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() > 0 { self.wake().await } else { Ok(()) }
+    }
+
+    /// Takes back what `target` had first, as it does not take it: `reason`. The others never had it. Such a version has to be tried
+    /// anew before it is published again.
+    pub async fn refuse_templates(
+        &self,
+        target: TargetId,
+        texts: &[TemplateText],
+        reason: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let (names, forms, versions) = keys(texts);
+        let done = sqlx::query!(
+            "WITH refused AS (
+                 UPDATE templates t SET published_version = stable_version, canary_target_id = NULL, stable_version = NULL,
+                     revision = revision + 1, updated_at = $5
+                 FROM UNNEST($2::text[], $3::text[], $4::integer[]) AS f (name, form, version)
+                 WHERE t.canary_target_id = $1 AND t.name = f.name AND t.form = f.form AND t.published_version = f.version
+                 RETURNING t.name, t.form, t.revision, t.published_version AS version, f.version AS previous_version
+             ), untried AS (
+                 UPDATE template_versions v SET passed_at = NULL FROM refused r
+                 WHERE v.name = r.name AND v.form = r.form AND v.version = r.previous_version
+             ), recorded AS (
+                 INSERT INTO template_publications (name, form, revision, version, previous_version, is_roll_back, author,
+                                                    published_at, refused)
+                 SELECT name, form, revision, version, previous_version, true, 'certmill', $5, $6 FROM refused
+             )
+             UPDATE targets SET revisit = true, next_attempt_at = LEAST(next_attempt_at, $5)
+             WHERE EXISTS (SELECT 1 FROM refused)",
+            target.uuid(),
+            &names,
+            &forms,
+            &versions,
+            now,
+            reason,
+        )
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() > 0 { self.wake().await } else { Ok(()) }
     }
 
     /// Takes the trial that waits longest, for the caller alone for a while.
@@ -152,10 +227,7 @@ impl Engine {
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|row| BorrowedTarget {
-            lease: TargetLease {
-                target_id: certmill_model::TargetId::from_uuid(row.target_id),
-                token: row.lease_token,
-            },
+            lease: TargetLease { target_id: TargetId::from_uuid(row.target_id), token: row.lease_token },
             name: row.name,
             settings: row.settings,
             release_number: row.release_number,
@@ -229,4 +301,11 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// Names, forms and versions, each as a column.
+fn keys(texts: &[TemplateText]) -> (Vec<String>, Vec<String>, Vec<i32>) {
+    let names = texts.iter().map(|text| text.name.clone()).collect();
+    let forms = texts.iter().map(|text| text.form.as_str().to_owned()).collect();
+    (names, forms, texts.iter().map(|text| text.version).collect())
 }

@@ -10,7 +10,7 @@ use crate::base::{Base, now};
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
 
 impl Base {
-    async fn target(&self, name: &str, group: Option<GroupId>) -> TargetId {
+    pub(crate) async fn target(&self, name: &str, group: Option<GroupId>) -> TargetId {
         let new = NewTarget {
             target_id: TargetId::new(&self.chance, now()),
             name: Label::parse(name).unwrap(),
@@ -84,7 +84,7 @@ impl Base {
     }
 }
 
-async fn changed(tx: ScopedTx, chance: &Chance) {
+pub(crate) async fn changed(tx: ScopedTx, chance: &Chance) {
     let entry = AuditEntry {
         actor: &Actor::command_line(),
         action: "target.changed",

@@ -17,6 +17,7 @@ mod retention;
 mod rollups;
 mod row_level_security;
 mod search;
+mod templates;
 mod tenants;
 mod txt_records;
 mod under_way;

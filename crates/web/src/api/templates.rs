@@ -47,6 +47,8 @@ pub(super) struct TemplateDocument {
     published_version: Option<i32>,
     /// The newest version.
     latest_version: Option<i32>,
+    /// The load balancer that the published version is brought to first; null: all of them.
+    canary: Option<String>,
     /// When it was last changed.
     #[serde(with = "time::serde::rfc3339")]
     updated_at: OffsetDateTime,
@@ -218,7 +220,9 @@ pub(super) struct PlaceDocument {
 #[serde(deny_unknown_fields)]
 #[schema(title = "TemplatePublication")]
 pub(super) struct PublishWish {
-    /// Its number; null: the file again.
+    /// Its number; null: the file again. It has to be said.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required = true)]
     version: Option<i32>,
 }
 
@@ -442,8 +446,8 @@ pub(super) async fn show_test(
 
 /// Publish a version
 ///
-/// A version that a load balancer's nginx has taken in a test. It reaches each load balancer as a release, tested there before it
-/// is live.
+/// A version that a load balancer's nginx has taken in a test. It goes to one load balancer first (`canary`), and to the others once
+/// that one serves it; what it refuses is taken back.
 #[utoipa::path(
     post, path = "/v1/templates/{template}/publish", operation_id = "publish_template", tag = "templates", security(("token" = [])),
     params(
@@ -540,6 +544,7 @@ impl From<TemplateRow> for TemplateDocument {
             has_file: row.has_file,
             published_version: row.published_version,
             latest_version: row.latest_version,
+            canary: row.canary,
             updated_at: row.updated_at,
         }
     }

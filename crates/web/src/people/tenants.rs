@@ -128,7 +128,7 @@ pub(crate) async fn add_tenant(
             tenant_id: id,
             name: parse_name(&text.name)?,
             upstream: parse_upstream(&text.upstream)?,
-            template: parse_template(state, text.template.as_deref().unwrap_or("storefront"))?,
+            template: parse_template(state, text.template.as_deref().unwrap_or("storefront")).await?,
             key_type: KeyType::EcdsaP256,
             authorities: None,
         },
@@ -269,7 +269,7 @@ async fn apply(
         tenant.upstream = parse_upstream(&upstream)?;
     }
     if let Some(template) = text.template {
-        tenant.template = parse_template(state, &template)?;
+        tenant.template = parse_template(state, &template).await?;
     }
     if let Some(key_type) = text.key_type {
         tenant.key_type = key_type.parse().map_err(|error| invalid("key_type", error))?;
@@ -330,9 +330,9 @@ fn parse_upstream(text: &str) -> Result<UpstreamAddress, Problem> {
     UpstreamAddress::parse(text.trim()).map_err(|error| invalid("upstream", error))
 }
 
-fn parse_template(state: &WebState, text: &str) -> Result<TemplateRef, Problem> {
+async fn parse_template(state: &WebState, text: &str) -> Result<TemplateRef, Problem> {
     let template = TemplateRef::parse(text).map_err(|error| invalid("template", error))?;
-    if state.settings.has_template(&template) {
+    if state.has_template(&template).await? {
         Ok(template)
     } else {
         Err(invalid("template", "there is no such template"))

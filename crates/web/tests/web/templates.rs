@@ -73,6 +73,8 @@ async fn a_template_is_made_tested_published_and_rolled_back() {
     assert_eq!(templates.post(publish, None, json!({ "version": 1 })).await.code(), "version_missing");
     let refused = templates.post(publish, Some(&tag), json!({ "version": 1 })).await;
     assert_eq!(refused.code(), "template_not_tested");
+    let unsaid = templates.post(publish, Some(&tag), json!({})).await;
+    assert_eq!(unsaid.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unsaid.text);
 
     for passed in [false, true] {
         let asked = templates.post("/v1/templates/mine/versions/1/test", None, json!({})).await;

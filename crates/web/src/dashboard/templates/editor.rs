@@ -65,6 +65,7 @@ struct VersionRow {
 /// A change of what was served.
 struct PublicationRow {
     what: String,
+    refused: Option<String>,
     is_way_back: bool,
     author: String,
     at: Moment,
@@ -86,6 +87,7 @@ struct TemplatePage {
     form: &'static str,
     look: Look,
     has_file: bool,
+    canary: Option<String>,
     has_way_back: bool,
     form_text: TextForm,
     shown: Shown,
@@ -226,6 +228,7 @@ async fn page(
         count: if used.count > 10_000 { "more than 10 000".to_owned() } else { number(used.count) },
         may_change: caller.may(Permission::TemplatesWrite),
         has_file: row.has_file,
+        canary: row.canary,
         form: row.form.as_str(),
         name: row.name,
         form_text,
@@ -265,6 +268,7 @@ async fn publications(
     let row = |publication: TemplatePublication| PublicationRow {
         what: version_words(publication.version),
         is_way_back: publication.is_roll_back,
+        refused: publication.refused,
         author: publication.author,
         at: Moment::new(publication.published_at, now),
     };

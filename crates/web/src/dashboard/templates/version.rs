@@ -108,7 +108,7 @@ pub(super) async fn publish(
     match templates::publish(&state, &caller, &found, Some(number), seen.revision).await {
         Ok(()) => {
             let words = format!(
-                "Version {number} goes to the load balancers now, each of which tests it before it is live."
+                "Version {number} goes to one load balancer now, and to the others once that one serves it."
             );
             Ok(done(&state, &caller, &format!("/templates/{found}"), &words))
         }

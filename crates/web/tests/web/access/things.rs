@@ -269,8 +269,7 @@ impl World {
 /// Whether a thing of this kind can be `whose`.
 fn is_somebodys(kind: &str, whose: Whose) -> bool {
     match kind {
-        "asset" | "brand" | "email" | "name" | "new-domain" => false,
-        "asset" | "email" | "name" | "new-domain" | "template name" => false,
+        "asset" | "brand" | "email" | "name" | "new-domain" | "template name" => false,
         // The platform's: there are none of another tenant.
         "target" | "target out" | "group" | "template" | "template test" => whose == Whose::Missing,
         _ => true,

@@ -1,0 +1,116 @@
+//! Templates that are published: to one load balancer first, then to the others, and never past one that is just being
+//! delivered to.
+
+use certmill_model::{TargetId, TemplateRef, TrialId, TrialOutcome};
+use certmill_store::{NewTemplateVersion, Published, Reach, TemplateText};
+
+use crate::{
+    base::{Base, now},
+    groups::changed,
+};
+
+impl Base {
+    /// Keeps a version that a trial has passed.
+    async fn tried(&self, template: &TemplateRef, source: &str) -> i32 {
+        let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
+        let new = NewTemplateVersion { template, source, note: "", author: "Ada" };
+        let (version, _) = tx.save_template(new, None, now()).await.unwrap();
+        let trial = TrialId::new(&self.chance, now());
+        assert!(tx.ask_trial(trial, (template, version), &[], "Ada", now()).await.unwrap());
+        changed(tx, &self.chance).await;
+        let outcome = TrialOutcome { passed: true, ..TrialOutcome::default() };
+        self.engine.finish_trial(trial, &outcome, now()).await.unwrap();
+        version
+    }
+
+    async fn publish(&self, template: &TemplateRef, version: Option<i32>) {
+        let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
+        let done = tx.publish_template(template, version, None, "Ada", now()).await.unwrap();
+        assert!(matches!(done, Published::Done(_)), "{done:?}");
+        changed(tx, &self.chance).await;
+    }
+
+    /// A target as it is after a first delivery.
+    async fn live_target(&self, name: &str) -> TargetId {
+        let id = self.target(name, None).await;
+        let live = "release_number = 1, revisit = false, state = 'in_sync'";
+        self.sql(&format!("UPDATE targets SET {live} WHERE target_id = '{}' RETURNING 1::bigint", id.uuid()))
+            .await;
+        id
+    }
+
+    /// The version that a target is served with; 0: the file.
+    async fn version_on(&self, target: TargetId) -> i32 {
+        let published = self.engine.published_templates(Some(target)).await.unwrap();
+        published.first().map_or(0, |text| text.version)
+    }
+
+    async fn waits(&self, target: TargetId) -> bool {
+        let waits =
+            format!("SELECT revisit::integer::bigint FROM targets WHERE target_id = '{}'", target.uuid());
+        self.sql(&waits).await == 1
+    }
+}
+
+/// A database with a file of a template, and two load balancers.
+async fn with_two_targets() -> (Base, TemplateRef, [TargetId; 2]) {
+    let base = Base::new().await;
+    let template = TemplateRef::parse("storefront:shared").unwrap();
+    let form = template.form().unwrap();
+    let file = TemplateText { name: "storefront".into(), form, version: 0, source: "gzip off;".into() };
+    base.engine.keep_files(&[file], now()).await.unwrap();
+    let targets = [base.live_target("lb1").await, base.live_target("lb2").await];
+    (base, template, targets)
+}
+
+#[tokio::test]
+async fn a_version_goes_to_one_target_first_and_to_the_others_once_that_one_serves_it() {
+    let (base, template, [first, second]) = with_two_targets().await;
+    let version = base.tried(&template, "gzip on;").await;
+    base.publish(&template, Some(version)).await;
+    assert_eq!((base.version_on(first).await, base.version_on(second).await), (version, 0));
+    assert_eq!((base.waits(first).await, base.waits(second).await), (true, false));
+
+    // What another target serves, or this one of another version, settles nothing.
+    let served = base.engine.published_templates(Some(first)).await.unwrap();
+    base.engine.settle_templates(second, &served, now()).await.unwrap();
+    base.engine.settle_templates(first, &[], now()).await.unwrap();
+    assert_eq!(base.version_on(second).await, 0);
+    base.engine.settle_templates(first, &served, now()).await.unwrap();
+    assert_eq!((base.version_on(first).await, base.version_on(second).await), (version, version));
+    assert!(base.waits(second).await);
+
+    base.publish(&template, None).await;
+    assert_eq!((base.version_on(first).await, base.version_on(second).await), (0, 0), "back at once");
+}
+
+#[tokio::test]
+async fn what_the_first_target_refuses_is_taken_back_and_has_to_be_tried_anew() {
+    let (base, template, [first, second]) = with_two_targets().await;
+    let version = base.tried(&template, "gzip on;").await;
+    base.publish(&template, Some(version)).await;
+    let refused = base.engine.published_templates(Some(first)).await.unwrap();
+    base.engine.refuse_templates(first, &refused, "lb1: [emerg]", now()).await.unwrap();
+    assert_eq!((base.version_on(first).await, base.version_on(second).await), (0, 0));
+    let mut tx = base.api.scoped(Reach::Platform).await.unwrap();
+    let last = tx.template_publications(&template, 1).await.unwrap().remove(0);
+    assert_eq!(
+        (last.version, last.previous_version, last.refused.as_deref()),
+        (None, Some(version), Some("lb1: [emerg]"))
+    );
+    let again = tx.publish_template(&template, Some(version), None, "Ada", now()).await.unwrap();
+    assert_eq!(again, Published::NotTried);
+}
+
+#[tokio::test]
+async fn what_is_published_during_a_delivery_is_looked_at_behind_it() {
+    let (base, template, [first, _]) = with_two_targets().await;
+    let version = base.tried(&template, "gzip on;").await;
+    let held = base.engine.claim_target(first, now()).await.unwrap().expect("nobody has it");
+    base.publish(&template, Some(version)).await;
+    base.engine.release_target(&held).await.unwrap();
+    assert!(base.waits(first).await);
+    let held = base.engine.claim_target(first, now()).await.unwrap().expect("it waits");
+    base.engine.release_target(&held).await.unwrap();
+    assert!(!base.waits(first).await, "nothing has changed since");
+}
