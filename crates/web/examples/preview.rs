@@ -34,7 +34,8 @@ async fn main() -> io::Result<()> {
 }
 
 async fn fill(bench: &Bench) {
-    let (_, nordwind) = bench.tenant("Nordwind Shops").await;
+    let (tenant, nordwind) = bench.tenant("Nordwind Shops").await;
+    bench.add_alert(tenant).await;
     let (_, suedwind) = bench.tenant("Südwind").await;
     bench.add_zone().await;
     let targets = [
