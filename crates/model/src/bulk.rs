@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::{
     Hostname, KeyType, Label, Metadata, NamePolicy, Tags, TemplateRef,
@@ -28,8 +29,10 @@ closed_set! {
 closed_set! {
     /// What a line asks for.
     BulkAction {
-        /// Register the domain, or change what is wanted of it.
+        /// Register the domain, or change what is wanted of it: what is left out is unset.
         Put = "put",
+        /// Change what is wanted of it: what is left out stays, null unsets it (RFC 7396).
+        Patch = "patch",
         /// Remove it.
         Delete = "delete",
         /// Look at its name now.
@@ -51,16 +54,21 @@ pub struct RawLine {
     name: String,
     #[serde(default, rename = "ref")]
     reference: Option<String>,
-    #[serde(default)]
-    external_id: Option<String>,
-    #[serde(default)]
-    template: Option<String>,
-    #[serde(default)]
-    key_type: Option<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-    #[serde(default)]
-    metadata: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "said")]
+    external_id: Option<Value>,
+    #[serde(default, deserialize_with = "said")]
+    template: Option<Value>,
+    #[serde(default, deserialize_with = "said")]
+    key_type: Option<Value>,
+    #[serde(default, deserialize_with = "said")]
+    tags: Option<Value>,
+    #[serde(default, deserialize_with = "said")]
+    metadata: Option<Value>,
+}
+
+/// Null is said, too.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// A line that can be worked on.
@@ -70,27 +78,25 @@ pub struct BulkLine {
     pub action: BulkAction,
     /// Of which name.
     pub name: Hostname,
-    /// What `put` says beside the name.
-    pub wish: LineWish,
+    /// What it says beside the name, as it came in: of `put` a whole [`LineWish`], of `patch` a change of one.
+    pub wish: Map<String, Value>,
 }
 
-/// What `put` says of a domain beside its name, in the words that it came in.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+/// What is wanted of a domain beside its name, in words.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
 pub struct LineWish {
     /// The shop's id in the commerce system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// The template.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
     /// The kind of key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_type: Option<String>,
     /// The tags.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub tags: Vec<String>,
     /// The free data.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -143,9 +149,16 @@ impl RawLine {
         if action == BulkAction::Put {
             policy.check(&name).map_err(|error| refused(error.code(), error.to_string()))?;
         }
-        let Self { external_id, template, key_type, tags, metadata, .. } = self;
-        let wish = LineWish { external_id, template, key_type, tags, metadata };
-        let parsed = wish.parse()?;
+        let members = [
+            ("external_id", self.external_id),
+            ("template", self.template),
+            ("key_type", self.key_type),
+            ("tags", self.tags),
+            ("metadata", self.metadata),
+        ];
+        let wish: Map<_, _> =
+            members.into_iter().filter_map(|(name, said)| Some((name.to_owned(), said?))).collect();
+        let parsed = LineWish::after(&Map::new(), &wish)?.parse()?;
         if parsed.template.is_some_and(|template| !exists(&template)) {
             return Err(refused("unknown_template", "There is no template of this name and form.".into()));
         }
@@ -154,6 +167,16 @@ impl RawLine {
 }
 
 impl LineWish {
+    /// What is wanted when `patch` has changed what was wanted before.
+    pub fn after(before: &Map<String, Value>, patch: &Map<String, Value>) -> Result<Self, RefusedLine> {
+        for (name, said) in patch {
+            check_shape(name, said)?;
+        }
+        let mut wanted = Value::Object(before.clone());
+        merge_patch(&mut wanted, patch);
+        serde_json::from_value(wanted).map_err(|error| refused("invalid_field", format!("{error}.")))
+    }
+
     /// Reads the words.
     pub fn parse(&self) -> Result<ParsedWish, RefusedLine> {
         fn bad<T>(field: &str, error: impl std::fmt::Display) -> Result<T, RefusedLine> {
@@ -177,8 +200,39 @@ fn refused(code: &'static str, detail: String) -> RefusedLine {
     RefusedLine { code, detail }
 }
 
+fn check_shape(name: &str, said: &Value) -> Result<(), RefusedLine> {
+    let (fits, expected) = match (name, said) {
+        (_, Value::Null) => (true, ""),
+        ("tags", Value::Array(words)) => (words.iter().all(Value::is_string), "an array of strings"),
+        ("tags", _) => (false, "an array of strings"),
+        ("metadata", Value::Object(pairs)) => {
+            (pairs.values().all(|text| text.is_string() || text.is_null()), "an object of strings")
+        }
+        ("metadata", _) => (false, "an object of strings"),
+        (_, said) => (said.is_string(), "a string"),
+    };
+    if fits { Ok(()) } else { Err(refused("invalid_field", format!("{name}: it is not {expected}."))) }
+}
+
+/// Changes `target` as a JSON merge patch says (RFC 7396).
+pub fn merge_patch(target: &mut Value, patch: &Map<String, Value>) {
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Some(members) = target.as_object_mut() else { return };
+    for (name, value) in patch {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            Value::Object(part) => merge_patch(members.entry(name.clone()).or_insert(Value::Null), part),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn check(text: &str) -> Result<BulkLine, &'static str> {
@@ -203,8 +257,30 @@ mod tests {
             (r#"{"op":"put","name":"a.de","template":"other"}"#, "unknown_template"),
             (r#"{"op":"put","name":"a.de","key_type":"dsa"}"#, "invalid_field"),
             (r#"{"op":"put","name":"a.de","external_id":""}"#, "invalid_field"),
+            (r#"{"op":"put","name":"a.de","external_id":7}"#, "invalid_field"),
+            (r#"{"op":"patch","name":"a.de","tags":"eu"}"#, "invalid_field"),
         ] {
             assert_eq!(check(text), Err(code), "{text}");
         }
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_null_unsets() {
+        let before = json!({"external_id": "1", "template": "storefront", "tags": ["a"], "metadata": {"x": "1", "y": "2"}});
+        let line = check(
+            r#"{"op":"patch","name":"a.de","template":null,"tags":["b"],"metadata":{"x":null,"z":"3"}}"#,
+        );
+        let after = LineWish::after(before.as_object().unwrap(), &line.unwrap().wish).unwrap();
+        assert_eq!((after.external_id.as_deref(), after.template), (Some("1"), None));
+        assert_eq!(after.tags, ["b"]);
+        assert_eq!(after.metadata.into_keys().collect::<Vec<_>>(), ["y", "z"]);
+    }
+
+    #[test]
+    fn a_merge_patch_changes_what_it_names() {
+        let mut target = json!({"a": {"x": 1, "y": 2}, "b": [1], "c": 3});
+        let patch = json!({"a": {"x": null, "z": {"n": null}}, "b": [2], "d": {"e": null}});
+        merge_patch(&mut target, patch.as_object().unwrap());
+        assert_eq!(target, json!({"a": {"y": 2, "z": {}}, "b": [2], "c": 3, "d": {}}));
     }
 }

@@ -9,6 +9,7 @@ mod backoff;
 mod branding;
 mod breaker;
 mod bulk;
+mod ca_words;
 mod challenge;
 mod chance;
 mod checks;
@@ -49,7 +50,10 @@ pub use authority::{CaCandidate, CaChoice, RemainingLife, choose_authority};
 pub use backoff::{backoff, ca_retry, target_retry};
 pub use branding::{AccentColour, Branding, InvalidAccent, InvalidProductName, ProductName, SupportUrl};
 pub use breaker::Breaker;
-pub use bulk::{BulkAction, BulkLine, LineWish, OperationStatus, ParsedWish, RawLine, RefusedLine};
+pub use bulk::{
+    BulkAction, BulkLine, LineWish, OperationStatus, ParsedWish, RawLine, RefusedLine, merge_patch,
+};
+pub use ca_words::told_to_tenants;
 pub use challenge::{ChallengeKind, possible_challenges};
 pub use chance::Chance;
 pub use checks::{Check, CheckKind, CheckResult, Checks, Finding};

@@ -1,4 +1,4 @@
-//! Whether a tenant may have one more domain.
+//! How many more domains a tenant may have.
 
 use certmill_model::TenantId;
 use sqlx::PgConnection;
@@ -9,11 +9,21 @@ use crate::StoreError;
 pub(crate) enum Room {
     /// It has no quota: nothing is locked, nothing counted.
     Unlimited,
-    /// It has room for one more, and no other transaction takes it before this one ends.
-    Counted,
+    /// It has room for so many more, and no other transaction takes it before this one ends.
+    Counted(i32),
 }
 
-/// Fails if `tenant` takes no new names, or has as many as it may.
+impl Room {
+    /// Whether there is room for one more.
+    pub(crate) fn for_one(self) -> Result<Self, StoreError> {
+        match self {
+            Self::Counted(..1) => Err(StoreError::QuotaReached),
+            room => Ok(room),
+        }
+    }
+}
+
+/// How many more domains `tenant` may have. Fails if it takes no new names.
 pub(crate) async fn room(connection: &mut PgConnection, tenant: TenantId) -> Result<Room, StoreError> {
     let known = sqlx::query!("SELECT status, quota_domains FROM tenants WHERE tenant_id = $1", tenant.uuid())
         .fetch_one(&mut *connection)
@@ -38,12 +48,16 @@ pub(crate) async fn room(connection: &mut PgConnection, tenant: TenantId) -> Res
     )
     .fetch_one(connection)
     .await?;
-    if domains < quota { Ok(Room::Counted) } else { Err(StoreError::QuotaReached) }
+    Ok(Room::Counted(quota - domains))
 }
 
-/// Counts one more domain of a tenant that counts.
-pub(crate) async fn count_one(connection: &mut PgConnection, tenant: TenantId) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE tenant_usage SET domains = domains + 1 WHERE tenant_id = $1", tenant.uuid())
+/// Counts `more` domains of a tenant that counts.
+pub(crate) async fn count_more(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    more: i32,
+) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE tenant_usage SET domains = domains + $2 WHERE tenant_id = $1", tenant.uuid(), more)
         .execute(connection)
         .await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! How a domain comes in, whoever registers it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, Health, KeyType, Label, TenantId};
 use sqlx::PgConnection;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Domain, DomainWish, StoreError, WAKE_CHANNEL,
-    quota::{Room, count_one, room},
+    quota::{Room, count_more, room},
     rows::parsed,
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn register(
     .fetch_one(&mut *connection)
     .await?;
     // What the tenant has already is no new name, whatever its quota says.
-    let room = if is_there { Room::Unlimited } else { room(connection, tenant).await? };
+    let room = if is_there { Room::Unlimited } else { room(connection, tenant).await?.for_one()? };
     let id = DomainId::new(chance, now);
     let inserted = sqlx::query!(
         r#"WITH created AS (
@@ -72,8 +72,8 @@ pub(crate) async fn register(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(owner) = inserted else { return Ok(None) };
-    if matches!(room, Room::Counted) {
-        count_one(connection, tenant).await?;
+    if matches!(room, Room::Counted(_)) {
+        count_more(connection, tenant, 1).await?;
     }
     if !wish.tags.is_empty() || !wish.metadata.is_empty() {
         keep_labels(connection, tenant, id, wish).await?;
@@ -106,8 +106,50 @@ pub(crate) async fn register(
     Ok(Some(created))
 }
 
-/// Registers those of `wishes` whose names nobody has, in one statement for all; answers their ids by name.
+/// Registers those of `wishes` whose names nobody has, as far as there is room for them, in one statement for all; answers
+/// their ids by name.
 pub(crate) async fn register_many(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    wishes: &[&DomainWish],
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<HashMap<String, Uuid>, StoreError> {
+    let room = match room(connection, tenant).await {
+        // The single names are told why.
+        Err(StoreError::Suspended) => return Ok(HashMap::new()),
+        room => room?,
+    };
+    let names: Vec<_> = wishes.iter().map(|wish| wish.name.to_string()).collect();
+    let there: HashSet<String> = match room {
+        Room::Unlimited => HashSet::new(),
+        Room::Counted(_) => sqlx::query_scalar!(
+            "SELECT name FROM domains WHERE name = ANY($1) AND status <> 'deleted'",
+            &names
+        )
+        .fetch_all(&mut *connection)
+        .await?
+        .into_iter()
+        .collect(),
+    };
+    let new = wishes.iter().copied().filter(|wish| !there.contains(wish.name.as_str()));
+    let wishes: Vec<_> = match room {
+        Room::Unlimited => new.collect(),
+        Room::Counted(left) => new.take(usize::try_from(left).unwrap_or_default()).collect(),
+    };
+    let created = insert_many(connection, tenant, &wishes, chance, now).await?;
+    if matches!(room, Room::Counted(_)) {
+        count_more(connection, tenant, created.len() as i32).await?;
+    }
+    for wish in wishes.iter().filter(|wish| !wish.tags.is_empty() || !wish.metadata.is_empty()) {
+        if let Some(id) = created.get(wish.name.as_str()) {
+            keep_labels(connection, tenant, DomainId::from_uuid(*id), wish).await?;
+        }
+    }
+    Ok(created)
+}
+
+async fn insert_many(
     connection: &mut PgConnection,
     tenant: TenantId,
     wishes: &[&DomainWish],
@@ -164,15 +206,9 @@ pub(crate) async fn register_many(
         &places,
         EventKind::DomainCreated.as_str(),
     )
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
-    let created: HashMap<_, _> = rows.into_iter().map(|row| (row.name, row.domain_id)).collect();
-    for wish in wishes.iter().filter(|wish| !wish.tags.is_empty() || !wish.metadata.is_empty()) {
-        if let Some(id) = created.get(wish.name.as_str()) {
-            keep_labels(connection, tenant, DomainId::from_uuid(*id), wish).await?;
-        }
-    }
-    Ok(created)
+    Ok(rows.into_iter().map(|row| (row.name, row.domain_id)).collect())
 }
 
 /// Puts the tags and data of `wish` in the place of those that were there.

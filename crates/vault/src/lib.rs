@@ -8,6 +8,7 @@
 
 mod api_token;
 mod envelope;
+mod for_holder;
 mod master_key;
 mod password;
 mod sealing_key;

@@ -97,7 +97,7 @@ impl KeyType for KeyLength {
     }
 }
 
-fn derived(salt: &[u8], secret: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+pub(crate) fn derived(salt: &[u8], secret: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     let info = if info.is_empty() { &[&[][..]][..] } else { info };
     Salt::new(HKDF_SHA256, salt)

@@ -13,12 +13,12 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
     header::{
         ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-        STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+        RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use tracing::Instrument;
 
-use crate::{WebState, dashboard, problem::Problem};
+use crate::{PublicUrl, WebState, dashboard, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -40,7 +40,8 @@ pub(crate) async fn observe(State(state): State<WebState>, mut request: Request,
         if let Some(problem) = problem_of(&response) {
             log(&problem);
             let page = wants_html.then(|| dashboard::error_page(&problem, &request_id, theme));
-            response = with_problem(&response, &problem, uri.path(), &request_id, page);
+            let told = Told { url: &state.settings.public_url, path: uri.path(), request_id: &request_id };
+            response = with_problem(&response, &problem, &told, page);
         }
         finish(response.headers_mut(), &request_id, state.settings.public_url.is_https());
         let milliseconds = started.elapsed().as_millis() as u64;
@@ -123,15 +124,18 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn with_problem(
-    bare: &Response,
-    problem: &Problem,
-    path: &str,
-    request_id: &str,
-    page: Option<Response>,
-) -> Response {
+/// What an answer that tells of a problem says beside it.
+struct Told<'a> {
+    url: &'a PublicUrl,
+    path: &'a str,
+    request_id: &'a str,
+}
+
+fn with_problem(bare: &Response, problem: &Problem, told: &Told<'_>, page: Option<Response>) -> Response {
     let mut response = page.unwrap_or_else(|| {
-        let mut response = Json(problem.document(path, request_id)).into_response();
+        let wait = bare.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let document = problem.document(told.url, told.path, told.request_id, wait);
+        let mut response = Json(document).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response

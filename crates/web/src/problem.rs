@@ -12,6 +12,8 @@ use http::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::{PublicUrl, docs};
+
 /// A refusal or failure. It travels as an extension of an empty response; `observe` gives it its form.
 #[derive(Clone)]
 pub(crate) struct Problem {
@@ -61,8 +63,9 @@ impl From<OwnershipRecord> for OwnershipRecordDocument {
 #[derive(Serialize, ToSchema)]
 #[schema(title = "Problem")]
 pub(crate) struct ProblemDocument<'a> {
-    /// The kind of problem, as a URI; it ends with `code`.
+    /// The kind of problem: the address of what is written about it.
     #[serde(rename = "type")]
+    #[schema(example = "https://certmill.example.com/docs/errors#domain_taken")]
     pub(crate) kind: String,
     /// The kind of problem, for people.
     pub(crate) title: &'a str,
@@ -78,6 +81,9 @@ pub(crate) struct ProblemDocument<'a> {
     pub(crate) request_id: &'a str,
     /// The fields that are wrong, if the body is at fault.
     pub(crate) errors: &'a [FieldError],
+    /// Seconds until it is worth trying again, as in `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after: Option<u64>,
     /// With `domain_taken`: the record that brings the name to the caller once it is seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ownership: Option<&'a OwnershipRecordDocument>,
@@ -168,10 +174,17 @@ impl Problem {
         Self::new(status, code, title, detail)
     }
 
-    /// The body of the answer to the request `request_id` for the path `instance`.
-    pub(crate) fn document<'a>(&'a self, instance: &'a str, request_id: &'a str) -> ProblemDocument<'a> {
+    /// The body of the answer to the request `request_id` for the path `instance`, of the server at `url`.
+    pub(crate) fn document<'a>(
+        &'a self,
+        url: &PublicUrl,
+        instance: &'a str,
+        request_id: &'a str,
+        retry_after: Option<u64>,
+    ) -> ProblemDocument<'a> {
         ProblemDocument {
-            kind: format!("urn:certmill:problem:{}", self.code),
+            kind: docs::error_url(url, self.code),
+            retry_after,
             title: &self.title,
             status: self.status.as_u16(),
             detail: &self.detail,

@@ -36,10 +36,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// All routes: API, dashboard, responder, probes.
 pub fn router(state: WebState) -> Router {
-    let routes = guarded_routes()
-        .guarded(&state)
-        .merge(api::description())
-        .merge(challenge::routes())
+    let (short, uploads) = guarded_routes().guarded(&state);
+    let routes = limited(short.merge(api::description()).merge(challenge::routes()))
+        .merge(uploads)
         .fallback(|| ready(Problem::of_status(StatusCode::NOT_FOUND)));
     layered(routes, state)
 }
@@ -84,13 +83,19 @@ pub async fn serve(
     }
 }
 
+/// `routes`, whose requests are short and soon answered.
+fn limited(routes: Router<WebState>) -> Router<WebState> {
+    let layers = ServiceBuilder::new()
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    routes.layer(layers)
+}
+
 fn layered(routes: Router<WebState>, state: WebState) -> Router {
     let layers = ServiceBuilder::new()
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
-        .layer(CatchPanicLayer::custom(answer_to_panic))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+        .layer(CatchPanicLayer::custom(answer_to_panic));
     routes.layer(layers).with_state(state)
 }
 
@@ -103,7 +108,7 @@ fn answer_to_panic(panic: Box<dyn Any + Send>) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use axum::body::Body;
@@ -117,7 +122,7 @@ mod tests {
     use crate::{Previewer, PublicUrl, WebSettings};
 
     /// A state whose database does not exist.
-    async fn state() -> WebState {
+    pub(crate) async fn state() -> WebState {
         let store = certmill_store::connect_api("postgres://nobody@127.0.0.1:1/none", 1).await.unwrap();
         let settings = WebSettings {
             public_url: PublicUrl::parse("http://127.0.0.1:8080").unwrap(),
@@ -134,7 +139,7 @@ mod tests {
 
     async fn problem_at(routes: Router<WebState>) -> Value {
         let request = Request::builder().uri("/").body(Body::empty()).unwrap();
-        let answer = layered(routes, state().await).oneshot(request).await.unwrap();
+        let answer = layered(limited(routes), state().await).oneshot(request).await.unwrap();
         assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
         serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
     }

@@ -77,6 +77,20 @@ pub struct DomainCertificate {
     pub explanation_url: Option<String>,
 }
 
+impl Domain {
+    /// What is wanted of it beside its name, as a change of it is written (RFC 7396).
+    pub fn wanted(&self) -> serde_json::Map<String, serde_json::Value> {
+        let members = [
+            ("external_id", self.external_id.clone().into()),
+            ("template", self.template.clone().into()),
+            ("key_type", self.key_type.map(KeyType::as_str).into()),
+            ("tags", self.tags.clone().into()),
+            ("metadata", self.metadata.clone()),
+        ];
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
 impl ScopedTx {
     /// The domain called `name`, if it can be seen from here.
     pub async fn find_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {

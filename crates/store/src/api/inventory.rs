@@ -6,7 +6,7 @@ use certmill_model::{
 };
 use time::OffsetDateTime;
 
-use super::{ScopedTx, planning::plan_each};
+use super::{ScopedTx, certificate::CertificatePosition, planning::plan_each};
 use crate::{StoreError, rows::parsed};
 
 /// A certificate of the inventory.
@@ -118,7 +118,22 @@ impl ScopedTx {
     pub async fn list_certificates(
         &mut self,
         filter: &CertificateFilter,
-        after: Option<(OffsetDateTime, CertificateId)>,
+        after: Option<CertificatePosition>,
+        limit: i64,
+    ) -> Result<Vec<CertificateRow>, StoreError> {
+        self.certificates(None, filter, after, limit).await
+    }
+
+    /// A certificate, superseded or not.
+    pub async fn certificate(&mut self, id: CertificateId) -> Result<Option<CertificateRow>, StoreError> {
+        Ok(self.certificates(Some(id), &CertificateFilter::default(), None, 1).await?.pop())
+    }
+
+    async fn certificates(
+        &mut self,
+        one: Option<CertificateId>,
+        filter: &CertificateFilter,
+        after: Option<CertificatePosition>,
         limit: i64,
     ) -> Result<Vec<CertificateRow>, StoreError> {
         plan_each(self.connection()).await?;
@@ -130,12 +145,13 @@ impl ScopedTx {
                FROM certificates c JOIN orders o USING (order_id) JOIN accounts a USING (account_id)
                WHERE ($1::uuid IS NULL OR c.tenant_id = $1)
                  AND ($2::uuid IS NULL OR c.domain_id = $2)
-                 AND (($3::text IS NULL AND c.status <> 'superseded') OR c.status = $3)
+                 AND (($3::text IS NULL AND (c.status <> 'superseded' OR $11::uuid IS NOT NULL)) OR c.status = $3)
                  AND ($4::text IS NULL OR split_part(a.directory_url, '#', 1) = $4)
                  AND ($5::text IS NULL OR c.key_type = $5)
                  AND ($6::timestamptz IS NULL OR c.not_after < $6)
                  AND ($7::timestamptz IS NULL OR c.not_after >= $7)
                  AND ($8::timestamptz IS NULL OR (c.not_after, c.certificate_id) > ($8, $9::uuid))
+                 AND ($11::uuid IS NULL OR c.certificate_id = $11)
                ORDER BY c.not_after, c.certificate_id LIMIT $10"#,
             only,
             filter.domain.map(DomainId::uuid),
@@ -144,9 +160,10 @@ impl ScopedTx {
             filter.key_type.map(KeyType::as_str),
             filter.expires_before,
             filter.expires_after,
-            after.map(|(at, _)| at),
-            after.map(|(_, id)| id.uuid()),
+            after.map(|place| place.not_after),
+            after.map(|place| place.certificate_id.uuid()),
             limit,
+            one.map(CertificateId::uuid),
         )
         .fetch_all(self.connection())
         .await?;
@@ -180,6 +197,22 @@ impl ScopedTx {
         after: Option<OrderId>,
         limit: i64,
     ) -> Result<Vec<OrderRow>, StoreError> {
+        self.orders(None, domain, status, after, limit).await
+    }
+
+    /// An order.
+    pub async fn order(&mut self, id: OrderId) -> Result<Option<OrderRow>, StoreError> {
+        Ok(self.orders(Some(id), None, None, None, 1).await?.pop())
+    }
+
+    async fn orders(
+        &mut self,
+        one: Option<OrderId>,
+        domain: Option<DomainId>,
+        status: Option<OrderStatus>,
+        after: Option<OrderId>,
+        limit: i64,
+    ) -> Result<Vec<OrderRow>, StoreError> {
         plan_each(self.connection()).await?;
         let only = self.only();
         let rows = sqlx::query!(
@@ -190,12 +223,14 @@ impl ScopedTx {
                  AND ($2::uuid IS NULL OR o.domain_id = $2)
                  AND ($3::text IS NULL OR o.status = $3)
                  AND ($4::uuid IS NULL OR o.order_id < $4)
+                 AND ($6::uuid IS NULL OR o.order_id = $6)
                ORDER BY o.order_id DESC LIMIT $5"#,
             only,
             domain.map(DomainId::uuid),
             status.map(OrderStatus::as_str),
             after.map(OrderId::uuid),
             limit,
+            one.map(OrderId::uuid),
         )
         .fetch_all(self.connection())
         .await?;

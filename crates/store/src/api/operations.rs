@@ -104,7 +104,7 @@ impl TenantTx {
         let names: Vec<_> = asks.iter().map(|asks| asks.ok().map(|line| line.name.to_string())).collect();
         let wishes: Vec<_> = asks
             .iter()
-            .map(|asks| asks.ok().and_then(|line| serde_json::to_value(&line.wish).ok()))
+            .map(|asks| asks.ok().map(|line| serde_json::Value::Object(line.wish.clone())))
             .collect();
         let codes: Vec<_> =
             asks.iter().map(|asks| asks.err().map(|refused| refused.code.to_owned())).collect();

@@ -3,8 +3,11 @@
 
 use std::collections::HashSet;
 
-use certmill_model::{BulkAction, Chance, DomainId, EventKind, Hostname, LineWish, OperationId, TenantId};
-use serde_json::Value;
+use certmill_model::{
+    BulkAction, Chance, DomainId, DomainStatus, EventId, EventKind, Hostname, LineWish, OperationId,
+    OperationStatus, RefusedLine, TenantId,
+};
+use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -34,7 +37,8 @@ pub struct OperationLease {
 struct Line {
     number: i32,
     name: Hostname,
-    wish: Option<Value>,
+    /// What it says beside the name.
+    said: Map<String, Value>,
 }
 
 /// What came of a line.
@@ -53,6 +57,10 @@ impl Outcome {
 
     fn failed(line: i32, result: i16, code: &'static str, detail: &str) -> Self {
         Self { line, result, domain: None, code: Some(code), detail: Some(detail.to_owned()) }
+    }
+
+    fn refused(line: i32, refused: &RefusedLine) -> Self {
+        Self::failed(line, 422, refused.code, &refused.detail)
     }
 
     fn missing(line: i32) -> Self {
@@ -108,16 +116,7 @@ impl Engine {
         let chunk =
             if held.is_cancelled { None } else { next_chunk(&mut tx.tx, lease, held.reached).await? };
         let Some((action, lines, reached)) = chunk else {
-            let status = if held.is_cancelled { "cancelled" } else { "succeeded" };
-            sqlx::query!(
-                "UPDATE operations SET status = $2, finished_at = $3, updated_at = $3, lease_until = NULL
-                 WHERE operation_id = $1",
-                lease.operation_id.uuid(),
-                status,
-                now,
-            )
-            .execute(&mut *tx.tx)
-            .await?;
+            finish(&mut tx.tx, lease, held.is_cancelled, chance, now).await?;
             tx.commit().await?;
             return Ok(false);
         };
@@ -130,6 +129,35 @@ impl Engine {
         self.wake().await?;
         Ok(true)
     }
+}
+
+/// Ends an operation, and tells of it.
+async fn finish(
+    connection: &mut PgConnection,
+    lease: &OperationLease,
+    is_cancelled: bool,
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let status = if is_cancelled { OperationStatus::Cancelled } else { OperationStatus::Succeeded };
+    sqlx::query!(
+        "WITH ended AS (
+             UPDATE operations SET status = $2, finished_at = $3, updated_at = $3, lease_until = NULL
+             WHERE operation_id = $1 RETURNING tenant_id, title, total, done, failed
+         )
+         INSERT INTO events (event_id, tenant_id, kind, detail, happened_at, previous_status, status, subject, subject_name)
+         SELECT $4, tenant_id, $5, format('%s of %s lines done, %s of them failed', done, total, failed), $3, 'running', $2,
+                $6, title FROM ended",
+        lease.operation_id.uuid(),
+        status.as_str(),
+        now,
+        EventId::new(chance, now).uuid(),
+        EventKind::OperationCompleted.as_str(),
+        lease.operation_id.to_string(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 type Chunk = (Option<BulkAction>, Vec<Line>, i32);
@@ -158,7 +186,10 @@ async fn next_chunk(
             }
             kind = Some(action);
             let name = hostname("operation_lines", &name)?;
-            lines.push(Line { number: row.line, name, wish: row.wish });
+            let Some(Value::Object(said)) = row.wish.or_else(|| Some(Map::new().into())) else {
+                return Err(StoreError::inconsistent("operation_lines", "what a line says is no object"));
+            };
+            lines.push(Line { number: row.line, name, said });
         }
         reached = Some(row.line);
     }
@@ -174,6 +205,7 @@ async fn work(
 ) -> Result<Vec<Outcome>, StoreError> {
     match action {
         BulkAction::Put => put(tx, lines, chance, now).await,
+        BulkAction::Patch => patch(tx, lines, chance, now).await,
         BulkAction::Delete => delete(tx, lines, chance, now).await,
         _ => steer(tx, action, lines, chance, now).await,
     }
@@ -188,42 +220,76 @@ async fn put(
 ) -> Result<Vec<Outcome>, StoreError> {
     let (mut outcomes, mut wishes) = (Vec::new(), Vec::new());
     for line in lines {
-        match wish(line) {
+        match wish(line, &Map::new()) {
             Ok(wish) => wishes.push((line.number, wish)),
-            Err(outcome) => outcomes.push(outcome),
+            Err(refused) => outcomes.push(Outcome::refused(line.number, &refused)),
         }
     }
     let new: Vec<_> = wishes.iter().map(|(_, wish)| wish).collect();
     let tenant = tx.tenant;
     let created = register_many(&mut tx.tx, tenant, &new, chance, now).await?;
     for (line, wish) in &wishes {
-        if let Some(id) = created.get(wish.name.as_str()) {
-            outcomes.push(Outcome::done(*line, 201, *id));
-            continue;
-        }
-        outcomes.push(match tx.put_domain(wish, chance, now).await {
-            Ok(Put::Created(domain)) => Outcome::done(*line, 201, domain.domain_id.uuid()),
-            Ok(Put::Changed(domain) | Put::Same(domain)) => {
-                Outcome::done(*line, 200, domain.domain_id.uuid())
-            }
-            Err(StoreError::NameTaken) => Outcome::failed(
-                *line,
-                409,
-                "domain_taken",
-                "The name is registered already, by somebody else.",
-            ),
-            Err(error) => return Err(error),
+        outcomes.push(match created.get(wish.name.as_str()) {
+            Some(id) => Outcome::done(*line, 201, *id),
+            None => put_one(tx, *line, wish, chance, now).await?,
         });
     }
     Ok(outcomes)
 }
 
-/// What was checked when it came in is checked again: the version before may have taken it.
-fn wish(line: &Line) -> Result<DomainWish, Outcome> {
-    let said = line.wish.clone().map(serde_json::from_value::<LineWish>).transpose();
-    let said = said.map_err(|error| Outcome::failed(line.number, 422, "invalid_line", &error.to_string()))?;
-    let said = said.unwrap_or_default().parse();
-    let said = said.map_err(|refused| Outcome::failed(line.number, 422, refused.code, &refused.detail))?;
+async fn put_one(
+    tx: &mut TenantTx,
+    line: i32,
+    wish: &DomainWish,
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<Outcome, StoreError> {
+    Ok(match tx.put_domain(wish, chance, now).await {
+        Ok(Put::Created(domain)) => Outcome::done(line, 201, domain.domain_id.uuid()),
+        Ok(Put::Changed(domain) | Put::Same(domain)) => Outcome::done(line, 200, domain.domain_id.uuid()),
+        Err(StoreError::NameTaken) => {
+            let detail = "The name is registered already, by somebody else.";
+            Outcome::failed(line, 409, "domain_taken", detail)
+        }
+        Err(StoreError::QuotaReached) => {
+            let detail =
+                "The tenant has as many domains as it may. Remove some, or ask the platform for more.";
+            Outcome::failed(line, 403, "quota_reached", detail)
+        }
+        Err(StoreError::Suspended) => {
+            let detail = "The tenant takes no new names. Those that it has are served and renewed as before.";
+            Outcome::failed(line, 403, "tenant_suspended", detail)
+        }
+        Err(error) => return Err(error),
+    })
+}
+
+/// Each name by itself: what is wanted follows from what was wanted.
+async fn patch(
+    tx: &mut TenantTx,
+    lines: &[Line],
+    chance: &Chance,
+    now: OffsetDateTime,
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut outcomes = Vec::new();
+    for line in lines {
+        outcomes.push(match tx.lock_domain(&line.name).await? {
+            None => Outcome::missing(line.number),
+            Some(domain) if domain.status == DomainStatus::PendingDeletion => {
+                Outcome::failed(line.number, 409, "domain_being_removed", "It is being removed.")
+            }
+            Some(domain) => match wish(line, &domain.wanted()) {
+                Ok(wish) => put_one(tx, line.number, &wish, chance, now).await?,
+                Err(refused) => Outcome::refused(line.number, &refused),
+            },
+        });
+    }
+    Ok(outcomes)
+}
+
+/// What is wanted after a line. What was checked when it came in is checked again: the version before may have taken it.
+fn wish(line: &Line, before: &Map<String, Value>) -> Result<DomainWish, RefusedLine> {
+    let said = LineWish::after(before, &line.said)?.parse()?;
     Ok(DomainWish {
         external_id: said.external_id,
         template: said.template,

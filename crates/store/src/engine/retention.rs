@@ -19,6 +19,12 @@ const EVENTS: Duration = Duration::days(400);
 const DELETED: Duration = Duration::days(7);
 const WEBHOOKS: Duration = Duration::days(30);
 
+/// How long operations are kept, how long the lines of one may take to come in, and for how long a request that is repeated
+/// under its key is answered as it was.
+const OPERATIONS: Duration = Duration::days(30);
+const COMING_IN: Duration = Duration::hours(2);
+const KEYS: Duration = Duration::hours(24);
+
 /// What is deleted after a while.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Expendable {
@@ -35,6 +41,11 @@ pub enum Expendable {
     Buckets,
     /// Deliveries to webhook endpoints, 30 days after they were planned.
     Webhooks,
+    /// Long operations that have ended, with their lines, 30 days after they were made; those whose lines stopped coming in
+    /// end first.
+    Operations,
+    /// What was answered to requests with an `Idempotency-Key`, after 24 hours.
+    IdempotencyKeys,
 }
 
 /// Up to where rows have been looked at.
@@ -43,8 +54,16 @@ struct Reached(OffsetDateTime, Uuid);
 
 impl Expendable {
     /// All of it.
-    pub const ALL: [Self; 6] =
-        [Self::Orders, Self::Certificates, Self::Events, Self::Checks, Self::Buckets, Self::Webhooks];
+    pub const ALL: [Self; 8] = [
+        Self::Orders,
+        Self::Certificates,
+        Self::Events,
+        Self::Checks,
+        Self::Buckets,
+        Self::Webhooks,
+        Self::Operations,
+        Self::IdempotencyKeys,
+    ];
 }
 
 impl Engine {
@@ -67,6 +86,8 @@ impl Engine {
                 Expendable::Checks => checks(&mut tx, reached, now - DELETED).await?,
                 Expendable::Buckets => buckets(&mut tx, now).await?,
                 Expendable::Webhooks => webhooks(&mut tx, now - WEBHOOKS).await?,
+                Expendable::Operations => operations(&mut tx, now).await?,
+                Expendable::IdempotencyKeys => idempotency_keys(&mut tx, now - KEYS).await?,
             };
             tx.commit().await?;
             deleted += batch.deleted;
@@ -242,6 +263,55 @@ async fn webhooks(connection: &mut PgConnection, before: OffsetDateTime) -> Resu
     let done = sqlx::query!(
         "DELETE FROM webhook_deliveries WHERE delivery_id = ANY (ARRAY (
              SELECT delivery_id FROM webhook_deliveries WHERE created_at < $1 ORDER BY created_at LIMIT $2))",
+        before,
+        BATCH,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(before, Uuid::nil()))))
+}
+
+/// A batch of lines of the oldest operation, or the operation itself when it has none left.
+async fn operations(connection: &mut PgConnection, now: OffsetDateTime) -> Result<Batch, StoreError> {
+    sqlx::query!(
+        "UPDATE operations SET status = 'cancelled', finished_at = $1, updated_at = $1
+         WHERE status = 'queued' AND NOT is_complete AND updated_at < $2",
+        now,
+        now - COMING_IN,
+    )
+    .execute(&mut *connection)
+    .await?;
+    // Ids are made in the order of time: the oldest is the first.
+    let oldest = sqlx::query_scalar!(
+        "SELECT operation_id FROM operations WHERE created_at < $1 AND status NOT IN ('queued', 'running')
+         ORDER BY operation_id LIMIT 1",
+        now - OPERATIONS,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(oldest) = oldest else { return Ok(Batch::new(0, 0, None)) };
+    let lines = sqlx::query!(
+        "DELETE FROM operation_lines WHERE operation_id = $1 AND line IN (
+             SELECT line FROM operation_lines WHERE operation_id = $1 ORDER BY line LIMIT $2)",
+        oldest,
+        BATCH,
+    )
+    .execute(&mut *connection)
+    .await?;
+    if (lines.rows_affected() as i64) < BATCH {
+        sqlx::query!("DELETE FROM operations WHERE operation_id = $1", oldest).execute(connection).await?;
+    }
+    Ok(Batch { deleted: lines.rows_affected(), reached: Some(Reached(now, Uuid::nil())) })
+}
+
+async fn idempotency_keys(
+    connection: &mut PgConnection,
+    before: OffsetDateTime,
+) -> Result<Batch, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM idempotency_keys k USING (
+             SELECT token_id, key FROM idempotency_keys WHERE started_at < $1 ORDER BY started_at LIMIT $2) AS old
+         WHERE k.token_id = old.token_id AND k.key = old.key",
         before,
         BATCH,
     )

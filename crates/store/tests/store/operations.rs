@@ -1,7 +1,7 @@
 //! Long operations: each line once, whoever dies meanwhile.
 
-use certmill_model::{NamePolicy, OperationId, OperationStatus, RawLine};
-use certmill_store::{NewLine, OperationRow, Reach, StoreError};
+use certmill_model::{Hostname, NamePolicy, OperationId, OperationStatus, RawLine};
+use certmill_store::{Expendable, NewLine, OperationRow, Reach, StoreError};
 
 use crate::base::{Base, now, tenant};
 
@@ -126,4 +126,77 @@ async fn a_cancelled_operation_leaves_the_other_lines() {
     .unwrap();
     assert!(!base.engine.work_on_operation(&lease, &base.chance, now()).await.unwrap());
     assert_eq!((base.stands(id).await.status, base.stands(id).await.done), (OperationStatus::Cancelled, 500));
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names_and_leaves_the_rest() {
+    let base = Base::new().await;
+    let id = base
+        .operation(&[
+            r#"{"op":"put","name":"a.example.com","external_id":"7","tags":["eu"],"metadata":{"plan":"gold"}}"#,
+            r#"{"op":"patch","name":"a.example.com","tags":["us"],"metadata":{"since":"1"}}"#,
+            r#"{"op":"patch","name":"nobody.example.com","tags":["us"]}"#,
+            r#"{"op":"patch","name":"b.example.com","tags":7}"#,
+        ])
+        .await;
+    base.work_off().await;
+    let results = base.results(id).await;
+    let numbers: Vec<_> = results.iter().map(|(result, _)| result.unwrap()).collect();
+    assert_eq!(numbers, [201, 200, 404, 422]);
+    let mut tx = base.api.read(Reach::Tenant(base.tenant)).await.unwrap();
+    let domain = tx.find_domain(&Hostname::parse("a.example.com").unwrap()).await.unwrap().unwrap();
+    assert_eq!((domain.external_id.as_deref(), domain.tags), (Some("7"), vec!["us".to_owned()]));
+    assert_eq!(domain.metadata, serde_json::json!({ "plan": "gold", "since": "1" }));
+}
+
+#[tokio::test]
+async fn lines_beyond_the_quota_are_refused_and_the_others_done() {
+    let base = Base::new().await;
+    base.put("old.example.com").await;
+    base.sql("UPDATE tenants SET quota_domains = 3 RETURNING 1::bigint").await;
+    let lines = [put("one"), put("old"), put("two"), put("three"), put("four")];
+    let id = base.operation(&lines.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    base.work_off().await;
+    let results = base.results(id).await;
+    let numbers: Vec<_> = results.iter().map(|(result, _)| result.unwrap()).collect();
+    assert_eq!(numbers, [201, 200, 201, 403, 403]);
+    assert_eq!(results[4].1.as_deref(), Some("quota_reached"));
+    assert_eq!(base.sql("SELECT domains::bigint FROM tenant_usage").await, 3);
+    assert_eq!(base.stands(id).await.status, OperationStatus::Succeeded);
+
+    base.sql("UPDATE tenants SET status = 'suspended' RETURNING 1::bigint").await;
+    let id = base.operation(&[&put("five"), &put("old")]).await;
+    base.work_off().await;
+    let codes: Vec<_> = base.results(id).await.into_iter().map(|(_, code)| code).collect();
+    assert_eq!(codes, [Some("tenant_suspended".to_owned()), None]);
+}
+
+#[tokio::test]
+async fn the_end_of_an_operation_is_told_once() {
+    let base = Base::new().await;
+    let id = base.operation(&[&put("one"), "{nonsense"]).await;
+    base.work_off().await;
+    let told = format!(
+        "SELECT count(*) FROM events WHERE kind = 'operation_completed' AND subject = '{id}' AND tenant_id IS NOT NULL
+         AND detail = '2 of 2 lines done, 1 of them failed'"
+    );
+    assert_eq!(base.sql(&told).await, 1);
+}
+
+#[tokio::test]
+async fn old_operations_go_and_those_whose_lines_stopped_coming_end() {
+    let base = Base::new().await;
+    let old = base.operation(&[&put("one"), &put("two")]).await;
+    base.work_off().await;
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    let open = tx.create_operation("left", &base.chance, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let later = now() + time::Duration::days(31);
+    for _ in 0..2 {
+        base.engine.delete_expendable(Expendable::Operations, later, async || ()).await.unwrap();
+    }
+    let mut tx = base.api.read(Reach::Tenant(base.tenant)).await.unwrap();
+    assert!(tx.operation(old).await.unwrap().is_none());
+    assert!(tx.operation(open).await.unwrap().is_none(), "it ended, and is as old");
+    assert_eq!(base.sql("SELECT count(*) FROM operation_lines").await, 0);
 }

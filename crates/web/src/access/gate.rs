@@ -20,6 +20,7 @@ use super::{
     caller::forbidden,
     csrf,
     pace::{Left, WINDOW},
+    repeat::Sender,
 };
 use crate::{
     WebState,
@@ -42,16 +43,18 @@ struct Gate {
     state: WebState,
     door: Door,
     access: Access,
+    is_upload: bool,
 }
 
-/// Puts a gate before `methods`.
+/// Puts a gate before `methods`, which may be those of an upload.
 pub(super) fn behind(
     state: &WebState,
     door: Door,
     access: Access,
+    is_upload: bool,
     methods: MethodRouter<WebState>,
 ) -> MethodRouter<WebState> {
-    let gate = Gate { state: state.clone(), door, access };
+    let gate = Gate { state: state.clone(), door, access, is_upload };
     methods.route_layer(middleware::from_fn_with_state(gate, pass))
 }
 
@@ -88,11 +91,13 @@ async fn pass_api(gate: &Gate, mut request: Request, next: Next) -> Passed {
         refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(with_pace(refused, &left));
     }
+    let (state, reach, token_id) = (gate.state.clone(), holder.reach, holder.token_id);
     let caller = Caller::of_token(holder, &token);
     Ok(match permitted(gate, &caller, request.method()) {
         Ok(()) => {
             introduce(gate, &mut request, caller);
-            with_pace(next.run(request).await, &left)
+            let sender = Sender { state, reach, token_id, token, is_upload: gate.is_upload };
+            with_pace(sender.answer(request, next).await, &left)
         }
         Err(problem) => with_pace(problem.into_response(), &left),
     })

@@ -7,6 +7,7 @@ mod caller;
 mod csrf;
 mod gate;
 mod pace;
+mod repeat;
 mod routes;
 mod throttle;
 

@@ -50,6 +50,8 @@ pub struct RouteEntry {
 #[derive(Default)]
 pub(crate) struct Routes {
     operations: Vec<(Access, UtoipaMethodRouter<WebState>)>,
+    /// Operations whose requests may be long and take long.
+    uploads: Vec<(Access, UtoipaMethodRouter<WebState>)>,
     pages: Vec<(RouteEntry, MethodRouter<WebState>)>,
 }
 
@@ -57,6 +59,12 @@ impl Routes {
     /// Adds operations of the API, as `routes!` makes them.
     pub(crate) fn api(mut self, access: Access, operations: UtoipaMethodRouter<WebState>) -> Self {
         self.operations.push((access, operations));
+        self
+    }
+
+    /// Adds an operation that reads a long request bit by bit, and sees itself to how long that may be and take.
+    pub(crate) fn upload(mut self, access: Access, operation: UtoipaMethodRouter<WebState>) -> Self {
+        self.uploads.push((access, operation));
         self
     }
 
@@ -92,13 +100,14 @@ impl Routes {
     /// Adds those of `other`.
     pub(crate) fn merge(mut self, other: Self) -> Self {
         self.operations.extend(other.operations);
+        self.uploads.extend(other.uploads);
         self.pages.extend(other.pages);
         self
     }
 
     /// Every route, with what it needs.
     pub(crate) fn table(&self) -> Vec<RouteEntry> {
-        let operations = self.operations.iter().flat_map(|(access, (_, paths, _))| {
+        let operations = self.operations.iter().chain(&self.uploads).flat_map(|(access, (_, paths, _))| {
             let entries = paths.paths.iter().flat_map(|(path, item)| {
                 methods(item).map(|method| RouteEntry {
                     method,
@@ -114,20 +123,23 @@ impl Routes {
 
     /// The description of the API's part, added to `document`.
     pub(crate) fn describe(self, document: OpenApiRouter<WebState>) -> OpenApiRouter<WebState> {
-        self.operations.into_iter().fold(document, |document, (_, operations)| document.routes(operations))
+        let operations = self.operations.into_iter().chain(self.uploads);
+        operations.fold(document, |document, (_, operations)| document.routes(operations))
     }
 
-    /// The routes behind their gates.
-    pub(crate) fn guarded(self, state: &WebState) -> Router<WebState> {
-        let mut router = Router::new();
-        for (access, (_, paths, methods)) in self.operations {
-            let path = paths.paths.keys().next().expect("an operation has a path");
-            router = router.route(path, behind(state, Door::Api, access, methods));
-        }
+    /// The routes behind their gates: those whose requests are short, and those that see to their limits themselves.
+    pub(crate) fn guarded(self, state: &WebState) -> (Router<WebState>, Router<WebState>) {
+        let gated = |operations: Vec<(Access, UtoipaMethodRouter<WebState>)>, is_upload| {
+            operations.into_iter().fold(Router::new(), |router, (access, (_, paths, methods))| {
+                let path = paths.paths.keys().next().expect("an operation has a path");
+                router.route(path, behind(state, Door::Api, access, is_upload, methods))
+            })
+        };
+        let (mut router, uploads) = (gated(self.operations, false), gated(self.uploads, true));
         for (entry, methods) in self.pages {
-            router = router.route(&entry.path, behind(state, entry.door, entry.access, methods));
+            router = router.route(&entry.path, behind(state, entry.door, entry.access, false, methods));
         }
-        router
+        (router, uploads)
     }
 
     fn add(mut self, method: Method, path: &str, access: Access, router: MethodRouter<WebState>) -> Self {

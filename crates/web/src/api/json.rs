@@ -86,7 +86,8 @@ impl<T: DeserializeOwned> FromRequest<WebState> for MergePatch<T> {
     }
 }
 
-fn require_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
+/// Refuses a body that is none of `types`, not in UTF-8, or compressed.
+pub(super) fn require_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let (media_type, parameters) = kind.split_once(';').unwrap_or((kind, ""));
     let utf8 = parameters.trim().is_empty() || parameters.trim().eq_ignore_ascii_case("charset=utf-8");

@@ -1,7 +1,9 @@
 //! The REST API, below `/v1`, and the probes beside it.
 
 mod audit;
+pub(crate) mod bulk;
 mod ca_accounts;
+pub(crate) mod certificates;
 mod cursor;
 mod deployments;
 mod documents;
@@ -10,10 +12,15 @@ mod etag;
 mod events;
 pub(crate) mod groups;
 mod json;
+mod lines;
 pub(crate) mod metrics;
+pub(crate) mod operations;
+mod orders;
 mod page;
 mod probes;
 mod refusals;
+mod stats;
+mod streamed;
 pub(crate) mod targets;
 mod templates;
 mod tenants;
@@ -44,6 +51,13 @@ pub(crate) fn routes() -> Routes {
     domains::routes()
         .api(read, routes!(events::list))
         .api(read, routes!(events::stream))
+        .api(read, routes!(certificates::list))
+        .api(read, routes!(certificates::show))
+        .api(read, routes!(orders::list))
+        .api(read, routes!(orders::show))
+        .api(read, routes!(stats::show))
+        .api(read, routes!(stats::expiry))
+        .merge(operation_routes())
         .merge(fleet_routes())
         .merge(template_routes())
         .merge(webhook_routes())
@@ -53,6 +67,18 @@ pub(crate) fn routes() -> Routes {
         .api(Access::Open, routes!(probes::livez))
         .api(Access::Open, routes!(probes::readyz))
         .api(Access::Open, routes!(probes::version))
+}
+
+/// What takes long.
+fn operation_routes() -> Routes {
+    let (read, write) = (Access::Needs(Permission::DomainsRead), Access::Needs(Permission::DomainsWrite));
+    Routes::default()
+        .upload(write, routes!(bulk::post))
+        .api(read, routes!(operations::list))
+        .api(read, routes!(operations::show))
+        .api(read, routes!(operations::results))
+        .api(read, routes!(operations::stream))
+        .api(write, routes!(operations::cancel))
 }
 
 /// Of people and programs that may come in.

@@ -11,6 +11,7 @@ use certmill_store::Reach;
 use http::{HeaderName, HeaderValue, StatusCode, header::LINK, request::Parts};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::{cursor, json};
@@ -36,6 +37,10 @@ pub(super) struct ListQuery<F> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Unfiltered {}
+
+/// An instant in a query (RFC 3339).
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Instant(#[serde(with = "time::serde::rfc3339")] pub(super) OffsetDateTime);
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]

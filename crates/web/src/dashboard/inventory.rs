@@ -4,7 +4,7 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
-use certmill_model::{CertificateId, CertificateStatus, OrderId, OrderStatus};
+use certmill_model::{CertificateStatus, OrderId, OrderStatus};
 use certmill_store::{CertificateFilter, CertificateRow, OrderRow, Reach};
 use http::StatusCode;
 use serde::Deserialize;
@@ -69,13 +69,11 @@ pub(super) async fn certificates(
     let status = query.status.parse().ok();
     let filter = CertificateFilter { status, ..CertificateFilter::default() };
     let mut tx = state.store.read(caller.reach).await?;
-    let mut rows = tx.list_certificates(&filter, place(&query.after), ROWS as i64 + 1).await?;
+    // A place that makes no sense is the beginning.
+    let mut rows = tx.list_certificates(&filter, query.after.parse().ok(), ROWS as i64 + 1).await?;
     let is_more = rows.len() > ROWS;
     rows.truncate(ROWS);
-    let after = rows
-        .last()
-        .filter(|_| is_more)
-        .map(|row| format!("{}:{}", row.not_after.unix_timestamp_nanos(), row.certificate_id));
+    let after = rows.last().filter(|_| is_more).map(|row| row.position().to_string());
     let looks = CertificateStatus::ALL.iter().map(|status| (status.as_str(), words::certificate(*status)));
     let page = CertificatesPage {
         frame: Frame::new(&caller, "/certificates"),
@@ -109,13 +107,6 @@ pub(super) async fn orders(
         first: (!query.after.is_empty()).then(|| turned("/orders", &query, "")),
     };
     Ok(pages::answer(StatusCode::OK, &page))
-}
-
-/// A place in the list of certificates; one that makes no sense is the beginning.
-fn place(after: &str) -> Option<(OffsetDateTime, CertificateId)> {
-    let (nanos, id) = after.split_once(':')?;
-    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos.parse().ok()?).ok()?;
-    Some((at, id.parse().ok()?))
 }
 
 fn turned(path: &str, query: &InventoryQuery, after: &str) -> String {

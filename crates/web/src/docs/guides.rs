@@ -21,6 +21,12 @@ pub(super) const ALL: &[Guide] = &[
         text: include_str!("../../../../docs/api.md"),
     },
     Guide {
+        name: "errors",
+        title: "Errors of the API",
+        about: "Every code that a refusal has, and what to do about it.",
+        text: ERRORS,
+    },
+    Guide {
         name: "dns",
         title: "DNS",
         about: "What shop owners set at their DNS provider, and what it is for.",
@@ -35,6 +41,7 @@ pub(super) const ALL: &[Guide] = &[
 ];
 
 const PROBLEMS: &str = include_str!("../../../../docs/problems.md");
+const ERRORS: &str = include_str!("../../../../docs/errors.md");
 
 pub(super) fn find(name: &str) -> Option<&'static Guide> {
     ALL.iter().find(|guide| guide.name == name)
@@ -50,7 +57,40 @@ pub(super) fn problem(code: ProblemCode) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
+
+    /// The codes in the sources below `path`: what stands behind the status where a problem is made.
+    fn codes(path: &Path, found: &mut Vec<String>) {
+        let plain =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":_".contains(&byte));
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                codes(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for call in text.split("Problem::new(").skip(1) {
+                let arguments = call.trim_start().split_once(", \"");
+                let code =
+                    arguments.filter(|(status, _)| plain(status)).and_then(|(_, rest)| rest.split_once('"'));
+                found.extend(code.map(|(code, _)| code.to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_of_a_refusal_has_its_section() {
+        let mut found = Vec::new();
+        codes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        assert!(found.len() > 30, "{found:?}");
+        let is_missing = |code: &&String| !ERRORS.contains(&format!("\n### {code}\n"));
+        let missing: Vec<_> = found.iter().filter(is_missing).collect();
+        assert!(missing.is_empty(), "docs/errors.md lacks {missing:?}");
+    }
 
     #[test]
     fn every_kind_of_problem_has_its_section() {

@@ -31,6 +31,11 @@ pub(crate) fn problem_url(url: &PublicUrl, code: ProblemCode) -> String {
     format!("{url}/docs/problems/{code}")
 }
 
+/// Where something is written about refusals with this code.
+pub(crate) fn error_url(url: &PublicUrl, code: &str) -> String {
+    format!("{url}/docs/errors#{code}")
+}
+
 #[derive(Template)]
 #[template(path = "docs.html")]
 struct IndexPage {

@@ -28,6 +28,7 @@ use super::{
 use crate::StoreError;
 
 pub use found::{CappedCount, DomainPage, Found};
+pub(super) use position::instant_and_id;
 pub use position::{DomainPosition, DomainSort, InvalidPosition};
 
 /// Which domains are searched for; by default all.

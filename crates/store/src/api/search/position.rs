@@ -38,7 +38,7 @@ pub enum DomainPosition {
 
 /// A text that is no place in a list.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("not a place in a list of domains")]
+#[error("not a place in this list")]
 pub struct InvalidPosition;
 
 impl DomainPosition {
@@ -74,12 +74,18 @@ impl FromStr for DomainPosition {
             Some(("n", rest)) => name(false, rest),
             Some(("i", rest)) => name(true, rest),
             Some(("t", rest)) => {
-                let (at, id) = rest.split_once(':').ok_or(InvalidPosition)?;
-                let nanos = at.parse().map_err(|_| InvalidPosition)?;
-                let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| InvalidPosition)?;
-                Ok(Self::Instant { at, id: id.parse().map_err(|_| InvalidPosition)? })
+                let (at, id) = instant_and_id(rest)?;
+                Ok(Self::Instant { at, id })
             }
             _ => Err(InvalidPosition),
         }
     }
+}
+
+/// A place in what is sorted by an instant and then by ids: `<nanoseconds>:<id>`.
+pub(in crate::api) fn instant_and_id<T: FromStr>(text: &str) -> Result<(OffsetDateTime, T), InvalidPosition> {
+    let (at, id) = text.split_once(':').ok_or(InvalidPosition)?;
+    let nanos = at.parse().map_err(|_| InvalidPosition)?;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| InvalidPosition)?;
+    Ok((at, id.parse().map_err(|_| InvalidPosition)?))
 }

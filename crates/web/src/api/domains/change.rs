@@ -4,8 +4,8 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use certmill_model::DomainStatus;
-use certmill_store::{AuditEntry, Domain, Put};
+use certmill_model::{DomainStatus, merge_patch};
+use certmill_store::{AuditEntry, Put};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -55,7 +55,9 @@ pub(super) async fn patch(
     if domain.status == DomainStatus::PendingDeletion {
         return Err(Problem::being_removed());
     }
-    let body: PutDomain = json::read(merged(&domain, patch).to_string().as_bytes())?;
+    let mut wanted = Value::Object(domain.wanted());
+    merge_patch(&mut wanted, &patch);
+    let body: PutDomain = json::read(wanted.to_string().as_bytes())?;
     if body.tenant()?.is_some_and(|tenant| tenant != domain.tenant_id) {
         let detail = "a domain stays with its tenant: remove it there, and register it here".to_owned();
         return Err(Problem::field("/tenant".into(), "invalid_field", detail));
@@ -65,11 +67,8 @@ pub(super) async fn patch(
     let put = tx.put_domain(&wish, &state.chance, now).await?;
     let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) = &put;
     if !matches!(put, Put::Same(_)) {
-        let detail = json!({
-            "external_id": domain.external_id, "template": domain.template, "key_type": domain.key_type,
-            "tags": domain.tags, "metadata": domain.metadata,
-        });
-        let did = caller.did("domain.changed", "domain", domain.domain_id, &domain.name, detail);
+        let wanted = Value::Object(domain.wanted());
+        let did = caller.did("domain.changed", "domain", domain.domain_id, &domain.name, wanted);
         tx.commit_audited(&AuditEntry { tenant: Some(domain.tenant_id), ..did }, &state.chance, now).await?;
     }
     answer(&state, &mut state.store.read(caller.reach).await?, StatusCode::OK, domain.clone(), None).await
@@ -107,44 +106,4 @@ pub(super) async fn delete(
     let did = caller.did("domain.deleted", "domain", domain.domain_id, &domain.name, json!({}));
     tx.commit_audited(&AuditEntry { tenant: Some(domain.tenant_id), ..did }, &state.chance, now).await?;
     answer(&state, &mut state.store.read(caller.reach).await?, StatusCode::ACCEPTED, domain, None).await
-}
-
-/// What is wanted of `domain` after `patch` (RFC 7396).
-fn merged(domain: &Domain, patch: Map<String, Value>) -> Value {
-    let mut wanted = json!({
-        "external_id": domain.external_id, "template": domain.template, "key_type": domain.key_type,
-        "tags": domain.tags, "metadata": domain.metadata,
-    });
-    merge(&mut wanted, Value::Object(patch));
-    wanted
-}
-
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    let Some(members) = target.as_object_mut() else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            members.remove(&name);
-        } else {
-            merge(members.entry(name).or_insert(Value::Null), value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_merge_patch_changes_what_it_names() {
-        let mut target = json!({"a": {"x": 1, "y": 2}, "b": [1], "c": 3});
-        merge(&mut target, json!({"a": {"x": null, "z": {"n": null}}, "b": [2], "d": {"e": null}}));
-        assert_eq!(target, json!({"a": {"y": 2, "z": {}}, "b": [2], "c": 3, "d": {}}));
-    }
 }

@@ -1,18 +1,14 @@
 //! All domains that suit a filter, as lines: a page is read while the one before is sent, and nothing is kept.
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use certmill_store::{Domain, DomainPosition};
-use futures_util::stream;
 use http::{
     HeaderValue,
     header::{CONTENT_DISPOSITION, CONTENT_TYPE},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{filter::DomainQuery, representation::documents};
+use super::{super::streamed, filter::DomainQuery, representation::documents};
 use crate::{WebState, access::Caller, problem::Problem};
 
 /// Domains that are read at a time.
@@ -46,11 +42,6 @@ impl Format {
     }
 }
 
-/// Why an export ends early: whoever reads sees the connection break.
-#[derive(Debug, thiserror::Error)]
-#[error("the export cannot go on")]
-struct Broken;
-
 struct Export {
     state: WebState,
     caller: Caller,
@@ -67,25 +58,17 @@ pub(super) fn answer(state: &WebState, caller: Caller, query: DomainQuery, forma
         Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"domains.csv\""),
     };
     let export = Export { state: state.clone(), caller, query, format, after: None, is_first: true };
-    let pages = stream::try_unfold(Some(export), async |export| match export {
-        Some(export) => export.next().await.map(Some),
-        None => Ok(None),
-    });
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(kind)),
         (CONTENT_DISPOSITION, HeaderValue::from_static(name)),
     ];
-    (headers, Body::from_stream(pages)).into_response()
+    (headers, streamed::body(export, Export::next)).into_response()
 }
 
 impl Export {
     /// The next lines, and what comes behind them.
-    async fn next(mut self) -> Result<(String, Option<Self>), Broken> {
-        let (lines, next) = self.page().await.map_err(|problem| {
-            let cause = problem.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
-            tracing::warn!(cause, "an export ends early");
-            Broken
-        })?;
+    async fn next(mut self) -> Result<(String, Option<Self>), Problem> {
+        let (lines, next) = self.page().await?;
         self.is_first = false;
         self.after = next;
         Ok((lines, self.after.is_some().then_some(self)))

@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 use crate::access::{Access, Routes};
 
 pub(super) use checks::ChecksDocument;
+pub(super) use name::DomainRef;
 pub(crate) use representation::domain_json;
 
 /// All operations on domains, each with what it needs.

@@ -1,10 +1,10 @@
 //! Which domain a path is about.
 
 use axum::extract::{FromRequestParts, Path};
-use certmill_model::{DomainId, Hostname};
+use certmill_model::{DomainId, Hostname, InvalidHostname};
 use certmill_store::{Domain, ScopedTx, TenantTx, Tombstone};
 use http::{StatusCode, request::Parts};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use time::{Duration, format_description::well_known::Rfc3339};
 
 use crate::{WebState, access::Caller, problem::Problem};
@@ -12,8 +12,8 @@ use crate::{WebState, access::Caller, problem::Problem};
 /// A domain that is gone is said to be gone for so long; then nothing is known of it.
 const REMEMBERED: Duration = Duration::days(30);
 
-/// The `{name}` of a path, percent-decoded once and parsed: a name, or a domain's id.
-pub(super) enum DomainRef {
+/// A name, or a domain's id, parsed: of the `{name}` of a path, percent-decoded once, or of a query.
+pub(in crate::api) enum DomainRef {
     Name(Hostname),
     Id(DomainId),
 }
@@ -33,15 +33,22 @@ impl FromRequestParts<WebState> for DomainRef {
                 let detail = "The name in the path is not UTF-8 when percent-decoded.";
                 Problem::new(StatusCode::BAD_REQUEST, "name_not_utf8", "The name cannot be read", detail)
             })?;
-        // No name has an underscore.
-        Ok(match name.parse() {
-            Ok(id) => Self::Id(id),
-            Err(_) => Self::Name(Hostname::parse(&name)?),
-        })
+        Ok(Self::parse(&name)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for DomainRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
 impl DomainRef {
+    fn parse(text: &str) -> Result<Self, InvalidHostname> {
+        // No name has an underscore.
+        text.parse().map_or_else(|_| Hostname::parse(text).map(Self::Name), |id| Ok(Self::Id(id)))
+    }
+
     /// The name, where a domain need not be there yet.
     pub(super) fn into_name(self) -> Result<Hostname, Problem> {
         match self {
@@ -51,7 +58,7 @@ impl DomainRef {
     }
 
     /// The domain, as `tx` sees it.
-    pub(super) async fn find(&self, state: &WebState, tx: &mut ScopedTx) -> Result<Domain, Problem> {
+    pub(in crate::api) async fn find(&self, state: &WebState, tx: &mut ScopedTx) -> Result<Domain, Problem> {
         let found = match self {
             Self::Name(name) => tx.find_domain(name).await?,
             Self::Id(id) => tx.domain(*id).await?,

@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use certmill_model::{Hostname, TenantId};
 use certmill_store::{AuditEntry, DomainWish, Put, StoreError};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::Value;
 
 use super::{
     super::{
@@ -153,11 +153,8 @@ async fn try_put(
             return Ok(Some(put));
         }
     };
-    let detail = json!({
-        "external_id": domain.external_id, "template": domain.template, "key_type": domain.key_type,
-        "tags": domain.tags, "metadata": domain.metadata,
-    });
-    let did = caller.did(action, "domain", domain.domain_id, &domain.name, detail);
+    let wanted = Value::Object(domain.wanted());
+    let did = caller.did(action, "domain", domain.domain_id, &domain.name, wanted);
     tx.commit_audited(&AuditEntry { tenant: Some(tenant), ..did }, &state.chance, now).await?;
     Ok(Some(put))
 }

@@ -72,6 +72,25 @@ pub(super) const ROWS: &[Row] = &[
     row("POST", "/v1/tenants/{tenant}/resume", "/v1/tenants/<tenant to go>/resume"),
     row("GET", "/brand/{brand}", "/brand/<brand>.css"),
     row("GET", "/brand/{brand}/logo", "/brand/<brand>/logo"),
+    // What was asked for, what there is, and how much of it.
+    row("GET", "/v1/certificates", "/v1/certificates"),
+    row("GET", "/v1/certificates/{certificate}", "/v1/certificates/<certificate>"),
+    row("GET", "/v1/orders", "/v1/orders"),
+    row("GET", "/v1/orders/{order}", "/v1/orders/<order>"),
+    row("GET", "/v1/stats", "/v1/stats"),
+    row("GET", "/v1/stats/expiry", "/v1/stats/expiry"),
+    // What takes long.
+    with(
+        "POST",
+        "/v1/bulk",
+        "/v1/bulk?tenant=<tenant>",
+        r#"{"op":"check","name":"shop.example-shops.test"}"#,
+    ),
+    row("GET", "/v1/operations", "/v1/operations"),
+    row("GET", "/v1/operations/{operation}", "/v1/operations/<operation>"),
+    row("GET", "/v1/operations/{operation}/results", "/v1/operations/<operation>/results"),
+    row("GET", "/v1/operations/{operation}/stream", "/v1/operations/<operation>/stream"),
+    row("POST", "/v1/operations/{operation}/cancel", "/v1/operations/<operation>/cancel"),
     // People and programs.
     row("GET", "/v1/users", "/v1/users"),
     with(

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use certmill_model::{
-    AlertId, GroupId, Role, TenantId, TokenId, UserId, WebhookDeliveryId, WebhookEndpointId,
+    AlertId, CertificateId, GroupId, OperationId, OrderId, Role, TenantId, TokenId, UserId,
+    WebhookDeliveryId, WebhookEndpointId,
 };
 use data_encoding::BASE64;
 use http::{Method, StatusCode};
@@ -35,6 +36,8 @@ pub(super) struct Tenant {
     pub(super) token: String,
     alert: String,
     webhook: OnceCell<String>,
+    /// The ids of an order and of the certificate that came of it.
+    issued: OnceCell<(String, String)>,
 }
 
 /// Two tenants, and what they have.
@@ -67,6 +70,7 @@ impl World {
             token,
             alert: bench.add_alert(own).await.to_string(),
             webhook: OnceCell::new(),
+            issued: OnceCell::new(),
         };
         let (foreign, token) = bench.tenant("Bella Casa").await;
         let foreign = Tenant {
@@ -74,6 +78,7 @@ impl World {
             token,
             alert: bench.add_alert(foreign).await.to_string(),
             webhook: OnceCell::new(),
+            issued: OnceCell::new(),
         };
         let page = bench.get("/login").send().await.text;
         let asset = page.split("/assets/").nth(1).and_then(|rest| rest.split('"').next());
@@ -157,6 +162,15 @@ impl World {
         call.send().await.json()["id"].as_str().expect("a made template").to_owned()
     }
 
+    /// The ids of a new order and of the certificate that came of it.
+    async fn issued(&self, tenant: &Tenant, number: usize) -> (String, String) {
+        let name = format!("issued-{number}.example-shops.test");
+        self.bench.register(&tenant.token, &name).await;
+        let order = self.bench.place_order(&name, &format!("challenge-{number}")).await;
+        let certificate = self.bench.issue(&name, order).await;
+        (order.to_string(), certificate.to_string())
+    }
+
     /// The id of a new token.
     async fn token(&self, tenant: &Tenant) -> String {
         let body = json!({ "name": "thing", "scopes": ["domains:read"] });
@@ -232,6 +246,18 @@ impl World {
                 asked.header("location").trim_start_matches("/v1/templates/").to_owned()
             }
             "template name" => format!("named-{number}"),
+            "order" if whose == Whose::Missing => {
+                OrderId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            "certificate" if whose == Whose::Missing => {
+                CertificateId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            "order" => tenant.issued.get_or_init(|| self.issued(tenant, number)).await.0.clone(),
+            "certificate" => tenant.issued.get_or_init(|| self.issued(tenant, number)).await.1.clone(),
+            "operation" if whose == Whose::Missing => {
+                OperationId::new(&self.bench.chance, self.bench.now()).to_string()
+            }
+            "operation" => self.bench.bulk(&tenant.token, &[r#"{"op":"check","name":"a.brand.test"}"#]).await,
             "name" => format!("name {number}"),
             "setup-link" => {
                 let name = format!("linked-{number}.example-shops.test");

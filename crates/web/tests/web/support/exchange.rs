@@ -48,6 +48,14 @@ impl Bench {
         Call::new(&self.router, Method::POST, path).header("origin", "http://127.0.0.1:8080")
     }
 
+    /// Sends `lines` for the holder of `token`; the id of the operation.
+    pub(crate) async fn bulk(&self, token: &str, lines: &[&str]) -> String {
+        let call = self.post("/v1/bulk").token(token).header("content-type", "application/x-ndjson");
+        let answer = call.body(lines.join("\n")).send().await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+        answer.json()["id"].as_str().expect("an operation").to_owned()
+    }
+
     /// Registers `name` for the holder of `token`.
     pub(crate) async fn register(&self, token: &str, name: &str) {
         let answer = self.put(&format!("/v1/domains/{name}")).token(token).send().await;

@@ -32,6 +32,7 @@ pub(crate) struct Bench {
     pub(crate) engine: Engine,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) chance: Arc<Chance>,
+    pub(crate) database: String,
     vault: Vault,
     // The server lives as long as whoever uses it.
     _server: Arc<Server>,
@@ -53,7 +54,17 @@ impl Bench {
         let state = WebState::new(api.clone(), clock.clone(), chance.clone(), settings);
         let vault = Vault::new(vec![MasterKey::generate()]).expect("one key");
         engine.publish_sealing_key(&vault, Clock::now(&*clock)).await.unwrap();
-        Self { router: router(state.clone()), state, api, engine, clock, chance, vault, _server: server }
+        Self {
+            router: router(state.clone()),
+            state,
+            api,
+            engine,
+            clock,
+            chance,
+            database,
+            vault,
+            _server: server,
+        }
     }
 
     /// Adds a tenant, and a token of it.

@@ -28,8 +28,16 @@ pub(crate) struct Sent {
 }
 
 impl Bench {
-    /// Opens the stream at `path`, perhaps behind an event.
+    /// Opens the stream of events at `path`, perhaps behind an event.
     pub(crate) async fn follow(&self, token: &str, path: &str, last: Option<&str>) -> Stream {
+        let mut stream = self.open(token, path, last).await;
+        // It is open, and hears what happens from now on.
+        assert!(stream.block().await.expect("a first sign of life").contains("events follow"));
+        stream
+    }
+
+    /// Opens the stream at `path`.
+    pub(crate) async fn open(&self, token: &str, path: &str, last: Option<&str>) -> Stream {
         let mut request = Request::builder()
             .uri(path)
             .header(header::HOST, "127.0.0.1:8080")
@@ -40,10 +48,7 @@ impl Bench {
         let answer = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
-        let mut stream = Stream { body: answer.into_body(), text: String::new() };
-        // It is open, and hears what happens from now on.
-        assert!(stream.block().await.expect("a first sign of life").contains("events follow"));
-        stream
+        Stream { body: answer.into_body(), text: String::new() }
     }
 
     /// Gives all events their places in the feed, as the engine does.
@@ -61,7 +66,8 @@ impl Stream {
                 let line = block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
                 line.map(|value| value.trim_start().to_owned())
             };
-            if let (Some(id), Some(kind), Some(data)) = (field("id"), field("event"), field("data")) {
+            if let (Some(kind), Some(data)) = (field("event"), field("data")) {
+                let id = field("id").unwrap_or_default();
                 return Some(Sent { id, kind, data: serde_json::from_str(&data).unwrap() });
             }
         }
