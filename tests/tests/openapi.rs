@@ -44,6 +44,9 @@ async fn hold(stage: &Stage, who: &str, api: &Api) {
         &format!("Authorization: Bearer {}", api.token()),
     ]);
     command.args(["--report", "json", "--report-json-path"]).arg(&report);
+    command.env("SCHEMATHESIS_HOOKS", workspace().join("tests/schemathesis/hooks.py"));
+    // Python keeps what it compiled beside the file.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     command.current_dir(stage.lab.directory()).env("HOME", stage.lab.directory()).kill_on_drop(true);
     let output = tokio::time::timeout(LIMIT, command.output()).await.expect("schemathesis ends in time");
     let output = output.expect("schemathesis runs; scripts/fetch-test-tools installs it");

@@ -22,7 +22,10 @@ use crate::Engine;
 /// How long to sleep when nobody has asked for a trial.
 const POLL: Duration = Duration::from_millis(500);
 
-/// How often, and how far apart, a load balancer is looked for that nobody delivers to.
+/// How long a trial waits for a load balancer that nobody delivers to.
+const PATIENCE: time::Duration = time::Duration::minutes(5);
+
+/// How often, and how far apart, one is looked for before the trial is put back.
 const ATTEMPTS: u32 = 40;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(250);
 
@@ -53,31 +56,36 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
 async fn round(engine: &Engine) -> Result<bool, StoreError> {
     let store = &engine.parts.store;
     let Some(trial) = store.take_trial().await? else { return Ok(false) };
-    let outcome = carry_out(engine, &trial).await?;
-    store.finish_trial(trial.trial_id, &outcome, engine.now()).await?;
+    match carry_out(engine, &trial).await? {
+        Some(outcome) => store.finish_trial(trial.trial_id, &outcome, engine.now()).await?,
+        None => store.put_back_trial(trial.trial_id).await?,
+    }
     Ok(true)
 }
 
-async fn carry_out(engine: &Engine, trial: &DueTrial) -> Result<TrialOutcome, StoreError> {
+/// `None`: all load balancers are being delivered to, so later.
+async fn carry_out(engine: &Engine, trial: &DueTrial) -> Result<Option<TrialOutcome>, StoreError> {
     let TemplateText { name, form, source, .. } = &trial.candidate;
     let published = &engine.templates(None).await?.templates;
     let candidate = match published.with(name, *form, source) {
         Ok(candidate) => candidate,
-        Err(error) => return Ok(refused(chain(&error))),
+        Err(error) => return Ok(Some(refused(chain(&error)))),
     };
     let reference = TemplateRef::parse(&format!("{name}:{}", form.as_str()))
         .map_err(|error| StoreError::Inconsistent { table: "templates", source: Box::new(error) })?;
     let Some(target) = borrow(engine).await? else {
         if engine.parts.store.has_live_target().await? {
-            return Ok(refused("No load balancer was free to try it on; try again.".to_owned()));
+            let words = "No load balancer was free for five minutes to try it on; try again later.";
+            let is_too_late = engine.now() > trial.created_at + PATIENCE;
+            return Ok(is_too_late.then(|| refused(words.to_owned())));
         }
         let layout = Layout::usual();
         let subject = Subject { reference, published, candidate: &candidate, layout };
-        return Ok(subject.rendered(&[sample(engine)], 1).1);
+        return Ok(Some(subject.rendered(&[sample(engine)], 1).1));
     };
     let outcome = try_on(engine, trial, (reference, published, &candidate), &target).await;
     engine.parts.store.return_target(&target.lease).await?;
-    outcome
+    outcome.map(Some)
 }
 
 async fn borrow(engine: &Engine) -> Result<Option<BorrowedTarget>, StoreError> {

@@ -30,6 +30,8 @@ pub struct DueTrial {
     pub candidate: TemplateText,
     /// The domains to be shown; empty: some that are served.
     pub domains: Vec<DomainId>,
+    /// When somebody asked for it.
+    pub created_at: OffsetDateTime,
 }
 
 /// A target that is held for a trial: no delivery begins meanwhile.
@@ -173,7 +175,7 @@ impl Engine {
                  WHERE finished_at IS NULL AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
                AND v.name = t.name AND v.form = t.form AND v.version = t.version
-             RETURNING t.trial_id, t.name, t.form, t.version, t.domains, v.source",
+             RETURNING t.trial_id, t.name, t.form, t.version, t.domains, t.created_at, v.source",
             interval(LEASE * 4),
         )
         .fetch_optional(&self.pool)
@@ -184,7 +186,19 @@ impl Engine {
             trial_id: TrialId::from_uuid(row.trial_id),
             candidate: TemplateText { name: row.name, form, version: row.version, source: row.source },
             domains: row.domains.into_iter().map(DomainId::from_uuid).collect(),
+            created_at: row.created_at,
         }))
+    }
+
+    /// Leaves a trial that was taken to whoever looks next.
+    pub async fn put_back_trial(&self, trial: TrialId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE template_trials SET lease_until = NULL WHERE trial_id = $1 AND finished_at IS NULL",
+            trial.uuid(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Records what came of a trial.
