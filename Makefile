@@ -37,7 +37,7 @@ screenshots:
 	cargo build --package certmill --package certmill-lab
 	cargo run --package certmill-notify --example letters -- target/letters
 	cargo run --package certmill-tests --example screenshots -- target/letters
-	pngquant --force --ext .png --strip 64 docs/pictures/*.png
+	pngquant --force --ext .png --strip 48 docs/pictures/*.png
 
 # ARGS="--domains 1000 --concurrency 32 --pairs 3"
 bench-issuing:

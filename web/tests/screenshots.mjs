@@ -1,11 +1,13 @@
 // A picture of every page, in light and dark, wide and narrow, and of every mail: `make screenshots`.
 
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { NARROW, WIDE, onPage, signedIn, start, stop } from './src/browser.mjs';
 import { PAGES, visit } from './src/pages.mjs';
 import { stage } from './src/stage.mjs';
+
+/** So much of a page is shown, in pixels. */
+const LONGEST = 2400;
 
 /** Where the mails were written: one `.html` file for each kind. */
 const letters = resolve(process.argv[2]);
@@ -21,15 +23,17 @@ for (const row of PAGES) {
         await page.emulateMedia({ colorScheme });
         await page.setViewportSize(viewport);
         const path = join(stage.pictures, `${row.name}-${colorScheme}${suffix}.png`);
-        // Of a guide its beginning: the whole text would be a picture of several metres.
-        await page.screenshot({ path, fullPage: !row.name.startsWith('docs'), animations: 'disabled' });
+        // Of a long page its beginning: a whole guide would be a picture of several metres.
+        const height = Math.min(LONGEST, await page.evaluate(() => document.documentElement.scrollHeight));
+        const clip = { x: 0, y: 0, width: viewport.width, height };
+        await page.screenshot({ path, fullPage: true, clip, animations: 'disabled' });
       }
     }
   });
 }
 for (const file of readdirSync(letters).filter((file) => file.endsWith('.html'))) {
   await onPage({ viewport: { width: 720, height: 480 } }, async (page) => {
-    await page.goto(pathToFileURL(join(letters, file)).href);
+    await page.setContent(readFileSync(join(letters, file), 'utf8'));
     const path = join(stage.pictures, `mail-${basename(file, '.html')}.png`);
     await page.screenshot({ path, fullPage: true });
   });

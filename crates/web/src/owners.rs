@@ -1,7 +1,7 @@
 //! Links for the owners of shops: made for the API and the dashboard alike, handed over by the caller or mailed.
 
 use certmill_model::{Brand, EmailAddress, Letter, MailId, Record, SetupLinkId};
-use certmill_store::{AuditEntry, Domain, NewMail, NewSetupLink, Reach, ScopedTx};
+use certmill_store::{AuditEntry, Domain, NewMail, NewSetupLink, ScopedTx};
 use certmill_vault::ApiToken;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -81,7 +81,7 @@ async fn mail_link(
     let records = wanted_records(&domain.name, &setup).into_iter();
     let records = records.filter(|record| record.required || record.purpose != Purpose::Certificate);
     let letter = Letter::OwnerSetUp {
-        brand: brand(state, domain).await?,
+        brand: brand(tx, domain).await?,
         name: domain.name.to_unicode(),
         records: records
             .filter_map(|record| {
@@ -103,9 +103,8 @@ async fn mail_link(
 }
 
 /// In whose name owners of the tenant's shops are written to.
-async fn brand(state: &WebState, domain: &Domain) -> Result<Brand, Problem> {
+async fn brand(tx: &mut ScopedTx, domain: &Domain) -> Result<Brand, Problem> {
     let tenant = domain.tenant_id;
-    let face = state.store.read(Reach::Tenant(tenant)).await?.tenant_face().await?;
-    let Face { product, support, .. } = Face::new(tenant, face);
+    let Face { product, support, .. } = Face::new(tenant, tx.tenant_face(tenant).await?);
     Ok(Brand { sender_name: product.clone(), product, support_link: support })
 }

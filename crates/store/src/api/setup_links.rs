@@ -166,13 +166,14 @@ impl ScopedTx {
         Ok(done.rows_affected() == 1)
     }
 
-    /// How the tenant appears that this transaction is of.
-    pub async fn tenant_face(&mut self) -> Result<TenantFace, StoreError> {
+    /// How a tenant appears that can be seen from here.
+    pub async fn tenant_face(&mut self, tenant: TenantId) -> Result<TenantFace, StoreError> {
         let only = self.only();
         let row = sqlx::query!(
             r#"SELECT name, branding->>'product_name' AS product_name, branding->>'support_url' AS support_url,
                   branding ? 'accent' AS "has_colours!", logo IS NOT NULL AS "has_logo!", revision
-               FROM tenants WHERE tenant_id = $1"#,
+               FROM tenants WHERE tenant_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)"#,
+            tenant.uuid(),
             only,
         )
         .fetch_one(self.connection())

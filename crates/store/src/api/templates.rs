@@ -364,7 +364,8 @@ impl ScopedTx {
     }
 
     /// Has load balancers served with a version that a trial has passed, or with the file again (`None`): one of them first, the
-    /// others once that one serves it. Something older than what is served is recorded as a way back, and goes to all at once.
+    /// others once that one serves it. The file, what the others are served with anyway, and what was served before that go to
+    /// all at once, as a way back.
     pub async fn publish_template(
         &mut self,
         template: &TemplateRef,
@@ -375,7 +376,8 @@ impl ScopedTx {
     ) -> Result<Published, StoreError> {
         let (name, form) = key(template);
         let known = sqlx::query!(
-            r#"SELECT t.published_version, t.built_in IS NOT NULL AS "has_file!", v.version AS "version?", v.passed_at AS "passed_at?"
+            r#"SELECT CASE WHEN t.canary_target_id IS NULL THEN t.published_version ELSE t.stable_version END AS settled,
+                      t.built_in IS NOT NULL AS "has_file!", v.version AS "version?", v.passed_at AS "passed_at?"
                FROM templates t
                LEFT JOIN template_versions v ON v.name = t.name AND v.form = t.form AND v.version = $3
                WHERE t.name = $1 AND t.form = $2 FOR UPDATE OF t"#,
@@ -392,39 +394,44 @@ impl ScopedTx {
             Some(_) if known.passed_at.is_none() => return Ok(Published::NotTried),
             _ => {}
         }
+        let way_back = self.template_way_back(template).await?;
+        let is_way_back = version.is_none() || version == known.settled || way_back == Some(version);
         let revision = self.next_revision(template, revision, now).await?;
         sqlx::query!(
             "WITH canary AS (
                  SELECT target_id FROM targets
                  WHERE release_number IS NOT NULL AND state NOT IN ('disabled', 'unreachable')
                    AND (SELECT count(*) FROM targets WHERE state <> 'disabled') > 1
-                   AND COALESCE($3, 0) > COALESCE($5, 0)
+                   AND NOT $8
                    -- Nobody can be served with what there was before, if there was nothing.
                    AND EXISTS (SELECT 1 FROM templates WHERE name = $1 AND form = $2
                                AND (published_version IS NOT NULL OR built_in IS NOT NULL))
-                 ORDER BY consecutive_failures, name LIMIT 1
+                 -- Whoever publishes once more wants another one.
+                 ORDER BY target_id IN (SELECT canary_target_id FROM templates WHERE name = $1 AND form = $2),
+                     consecutive_failures, name LIMIT 1
              ), published AS (
                  UPDATE templates t SET published_version = $3, canary_target_id = (SELECT target_id FROM canary),
-                     stable_version = CASE WHEN NOT EXISTS (SELECT 1 FROM canary) THEN NULL
-                                           WHEN t.canary_target_id IS NULL THEN t.published_version
-                                           ELSE t.stable_version END
+                     stable_version = CASE WHEN EXISTS (SELECT 1 FROM canary) THEN $5::integer END
                  WHERE name = $1 AND form = $2
              ), told AS (
                  UPDATE template_versions SET published_at = $6 WHERE name = $1 AND form = $2 AND version = $3
              ), recorded AS (
                  INSERT INTO template_publications (name, form, revision, version, previous_version, is_roll_back, author,
                                                     published_at)
-                 VALUES ($1, $2, $4, $3, $5, COALESCE($3, 0) < COALESCE($5, 0), $7, $6)
+                 VALUES ($1, $2, $4, $3, $5, $8, $7, $6)
              )
              UPDATE targets SET revisit = true, next_attempt_at = LEAST(next_attempt_at, $6)
-             WHERE NOT EXISTS (SELECT 1 FROM canary) OR target_id = (SELECT target_id FROM canary)",
+             WHERE NOT EXISTS (SELECT 1 FROM canary) OR target_id = (SELECT target_id FROM canary)
+                -- The one before it goes back to what the others have.
+                OR target_id IN (SELECT canary_target_id FROM templates WHERE name = $1 AND form = $2)",
             name,
             form,
             version,
             revision,
-            known.published_version,
+            known.settled,
             now,
             author,
+            is_way_back,
         )
         .execute(self.connection())
         .await?;

@@ -85,6 +85,37 @@ async fn a_version_goes_to_one_target_first_and_to_the_others_once_that_one_serv
 }
 
 #[tokio::test]
+async fn a_version_that_is_published_once_more_goes_to_another_target_first_and_to_no_more() {
+    let (base, template, [first, second]) = with_two_targets().await;
+    let version = base.tried(&template, "gzip on;").await;
+    base.publish(&template, Some(version)).await;
+    base.publish(&template, Some(version)).await;
+    assert_eq!((base.version_on(first).await, base.version_on(second).await), (0, version));
+    assert!(base.waits(first).await && base.waits(second).await, "the first goes back to what it had");
+}
+
+#[tokio::test]
+async fn the_way_back_leads_to_what_all_targets_served_and_never_to_what_one_was_tried_with() {
+    let (base, template, [first, second]) = with_two_targets().await;
+    let settled = base.tried(&template, "gzip on;").await;
+    base.publish(&template, Some(settled)).await;
+    let served = base.engine.published_templates(Some(first)).await.unwrap();
+    base.engine.settle_templates(first, &served, now()).await.unwrap();
+    let unproved = base.tried(&template, "gzip off;").await;
+    let last = base.tried(&template, "gzip_vary on;").await;
+    base.publish(&template, Some(unproved)).await;
+    base.publish(&template, Some(last)).await;
+    let mut tx = base.api.scoped(Reach::Platform).await.unwrap();
+    assert_eq!(tx.template_way_back(&template).await.unwrap(), Some(Some(settled)));
+    drop(tx);
+    base.publish(&template, Some(unproved)).await;
+    let versions = [base.version_on(first).await, base.version_on(second).await];
+    assert!(versions.contains(&unproved) && versions.contains(&settled), "{versions:?}");
+    base.publish(&template, Some(settled)).await;
+    assert_eq!((base.version_on(first).await, base.version_on(second).await), (settled, settled));
+}
+
+#[tokio::test]
 async fn what_the_first_target_refuses_is_taken_back_and_has_to_be_tried_anew() {
     let (base, template, [first, second]) = with_two_targets().await;
     let version = base.tried(&template, "gzip on;").await;

@@ -194,6 +194,7 @@ pub(super) async fn make_link(
             Ok(email) => Some(email),
             Err(error) => {
                 let fault = ("email", error.to_string());
+                drop(tx);
                 return link_page(&state, &caller, &domain, LinkState::Faulty(fault, form)).await;
             }
         },

@@ -75,7 +75,7 @@ pub(super) async fn show(
     let Some((link, holder)) = holder(&state, &link).await? else { return Ok(gone(&query, &headers)) };
     let language = language(&query, &headers, &holder.language);
     let mut tx = state.store.read(Reach::Tenant(holder.tenant_id)).await?;
-    let face = Face::new(holder.tenant_id, tx.tenant_face().await?);
+    let face = Face::new(holder.tenant_id, tx.tenant_face(holder.tenant_id).await?);
     let Some(domain) = tx.domain(holder.domain_id).await? else { return Ok(gone(&query, &headers)) };
     let setup = tx.setup(domain.domain_id).await?;
     let problems = tx.problems(domain.domain_id).await?;

@@ -192,7 +192,8 @@ async fn page(
         made: Moment::new(found.created_at, now),
         look: words::template_version(is_served, found.passed_at.is_some()),
         is_served,
-        may_publish: may_change && found.passed_at.is_some() && !is_served,
+        // Once more while one load balancer has it and settles nothing: another one is the first then.
+        may_publish: may_change && found.passed_at.is_some() && (!is_served || row.canary.is_some()),
         may_change,
         revision: row.revision,
         against: served.is_some().then(|| version_words(row.published_version)),

@@ -105,7 +105,12 @@ impl<'a> Call<'a> {
         // A stream of events has no end.
         let is_stream = head.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
         let bytes = if is_stream { Bytes::default() } else { body.collect().await.unwrap().to_bytes() };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let is_picture =
+            head.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"image/"));
+        let text = match String::from_utf8(bytes.to_vec()) {
+            Err(error) if is_picture => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            text => text.unwrap(),
+        };
         Answer { status: head.status, headers: head.headers, text }
     }
 }

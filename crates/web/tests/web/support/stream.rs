@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Stream {
     body: Body,
     text: String,
+    /// Its events have ids, to go on behind.
+    is_feed: bool,
 }
 
 /// What came.
@@ -33,6 +35,7 @@ impl Bench {
         let mut stream = self.open(token, path, last).await;
         // It is open, and hears what happens from now on.
         assert!(stream.block().await.expect("a first sign of life").contains("events follow"));
+        stream.is_feed = true;
         stream
     }
 
@@ -48,7 +51,7 @@ impl Bench {
         let answer = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
-        Stream { body: answer.into_body(), text: String::new() }
+        Stream { body: answer.into_body(), text: String::new(), is_feed: false }
     }
 
     /// Gives all events their places in the feed, as the engine does.
@@ -67,7 +70,9 @@ impl Stream {
                 line.map(|value| value.trim_start().to_owned())
             };
             if let (Some(kind), Some(data)) = (field("event"), field("data")) {
-                let id = field("id").unwrap_or_default();
+                let id = field("id");
+                assert!(id.is_some() || !self.is_feed, "who reads on behind an event needs its id: {block}");
+                let id = id.unwrap_or_default();
                 return Some(Sent { id, kind, data: serde_json::from_str(&data).unwrap() });
             }
         }
