@@ -94,7 +94,7 @@ pub(super) async fn test(
     let version = templates::number(&version)?;
     templates::test(&state, &caller, &template, version).await?;
     let words = "A load balancer is being asked. Nothing that is live is touched.";
-    Ok(done(&state, &caller, &format!("/templates/{template}/versions/{version}#tests"), words))
+    Ok(done(&state, &caller, &format!("/templates/{template}/versions/{version}"), words))
 }
 
 pub(super) async fn publish(
