@@ -15,6 +15,8 @@ pub(crate) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
         (status = 200, description = "In Prometheus' text format", body = String, content_type = "text/plain"),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 403, description = "Not for this caller", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "More than the quota", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(State(state): State<WebState>) -> impl IntoResponse {

@@ -165,7 +165,7 @@ pub(super) async fn show(
         ("after" = Option<i32>, Query, description = "The number of the line behind which to begin"),
     ),
     responses(
-        (status = 200, description = "The results", body = LineResult, content_type = "application/x-ndjson"),
+        (status = 200, description = "The results, an object on each line", body = Vec<LineResult>, content_type = "application/x-ndjson"),
         (status = 400, description = "The query cannot be used", body = crate::problem::ProblemDocument, content_type = "application/problem+json"),
         OfRead,
     )
