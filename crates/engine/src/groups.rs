@@ -1,4 +1,5 @@
-//! Moves of tenants from one group of load balancers to another, until each name is served where it belongs and nowhere else.
+//! Moves between load balancers: of tenants from one group to another, until each name is served where it belongs and nowhere else,
+//! and of what is published to one that has it first, when that one is lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         if let Err(error) = round(&engine).await {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "moves between groups of load balancers could not go on");
+            tracing::warn!(error, "moves between load balancers could not go on");
         }
         tokio::select! {
             _ = stop.changed() => {}
@@ -31,5 +32,5 @@ async fn round(engine: &Engine) -> Result<(), EngineError> {
     for (tenant, asked_at) in store.moving_tenants(AT_ONCE).await? {
         store.move_tenant(tenant, asked_at, engine.now()).await?;
     }
-    Ok(())
+    Ok(store.replace_canaries(engine.now()).await?)
 }

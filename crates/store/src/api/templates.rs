@@ -20,7 +20,8 @@ pub struct TemplateRow {
     pub published_version: Option<i32>,
     /// The newest version.
     pub latest_version: Option<i32>,
-    /// The load balancer that the published version is brought to first; `None`: it is brought to all of them.
+    /// The load balancer that the published version is brought to first; `None`: it is brought to all of them. Where that one was
+    /// removed, another takes its place as soon as there is one.
     pub canary: Option<String>,
     /// Grows with every change: for `If-Match`.
     pub revision: i64,
@@ -142,7 +143,9 @@ impl ScopedTx {
         let rows = sqlx::query!(
             r#"SELECT name, form, built_in IS NOT NULL AS "has_file!", published_version, revision, updated_at,
                       (SELECT max(version) FROM template_versions v WHERE v.name = t.name AND v.form = t.form) AS latest_version,
-                      (SELECT c.name FROM targets c WHERE c.target_id = t.canary_target_id) AS canary
+                      CASE WHEN canary_target_id IS NOT NULL THEN COALESCE(
+                          (SELECT c.name FROM targets c WHERE c.target_id = t.canary_target_id), 'one that was removed')
+                      END AS canary
                FROM templates t WHERE $1::text IS NULL OR (name = $1 AND form = $2) ORDER BY name, form"#,
             only.map(TemplateRef::name),
             only.map(|template| key(template).1),
@@ -399,16 +402,13 @@ impl ScopedTx {
         let revision = self.next_revision(template, revision, now).await?;
         sqlx::query!(
             "WITH canary AS (
-                 SELECT target_id FROM targets
-                 WHERE release_number IS NOT NULL AND state NOT IN ('disabled', 'unreachable')
-                   AND (SELECT count(*) FROM targets WHERE state <> 'disabled') > 1
-                   AND NOT $8
-                   -- Nobody can be served with what there was before, if there was nothing.
-                   AND EXISTS (SELECT 1 FROM templates WHERE name = $1 AND form = $2
-                               AND (published_version IS NOT NULL OR built_in IS NOT NULL))
-                 -- Whoever publishes once more wants another one.
-                 ORDER BY target_id IN (SELECT canary_target_id FROM templates WHERE name = $1 AND form = $2),
-                     consecutive_failures, name LIMIT 1
+                 SELECT target_id FROM (
+                     SELECT template_canary(name, form, canary_target_id) AS target_id FROM templates
+                     WHERE name = $1 AND form = $2 AND NOT $8
+                       -- Nobody can be served with what there was before, if there was nothing.
+                       AND (published_version IS NOT NULL OR built_in IS NOT NULL)
+                       AND (SELECT count(*) FROM targets WHERE state <> 'disabled') > 1) AS chosen
+                 WHERE target_id IS NOT NULL
              ), published AS (
                  UPDATE templates t SET published_version = $3, canary_target_id = (SELECT target_id FROM canary),
                      stable_version = CASE WHEN EXISTS (SELECT 1 FROM canary) THEN $5::integer END

@@ -125,7 +125,9 @@ impl Engine {
         let done = sqlx::query!(
             "UPDATE targets SET lease_until = NULL, release_number = $3, manifest = $4, rendered_from = $5, upstreams = $8,
                  consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6,
-                 revisit = (settings <> $9 OR $10 <> (SELECT COALESCE(sum(revision), 0)::bigint FROM templates)),
+                 -- What this one has before the others is settled behind this, or at the next look.
+                 revisit = (settings <> $9 OR $10 <> (SELECT COALESCE(sum(revision), 0)::bigint FROM templates)
+                            OR EXISTS (SELECT 1 FROM templates WHERE canary_target_id = $1)),
                  state_since = CASE WHEN state = $7 THEN state_since ELSE $6 END, state = $7
              WHERE target_id = $1 AND lease_token = $2",
             lease.target_id.uuid(),

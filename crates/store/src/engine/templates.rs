@@ -165,6 +165,30 @@ impl Engine {
         if done.rows_affected() > 0 { self.wake().await } else { Ok(()) }
     }
 
+    /// Has another target take the place of one that had a version first and was disabled, removed or lost before it served it. Where
+    /// none can, the version waits.
+    pub async fn replace_canaries(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        let done = sqlx::query!(
+            "WITH lost AS (
+                 SELECT name, form, canary_target_id, template_canary(name, form, canary_target_id) AS target_id FROM templates
+                 WHERE canary_target_id IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM targets c WHERE c.target_id = canary_target_id AND c.state NOT IN ('disabled', 'unreachable'))
+             ), replaced AS (
+                 UPDATE templates t SET canary_target_id = lost.target_id, revision = revision + 1, updated_at = $1 FROM lost
+                 WHERE t.name = lost.name AND t.form = lost.form AND t.canary_target_id = lost.canary_target_id
+                   AND lost.target_id IS NOT NULL
+                 RETURNING lost.target_id, lost.canary_target_id AS before
+             )
+             -- The one before goes back to what the others have, when it is there again.
+             UPDATE targets SET revisit = true, next_attempt_at = LEAST(next_attempt_at, $1)
+             WHERE target_id IN (SELECT target_id FROM replaced UNION SELECT before FROM replaced)",
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() > 0 { self.wake().await } else { Ok(()) }
+    }
+
     /// Takes the trial that waits longest, for the caller alone for a while.
     pub async fn take_trial(&self) -> Result<Option<DueTrial>, StoreError> {
         let row = sqlx::query!(

@@ -45,7 +45,7 @@ impl Base {
         self.sql(&assign).await;
     }
 
-    async fn issue(&self, name: &str) -> DomainId {
+    pub(crate) async fn issue(&self, name: &str) -> DomainId {
         let id = self.put(name).await;
         let domain = self.claim(id).await.unwrap();
         let order = self.start_order(&domain).await.unwrap();
@@ -54,7 +54,7 @@ impl Base {
     }
 
     /// Plays a delivery: what is wanted on a target is served there, and what is not is gone.
-    async fn deliver(&self, target: TargetId) {
+    pub(crate) async fn deliver(&self, target: TargetId) {
         let target = target.uuid();
         self.sql(&format!(
             "WITH gone AS (DELETE FROM placements WHERE target_id = '{target}' AND wanted_certificate_id IS NULL),

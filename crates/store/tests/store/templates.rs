@@ -1,8 +1,10 @@
 //! Templates that are published: to one load balancer first, then to the others, and never past one that is just being
 //! delivered to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use certmill_model::{TargetId, TemplateRef, TrialId, TrialOutcome};
-use certmill_store::{NewTemplateVersion, Published, Reach, TemplateText};
+use certmill_store::{NewTemplateVersion, Published, Reach, ReleaseRecord, TargetChange, TemplateText};
 
 use crate::{
     base::{Base, now},
@@ -43,6 +45,14 @@ impl Base {
     async fn version_on(&self, target: TargetId) -> i32 {
         let published = self.engine.published_templates(Some(target)).await.unwrap();
         published.first().map_or(0, |text| text.version)
+    }
+
+    /// Leaves a target out.
+    async fn disable(&self, target: TargetId) {
+        let change = TargetChange { public_addresses: Vec::new(), group_id: None, disabled: true };
+        let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
+        tx.change_target(target, &change, now()).await.unwrap();
+        changed(tx, &self.chance).await;
     }
 
     async fn waits(&self, target: TargetId) -> bool {
@@ -144,4 +154,75 @@ async fn what_is_published_during_a_delivery_is_looked_at_behind_it() {
     let held = base.engine.claim_target(first, now()).await.unwrap().expect("it waits");
     base.engine.release_target(&held).await.unwrap();
     assert!(!base.waits(first).await, "nothing has changed since");
+}
+
+#[tokio::test]
+async fn a_version_goes_first_to_a_target_that_serves_a_shop_with_it() {
+    let (base, template, [first, second]) = with_two_targets().await;
+    base.issue("shop.example.com").await;
+    base.deliver(first).await;
+    base.deliver(second).await;
+    let shown = |target: TargetId, by: &str| {
+        let target = target.uuid();
+        format!(
+            "UPDATE placements SET served_template = '{by}' WHERE target_id = '{target}' RETURNING 1::bigint"
+        )
+    };
+    base.sql(&shown(first, "redirect")).await;
+    base.sql(&shown(second, "storefront")).await;
+    let version = base.tried(&template, "gzip on;").await;
+    base.publish(&template, Some(version)).await;
+    assert_eq!((base.version_on(first).await, base.version_on(second).await), (0, version));
+    base.publish(&template, Some(version)).await;
+    assert_eq!(base.version_on(second).await, version, "the other one would prove nothing");
+}
+
+#[tokio::test]
+async fn another_target_has_a_version_first_when_the_one_before_is_left_out_removed_or_unreachable() {
+    let (base, template, [first, second]) = with_two_targets().await;
+    let version = base.tried(&template, "gzip on;").await;
+    base.publish(&template, Some(version)).await;
+    base.engine.replace_canaries(now()).await.unwrap();
+    assert_eq!(base.version_on(first).await, version, "that one is well");
+
+    base.disable(first).await;
+    base.engine.replace_canaries(now()).await.unwrap();
+    assert_eq!((base.version_on(first).await, base.version_on(second).await), (0, version));
+    assert!(base.waits(second).await);
+
+    // Nobody is left to prove it: it waits, and does not count for all.
+    base.disable(second).await;
+    let mut tx = base.api.scoped(Reach::Platform).await.unwrap();
+    assert!(tx.remove_target(second).await.unwrap());
+    changed(tx, &base.chance).await;
+    base.engine.replace_canaries(now()).await.unwrap();
+    assert!(base.engine.published_templates(None).await.unwrap().is_empty());
+    let third = base.live_target("lb3").await;
+    base.engine.replace_canaries(now()).await.unwrap();
+    assert_eq!((base.version_on(third).await, base.version_on(first).await), (version, 0));
+
+    let fourth = base.live_target("lb4").await;
+    let lost = "UPDATE targets SET state = 'unreachable' WHERE name = 'lb3' RETURNING 1::bigint";
+    base.sql(lost).await;
+    base.engine.replace_canaries(now()).await.unwrap();
+    assert_eq!((base.version_on(third).await, base.version_on(fourth).await), (0, version));
+}
+
+#[tokio::test]
+async fn a_target_that_has_a_version_first_is_looked_at_again_until_the_version_is_settled() {
+    let (base, template, [first, second]) = with_two_targets().await;
+    let version = base.tried(&template, "gzip on;").await;
+    base.publish(&template, Some(version)).await;
+    let held = base.engine.claim_target(first, now()).await.unwrap().expect("it waits");
+    let deployment = base.engine.begin_deployment(&held.lease, 0, &base.chance, now()).await.unwrap();
+    let release = ReleaseRecord {
+        number: 2,
+        manifest: BTreeMap::new(),
+        rendered_from: String::new(),
+        upstreams: BTreeSet::new(),
+    };
+    let done = base.engine.finish_deployment(&held, deployment, &release, &[], &[], &base.chance, now());
+    done.await.unwrap();
+    // The worker is killed here.
+    assert!(base.waits(first).await && !base.waits(second).await);
 }
