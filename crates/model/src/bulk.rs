@@ -10,6 +10,17 @@ use crate::{
     status::{UnknownStatus, closed_set},
 };
 
+/// Operations of a tenant that may be under way at a time: beyond that nobody's turn would come.
+pub const OPEN_OPERATIONS: i64 = 10;
+
+/// Lines of a tenant that are taken in before the oldest of them go, so that none fills the disk.
+pub const STORED_LINES: i64 = 5_000_000;
+
+/// Lines and operations of a tenant that are kept: beyond that the oldest go before their time.
+pub const KEPT_LINES: i64 = 2_000_000;
+/// See [`KEPT_LINES`].
+pub const KEPT_OPERATIONS: i64 = 10_000;
+
 closed_set! {
     /// Where an operation is.
     OperationStatus {

@@ -14,6 +14,12 @@ pub enum StoreError {
     /// The tenant is suspended or being deleted, and takes no new names: tell the caller.
     #[error("the tenant takes no new names")]
     Suspended,
+    /// As many operations of the tenant are under way as may be: tell the caller to wait for one of them.
+    #[error("too many operations are under way")]
+    TooManyOperations,
+    /// As many lines of the tenant are stored as may be: tell the caller to wait until older ones are deleted.
+    #[error("too many lines of operations are stored")]
+    TooManyLines,
     /// Something else has this already, which only one may have: tell the caller.
     #[error("another one has the same {field}")]
     Taken {

@@ -24,6 +24,8 @@ pub(crate) struct Problem {
     pub(crate) errors: Vec<FieldError>,
     /// The record that settles whose a name is, where that is the question.
     pub(crate) ownership: Option<Arc<OwnershipRecordDocument>>,
+    /// In how many seconds it is worth trying again, where that is known.
+    pub(crate) wait: Option<u16>,
     /// For the log alone: it is never part of an answer.
     pub(crate) cause: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -97,7 +99,7 @@ impl Problem {
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (title, detail) = (title.into(), detail.into());
-        Self { status, code, title, detail, errors: Vec::new(), ownership: None, cause: None }
+        Self { status, code, title, detail, errors: Vec::new(), ownership: None, wait: None, cause: None }
     }
 
     /// A problem of one field of the body, at `pointer`.
@@ -144,6 +146,22 @@ impl Problem {
         let detail = "The tenant is suspended, or is being deleted: nothing is added or changed for it. The names that it \
                       has are served and renewed as before. The platform's administrators can let it go on.";
         Self::new(StatusCode::FORBIDDEN, "tenant_suspended", "Suspended", detail)
+    }
+
+    fn too_many_operations() -> Self {
+        let detail = "Ten operations of the tenant are under way. Send it again when one of them has ended, or cancel one.";
+        let problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_operations", "Too many operations", detail);
+        Self { wait: Some(30), ..problem }
+    }
+
+    /// The sweep makes room, once an hour.
+    fn too_many_results() -> Self {
+        let detail = "5,000,000 lines of the tenant's operations are stored. The oldest results are deleted within the hour: \
+                      read those that are needed, and send it again then. Nothing of it is done.";
+        let problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_results", "Too many results", detail);
+        Self { wait: Some(3_600), ..problem }
     }
 
     /// Nothing of this kind can be seen from where the caller stands: it is not there, or somebody else's.
@@ -210,6 +228,9 @@ impl IntoResponse for Problem {
             }
             _ => {}
         }
+        if let Some(wait) = self.wait {
+            headers.insert(RETRY_AFTER, wait.into());
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -252,6 +273,8 @@ impl From<StoreError> for Problem {
                 return Self::new(StatusCode::FORBIDDEN, "quota_reached", "No room for more domains", detail);
             }
             StoreError::Suspended => return Self::suspended(),
+            StoreError::TooManyOperations => return Self::too_many_operations(),
+            StoreError::TooManyLines => return Self::too_many_results(),
             error if error.is_transient() => Self::database_away(),
             _ => Self::internal(),
         };

@@ -1,6 +1,8 @@
 //! Long operations, line by line: how they come in, how far they are, and what came of each line.
 
-use certmill_model::{BulkLine, Chance, OperationId, OperationStatus, RefusedLine, TenantId};
+use certmill_model::{
+    BulkLine, Chance, OPEN_OPERATIONS, OperationId, OperationStatus, RefusedLine, STORED_LINES, TenantId,
+};
 use time::OffsetDateTime;
 
 use super::{ScopedTx, TenantTx};
@@ -68,7 +70,7 @@ pub struct LineRow {
 }
 
 impl TenantTx {
-    /// Begins an operation, whose lines come in with [`Self::add_lines`].
+    /// Begins an operation, whose lines come in with [`Self::add_lines`]. Fails while as many are under way as may be.
     pub async fn create_operation(
         &mut self,
         title: &str,
@@ -76,6 +78,9 @@ impl TenantTx {
         now: OffsetDateTime,
     ) -> Result<OperationId, StoreError> {
         let (id, tenant) = (OperationId::new(chance, now), self.tenant);
+        if self.count_open_operations().await? >= OPEN_OPERATIONS {
+            return Err(StoreError::TooManyOperations);
+        }
         sqlx::query!(
             "INSERT INTO operations (operation_id, tenant_id, status, title, created_at, updated_at)
              VALUES ($1, $2, 'queued', $3, $4, $4)",
@@ -89,7 +94,39 @@ impl TenantTx {
         Ok(id)
     }
 
-    /// Adds lines, some thousand at a time, to an operation that is not complete. `false`: there is none.
+    /// How many operations are under way; no other begins before this transaction ends.
+    async fn count_open_operations(&mut self) -> Result<i64, StoreError> {
+        let tenant = self.tenant;
+        sqlx::query!(
+            "SELECT pg_advisory_xact_lock(hashtextextended('operations ' || $1::uuid, 0))",
+            tenant.uuid()
+        )
+        .fetch_one(self.connection())
+        .await?;
+        let open = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "open!" FROM operations
+               WHERE tenant_id = $1 AND status IN ('queued', 'running')"#,
+            tenant.uuid(),
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(open)
+    }
+
+    /// How many lines of all operations are stored.
+    async fn count_lines(&mut self) -> Result<i64, StoreError> {
+        let tenant = self.tenant;
+        let lines = sqlx::query_scalar!(
+            r#"SELECT COALESCE(sum(total), 0) AS "lines!" FROM operations WHERE tenant_id = $1"#,
+            tenant.uuid(),
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(lines)
+    }
+
+    /// Adds lines, some thousand at a time, to an operation that is not complete. `false`: there is none. Fails once as many
+    /// are stored as may be; those that come in elsewhere at the same time may go beyond that.
     pub async fn add_lines(
         &mut self,
         operation: OperationId,
@@ -97,6 +134,9 @@ impl TenantTx {
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let tenant = self.tenant;
+        if self.count_lines().await? + lines.len() as i64 > STORED_LINES {
+            return Err(StoreError::TooManyLines);
+        }
         let numbers: Vec<_> = lines.iter().map(|line| line.line).collect();
         let references: Vec<_> = lines.iter().map(|line| line.reference.clone()).collect();
         let asks: Vec<_> = lines.iter().map(|line| line.asks.as_ref()).collect();

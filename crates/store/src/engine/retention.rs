@@ -2,6 +2,7 @@
 //!
 //! Each call looks at a bounded number of rows, found by an index, so that it never stands in the way of work.
 
+use certmill_model::{KEPT_LINES, KEPT_OPERATIONS};
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -41,8 +42,8 @@ pub enum Expendable {
     Buckets,
     /// Deliveries to webhook endpoints, 30 days after they were planned.
     Webhooks,
-    /// Long operations that have ended, with their lines, 30 days after they were made; those whose lines stopped coming in
-    /// end first.
+    /// Long operations that have ended, with their lines, 30 days after they were made, or sooner where a tenant has too many;
+    /// those whose lines stopped coming in end first.
     Operations,
     /// What was answered to requests with an `Idempotency-Key`, after 24 hours.
     IdempotencyKeys,
@@ -271,7 +272,7 @@ async fn webhooks(connection: &mut PgConnection, before: OffsetDateTime) -> Resu
     Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(before, Uuid::nil()))))
 }
 
-/// A batch of lines of the oldest operation, or the operation itself when it has none left.
+/// A batch of lines of operations that are too old or too many, and those operations that have none left.
 async fn operations(connection: &mut PgConnection, now: OffsetDateTime) -> Result<Batch, StoreError> {
     sqlx::query!(
         "UPDATE operations SET status = 'cancelled', finished_at = $1, updated_at = $1
@@ -281,27 +282,65 @@ async fn operations(connection: &mut PgConnection, now: OffsetDateTime) -> Resul
     )
     .execute(&mut *connection)
     .await?;
-    // Ids are made in the order of time: the oldest is the first.
-    let oldest = sqlx::query_scalar!(
-        "SELECT operation_id FROM operations WHERE created_at < $1 AND status NOT IN ('queued', 'running')
-         ORDER BY operation_id LIMIT 1",
-        now - OPERATIONS,
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(oldest) = oldest else { return Ok(Batch::new(0, 0, None)) };
+    let mut ended = old_operations(connection, now - OPERATIONS).await?;
+    if ended.is_empty() {
+        ended = surplus_operations(connection).await?;
+    }
+    if ended.is_empty() {
+        return Ok(Batch::new(0, 0, None));
+    }
     let lines = sqlx::query!(
-        "DELETE FROM operation_lines WHERE operation_id = $1 AND line IN (
-             SELECT line FROM operation_lines WHERE operation_id = $1 ORDER BY line LIMIT $2)",
-        oldest,
+        "DELETE FROM operation_lines WHERE (operation_id, line) IN (
+             SELECT operation_id, line FROM operation_lines WHERE operation_id = ANY ($1) ORDER BY operation_id, line LIMIT $2)",
+        &ended,
         BATCH,
     )
     .execute(&mut *connection)
     .await?;
-    if (lines.rows_affected() as i64) < BATCH {
-        sqlx::query!("DELETE FROM operations WHERE operation_id = $1", oldest).execute(connection).await?;
-    }
+    sqlx::query!(
+        "DELETE FROM operations o WHERE o.operation_id = ANY ($1)
+           AND NOT EXISTS (SELECT 1 FROM operation_lines l WHERE l.operation_id = o.operation_id)",
+        &ended,
+    )
+    .execute(connection)
+    .await?;
     Ok(Batch { deleted: lines.rows_affected(), reached: Some(Reached(now, Uuid::nil())) })
+}
+
+/// Ids are made in the order of time: the oldest are the first.
+async fn old_operations(
+    connection: &mut PgConnection,
+    before: OffsetDateTime,
+) -> Result<Vec<Uuid>, StoreError> {
+    let ended = sqlx::query_scalar!(
+        "SELECT operation_id FROM operations WHERE created_at < $1 AND status NOT IN ('queued', 'running')
+         ORDER BY operation_id LIMIT $2",
+        before,
+        BATCH,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ended)
+}
+
+/// Those of tenants that have more than is kept, behind the newest that are.
+async fn surplus_operations(connection: &mut PgConnection) -> Result<Vec<Uuid>, StoreError> {
+    let ended = sqlx::query_scalar!(
+        r#"SELECT placed.operation_id AS "operation_id!" FROM (
+               SELECT operation_id, status, sum(total) OVER newer AS lines, row_number() OVER newer AS place
+               FROM operations
+               WHERE tenant_id IN (SELECT tenant_id FROM operations GROUP BY tenant_id
+                                   HAVING sum(total) > $1 OR count(*) > $2)
+               WINDOW newer AS (PARTITION BY tenant_id ORDER BY operation_id DESC)) AS placed
+           WHERE (placed.lines > $1 OR placed.place > $2) AND placed.status NOT IN ('queued', 'running')
+           ORDER BY placed.operation_id LIMIT $3"#,
+        KEPT_LINES,
+        KEPT_OPERATIONS,
+        BATCH,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ended)
 }
 
 async fn idempotency_keys(

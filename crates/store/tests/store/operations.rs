@@ -1,6 +1,8 @@
 //! Long operations: each line once, whoever dies meanwhile.
 
-use certmill_model::{Hostname, NamePolicy, OperationId, OperationStatus, RawLine};
+use certmill_model::{
+    Hostname, KEPT_LINES, NamePolicy, OPEN_OPERATIONS, OperationId, OperationStatus, RawLine, STORED_LINES,
+};
 use certmill_store::{Expendable, NewLine, OperationRow, Reach, StoreError};
 
 use crate::base::{Base, now, tenant};
@@ -199,4 +201,51 @@ async fn old_operations_go_and_those_whose_lines_stopped_coming_end() {
     assert!(tx.operation(old).await.unwrap().is_none());
     assert!(tx.operation(open).await.unwrap().is_none(), "it ended, and is as old");
     assert_eq!(base.sql("SELECT count(*) FROM operation_lines").await, 0);
+}
+
+#[tokio::test]
+async fn no_more_operations_begin_than_may_be_under_way() {
+    let base = Base::new().await;
+    let mut others = base.api.platform().await.unwrap();
+    let other = others.put_tenant(&tenant("Suedwind", &base.chance), now()).await.unwrap();
+    others.commit().await.unwrap();
+    for _ in 0..OPEN_OPERATIONS {
+        base.operation(&[&put("one")]).await;
+    }
+    let begin = async |tenant| {
+        let mut tx = base.api.tenant(tenant).await.unwrap();
+        let begun = tx.create_operation("one more", &base.chance, now()).await;
+        tx.commit().await.unwrap();
+        begun
+    };
+    assert!(matches!(begin(base.tenant).await, Err(StoreError::TooManyOperations)));
+    assert!(begin(other).await.is_ok(), "another tenant's are not counted");
+    base.work_off().await;
+    assert!(begin(base.tenant).await.is_ok(), "the others have ended");
+}
+
+#[tokio::test]
+async fn lines_beyond_what_may_be_stored_are_not_taken_until_the_oldest_have_gone() {
+    let base = Base::new().await;
+    let old = base.operation(&[&put("one"), "{nonsense"]).await;
+    base.work_off().await;
+    let recent = base.operation(&[&put("two")]).await;
+    base.work_off().await;
+    let (stored, kept) = (STORED_LINES - 2, KEPT_LINES);
+    base.sql(&format!("UPDATE operations SET total = {stored} WHERE total = 2 RETURNING 1::bigint")).await;
+    base.operation(&[&put("three")]).await;
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    let id = tx.create_operation("one more", &base.chance, now()).await.unwrap();
+    let refused = RawLine::read("{nonsense").unwrap_err();
+    let line = NewLine { line: 1, reference: None, asks: Err(refused) };
+    let taken = tx.add_lines(id, std::slice::from_ref(&line), now()).await;
+    assert!(matches!(taken, Err(StoreError::TooManyLines)));
+    assert_eq!(base.sql(&format!("SELECT count(*) FROM operations WHERE total > {kept}")).await, 1);
+
+    base.engine.delete_expendable(Expendable::Operations, now(), async || ()).await.unwrap();
+    let mut kept = base.api.read(Reach::Tenant(base.tenant)).await.unwrap();
+    assert!(kept.operation(old).await.unwrap().is_none());
+    assert!(kept.operation(recent).await.unwrap().is_some());
+    assert_eq!(base.sql("SELECT count(*) FROM operation_lines").await, 2);
+    assert!(tx.add_lines(id, &[line], now()).await.unwrap());
 }

@@ -6,6 +6,7 @@ use axum::body::{Body, Bytes};
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 
 use crate::support::{Bench, exchange::Answer};
 
@@ -106,6 +107,41 @@ async fn what_is_no_list_of_lines_is_refused_and_nothing_of_it_done() {
     for operation in operations["data"].as_array().unwrap() {
         assert_eq!(operation["status"], "cancelled", "{operation}");
     }
+}
+
+#[tokio::test]
+async fn a_tenant_has_ten_operations_under_way_at_most() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let line = r#"{"op":"put","name":"a.brand.test"}"#;
+    let mut last = String::new();
+    for _ in 0..10 {
+        last = bench.bulk(&token, &[line]).await;
+    }
+    let refused = bench.upload(&token, line).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (StatusCode::TOO_MANY_REQUESTS, "too_many_operations".into())
+    );
+    assert_eq!(refused.json()["retry_after"], 30);
+    bench.post(&format!("/v1/operations/{last}/cancel")).token(&token).send().await;
+    bench.work_off().await;
+    assert_eq!(bench.upload(&token, line).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn what_a_tenant_has_no_room_for_is_refused_and_cancelled() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let line = r#"{"op":"put","name":"a.brand.test"}"#;
+    bench.bulk(&token, &[line]).await;
+    let mut connection = PgConnection::connect(&bench.database).await.unwrap();
+    sqlx::query("UPDATE operations SET total = 5000000").execute(&mut connection).await.unwrap();
+    let refused = bench.upload(&token, line).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "too_many_results".into()));
+    assert_eq!(refused.json()["retry_after"], 3_600);
+    let newest = bench.get("/v1/operations?limit=1").token(&token).send().await.json();
+    assert_eq!(newest["data"][0]["status"], "cancelled", "{newest}");
 }
 
 #[tokio::test]

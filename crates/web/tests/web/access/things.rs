@@ -18,6 +18,7 @@ use crate::{
 };
 
 const PASSWORD: &str = "correct horse battery";
+const LINE: &str = r#"{"op":"check","name":"a.brand.test"}"#;
 
 /// Whose things a request names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +36,7 @@ pub(super) struct Tenant {
     pub(super) id: TenantId,
     pub(super) token: String,
     alert: String,
+    operation: String,
     webhook: OnceCell<String>,
     /// The ids of an order and of the certificate that came of it.
     issued: OnceCell<(String, String)>,
@@ -67,16 +69,18 @@ impl World {
         let (own, token) = bench.tenant("Nordwind").await;
         let own = Tenant {
             id: own,
-            token,
             alert: bench.add_alert(own).await.to_string(),
+            operation: bench.bulk(&token, &[LINE]).await,
+            token,
             webhook: OnceCell::new(),
             issued: OnceCell::new(),
         };
         let (foreign, token) = bench.tenant("Bella Casa").await;
         let foreign = Tenant {
             id: foreign,
-            token,
             alert: bench.add_alert(foreign).await.to_string(),
+            operation: bench.bulk(&token, &[LINE]).await,
+            token,
             webhook: OnceCell::new(),
             issued: OnceCell::new(),
         };
@@ -256,7 +260,7 @@ impl World {
             "template name" => format!("named-{number}"),
             "order" => tenant.issued.get_or_init(|| self.issued(tenant, number)).await.0.clone(),
             "certificate" => tenant.issued.get_or_init(|| self.issued(tenant, number)).await.1.clone(),
-            "operation" => self.bench.bulk(&tenant.token, &[r#"{"op":"check","name":"a.brand.test"}"#]).await,
+            "operation" => tenant.operation.clone(),
             "name" => format!("name {number}"),
             "setup-link" => {
                 let name = format!("linked-{number}.example-shops.test");
