@@ -103,3 +103,47 @@ async fn what_the_first_load_balancer_does_not_take_is_taken_back_and_reaches_no
     stage.targets_in_sync().await;
     assert_eq!(served(&stage), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_text_that_cannot_be_read_any_more_is_told_and_holds_up_no_other_template() {
+    let stage = Stage::set().await;
+    let _running = stage.start().await;
+    let addresses = stage.lab.description().load_balancer_addresses();
+    for name in ["shop.test", "other.test"] {
+        stage.lab.set_addresses(name, &addresses).await.unwrap();
+    }
+    stage.put("shop.test").await;
+    stage.active("shop.test").await;
+    let storefront = Template::of(&stage, "storefront:shared").await;
+    let file = storefront.tx().await.template_source(storefront.reference(), None).await.unwrap().unwrap();
+    let (version, _) = storefront.tried(&format!("{file}\nadd_header X-Brand \"new\";\n"), "").await;
+    assert!(matches!(storefront.publish(Some(version)).await, Published::Done(_)));
+    until("every load balancer is configured with it", SOON, async || {
+        let row = storefront.tx().await.find_template(storefront.reference()).await.unwrap().unwrap();
+        let now = served(&stage);
+        let is_everywhere = row.canary.is_none() && now.iter().all(|text| text.contains("X-Brand"));
+        if is_everywhere { Ok(()) } else { Err(format!("{row:?} {now:?}")) }
+    })
+    .await;
+    let before = served(&stage);
+
+    stage.database.execute("UPDATE template_versions SET source = '{% nonsense'").await;
+    stage.put_with("other.test", "redirect").await;
+    stage.active("other.test").await;
+    assert_eq!(served(&stage), before, "what is live of it stays");
+    let told =
+        "SELECT count(*) FROM targets WHERE state_detail LIKE '%storefront:shared cannot be read: line 1%'";
+    until("every load balancer says so", SOON, async || match stage.database.count(told).await {
+        2 => Ok(()),
+        others => Err(format!("{others} do")),
+    })
+    .await;
+
+    assert!(matches!(storefront.publish(None).await, Published::Done(_)));
+    until("nothing is said any more", SOON, async || match stage.database.count(told).await {
+        0 => Ok(()),
+        others => Err(format!("{others} do")),
+    })
+    .await;
+    stage.active("shop.test").await;
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use certmill_model::TargetId;
+use certmill_model::{TargetId, TemplateRef};
 use certmill_nginx::Templates;
 use certmill_store::{StoreError, TemplateText};
 use tokio::sync::Mutex;
@@ -24,9 +24,20 @@ pub(crate) struct Serving {
     pub(crate) templates: Templates,
 }
 
+impl Serving {
+    /// Those that were published and cannot be read any more.
+    pub(crate) fn unreadable(&self) -> Vec<TemplateText> {
+        let is_unreadable = |text: &&TemplateText| {
+            let reference = TemplateRef::parse(&format!("{}:{}", text.name, text.form.as_str()));
+            reference.is_ok_and(|reference| self.templates.unreadable(&reference).is_some())
+        };
+        self.published.iter().filter(is_unreadable).cloned().collect()
+    }
+}
+
 impl Engine {
     /// Every template as `target` is to be served now; `None`: as targets are that have nothing before others. What was published
-    /// and cannot be read any more fails: the file of that name in its place would change shops without anybody's will.
+    /// and cannot be read any more stays as it is live: the file of that name in its place would change shops without anybody's will.
     pub(crate) async fn templates(&self, target: Option<TargetId>) -> Result<Arc<Serving>, StoreError> {
         let published = self.parts.store.published_templates(target).await?;
         let mut kept = self.published.0.lock().await;
@@ -35,9 +46,13 @@ impl Engine {
         }
         let mut templates = self.parts.templates.clone();
         for text in &published {
-            templates = templates.with(&text.name, text.form, &text.source).map_err(|error| {
-                StoreError::Inconsistent { table: "template_versions", source: Box::new(error) }
-            })?;
+            templates = match templates.with(&text.name, text.form, &text.source) {
+                Ok(templates) => templates,
+                Err(error) => templates.with_unreadable(&text.name, text.form, &text.source, &error),
+            };
+        }
+        if let Some(complaint) = templates.complaint() {
+            tracing::error!(complaint, "shops with such a template stay as they are");
         }
         let serving = Arc::new(Serving { published, templates });
         kept.insert(0, serving.clone());

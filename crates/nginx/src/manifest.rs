@@ -58,6 +58,23 @@ impl Manifest {
         self.with_replaced(|path| shard_of_path(path).is_none(), files)
     }
 
+    /// This manifest with `path` as `live` has it; `None`: it has no such file.
+    #[must_use]
+    pub fn with_kept(mut self, path: &str, live: &Self) -> Option<Self> {
+        self.0.insert(path.to_owned(), live.0.get(path)?.clone());
+        Some(self)
+    }
+
+    /// This manifest with the files of one shard as `live` has them.
+    #[must_use]
+    pub fn with_shard_kept(&self, shard: u8, live: &Self) -> Self {
+        let is_of_shard = |path: &str| shard_of_path(path) == Some(shard);
+        let mut kept = self.with_replaced(is_of_shard, &BTreeMap::new());
+        let of_shard = live.0.iter().filter(|(path, _)| is_of_shard(path));
+        kept.0.extend(of_shard.map(|(path, digest)| (path.clone(), digest.clone())));
+        kept
+    }
+
     /// What differs from `previous`.
     pub fn diff(&self, previous: &Self) -> ManifestDiff {
         let changed = self.0.iter().filter(|(path, digest)| previous.0.get(*path) != Some(*digest));

@@ -36,6 +36,16 @@ const BUILT_IN: [(&str, &str); 5] = built_in! {
 pub struct Templates {
     /// By file name, `defaults.conf` among them.
     sources: BTreeMap<String, String>,
+    /// Those that were served once and cannot be read any more, by file name: nothing is rendered from them, and what is live of
+    /// them can stay.
+    unreadable: BTreeMap<String, Unreadable>,
+}
+
+/// A template that cannot be read any more.
+#[derive(Clone, Debug)]
+struct Unreadable {
+    source: String,
+    words: String,
 }
 
 /// Why a directory of templates was not taken. Every variant names the file.
@@ -119,7 +129,7 @@ impl Templates {
     /// The templates that certmill brings along.
     pub fn built_in() -> Self {
         let own = |(file, source): (&str, &str)| (file.to_owned(), source.to_owned());
-        Self { sources: BUILT_IN.into_iter().map(own).collect() }
+        Self { sources: BUILT_IN.into_iter().map(own).collect(), unreadable: BTreeMap::new() }
     }
 
     /// The built-in templates and those of `directory`, which win where the file name is the same.
@@ -145,8 +155,38 @@ impl Templates {
         }
         check(path, &file, source)?;
         let mut templates = self.clone();
+        templates.unreadable.remove(&file);
         templates.sources.insert(file, source.to_owned());
         Ok(templates)
+    }
+
+    /// The same without the template `name` in `form`, which is served and whose text cannot be read any more, as `error` says.
+    #[must_use]
+    pub fn with_unreadable(&self, name: &str, form: Form, source: &str, error: &TemplateError) -> Self {
+        let file = file_name(name, form);
+        let mistake = error.mistake();
+        let words = format!(
+            "the text of the template {name}:{} cannot be read: line {}: {}",
+            form.as_str(),
+            mistake.line,
+            mistake.what
+        );
+        let mut templates = self.clone();
+        templates.sources.remove(&file);
+        templates.unreadable.insert(file, Unreadable { source: source.to_owned(), words });
+        templates
+    }
+
+    /// Why the template that `reference` means cannot be read any more, if that is so.
+    pub fn unreadable(&self, reference: &TemplateRef) -> Option<&str> {
+        let form = self.resolve(reference).ok()?;
+        self.unreadable.get(&file_name(reference.name(), form)).map(|one| one.words.as_str())
+    }
+
+    /// Why templates cannot be read any more, if there are such.
+    pub fn complaint(&self) -> Option<String> {
+        let words: Vec<_> = self.unreadable.values().map(|one| one.words.as_str()).collect();
+        (!words.is_empty()).then(|| words.join("; "))
     }
 
     /// The form in which `reference` is served.
@@ -157,7 +197,7 @@ impl Templates {
         };
         forms
             .into_iter()
-            .find(|form| self.sources.contains_key(&file_name(reference.name(), *form)))
+            .find(|form| self.source(reference.name(), *form).is_some())
             .ok_or_else(|| UnknownTemplate(reference.to_string()))
     }
 
@@ -169,15 +209,24 @@ impl Templates {
 
     /// Changes whenever a shard rendered before could be rendered otherwise now: SHA-256 in hexadecimal.
     pub fn fingerprint(&self) -> String {
-        let sources = self.sources.iter();
-        let all: Vec<_> =
-            sources.map(|(file, source)| format!("{file} {}\n", sha256_hex(source.as_bytes()))).collect();
+        let unreadable = self.unreadable.iter().map(|(file, one)| (file, &one.source));
+        let sources: BTreeMap<_, _> = self.sources.iter().chain(unreadable).collect();
+        let all: Vec<_> = sources
+            .iter()
+            .map(|(file, source)| format!("{file} {}\n", sha256_hex(source.as_bytes())))
+            .collect();
         sha256_hex(format!("{RENDERER}\n{}", all.concat()).as_bytes())
     }
 
-    /// The text of a template.
+    /// The text of a template, whether it can be read or not.
     pub fn source(&self, name: &str, form: Form) -> Option<&str> {
-        self.sources.get(&file_name(name, form)).map(String::as_str)
+        let file = file_name(name, form);
+        let unreadable = || self.unreadable.get(&file).map(|one| &one.source);
+        self.sources.get(&file).or_else(unreadable).map(String::as_str)
+    }
+
+    pub(crate) fn is_unreadable(&self, name: &str, form: Form) -> bool {
+        self.unreadable.contains_key(&file_name(name, form))
     }
 
     pub(crate) fn sandbox(&self) -> Sandbox<'_> {

@@ -77,3 +77,20 @@ fn the_examples_in_the_documentation_are_templates() {
         assert!(with_file(file, example).is_ok(), "{:?}", with_file(file, example));
     }
 }
+
+#[test]
+fn a_text_that_cannot_be_read_is_known_and_counts_for_the_fingerprint_as_before() {
+    let (name, form) = ("storefront", Form::Shared);
+    let reference = TemplateRef::parse(name).unwrap();
+    let error = Templates::built_in().with(name, form, "root /etc;").unwrap_err();
+    let source = Templates::built_in().source(name, form).unwrap().to_owned();
+    // Checks have become stricter, the text is the same.
+    let unreadable = Templates::built_in().with_unreadable(name, form, &source, &error);
+    assert_eq!(unreadable.fingerprint(), Templates::built_in().fingerprint());
+    assert_eq!(unreadable.resolve(&reference), Ok(form));
+    let words = unreadable.unreadable(&reference).unwrap();
+    assert!(words.contains("storefront:shared") && words.contains("the directive \"root\""), "{words}");
+    assert_eq!(unreadable.complaint().as_deref(), Some(words));
+    let mended = unreadable.with(name, form, "return 204;").unwrap();
+    assert_eq!((mended.unreadable(&reference), mended.complaint()), (None, None));
+}

@@ -18,6 +18,8 @@ pub struct TopFiles {
     pub files: BTreeMap<String, Vec<u8>>,
     /// Templates in use that cannot be rendered, and why. Their domains are not served; all others are.
     pub refused: Vec<(String, String)>,
+    /// Paths of templates in use that cannot be read any more: what is live there is to stay.
+    pub kept: BTreeSet<String>,
 }
 
 impl Templates {
@@ -35,6 +37,12 @@ impl Templates {
         let mut top = TopFiles::default();
         let mut rendered = Vec::new();
         for name in shared_templates(&paths) {
+            let path = format!("servers/{name}.conf");
+            if self.is_unreadable(name, Form::Shared) {
+                rendered.push(name);
+                top.kept.insert(path);
+                continue;
+            }
             let values = SharedValues { template: name, https_port: layout.https_port() };
             let body = match self.source(name, Form::Shared) {
                 Some(_) => sandbox.render(&file_name(name, Form::Shared), values),
@@ -43,7 +51,7 @@ impl Templates {
             match body {
                 Ok(body) => {
                     rendered.push(name);
-                    top.files.insert(format!("servers/{name}.conf"), body.into_bytes());
+                    top.files.insert(path, body.into_bytes());
                 }
                 Err(reason) => top.refused.push((name.to_owned(), reason)),
             }

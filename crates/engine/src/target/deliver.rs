@@ -211,7 +211,11 @@ impl Delivery<'_> {
         let ids: Vec<_> = batch.iter().copied().collect();
         let domains =
             parts.store.placed_domains(&self.target.lease, &shards, &ids).await.map_err(Failed::from)?;
-        let ground = Ground { templates: self.templates, layout: &layout, batch: &batch, broken };
+        let live = self.target.release.as_ref().filter(|_| !whole);
+        let renewed = self.pending.iter().filter(|one| !one.is_configured_anew()).map(|one| one.domain_id);
+        let renewed = &renewed.collect();
+        let ground =
+            Ground { templates: self.templates, layout: &layout, batch: &batch, renewed, live, broken };
         let mut rendered = release::render(&ground, previous, &shards, &domains);
         if let Some(previous) = previous {
             // With the number of the release that is live: equal then, if nothing changed.
@@ -222,9 +226,8 @@ impl Delivery<'_> {
                 return Ok((previous.clone(), rendered, Flipped::No));
             }
         }
-        let live = self.target.release.as_ref().map(|release| release.number);
-        let number =
-            parts.store.begin_release(&self.target.lease, live.unwrap_or(0), self.engine.now()).await;
+        let known = self.target.release.as_ref().map_or(0, |release| release.number);
+        let number = parts.store.begin_release(&self.target.lease, known, self.engine.now()).await;
         let number = number.map_err(Failed::from)?;
         release::add_top(&ground, number, &mut rendered);
         refuse_to_lose(&rendered)?;
@@ -234,7 +237,8 @@ impl Delivery<'_> {
             rendered_from,
             upstreams: rendered.upstreams.clone(),
         };
-        let flipped = self.activate(&record, previous, &rendered).await?;
+        let flipped =
+            self.activate(&record, previous.or(live.filter(|_| rendered.has_kept)), &rendered).await?;
         Ok((record, rendered, flipped))
     }
 
@@ -243,11 +247,7 @@ impl Delivery<'_> {
         if previous.is_none() {
             return Ok(self.engine.parts.store.occupied_shards(&self.target.lease).await?);
         }
-        let changed = self.pending.iter().filter(|one| {
-            one.wanted_certificate_id.is_none()
-                || one.served_certificate_id.is_none()
-                || one.served_revision != Some(one.wanted_revision)
-        });
+        let changed = self.pending.iter().filter(|one| one.is_configured_anew());
         Ok(changed.map(|one| one.domain_id.shard()).collect::<BTreeSet<_>>().into_iter().collect())
     }
 

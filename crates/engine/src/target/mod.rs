@@ -21,8 +21,14 @@ const BATCH: i64 = 2_000;
 /// Brings a target what it should serve, if its time has come and nobody else is at it.
 pub(crate) async fn deliver(engine: &Engine, id: TargetId) -> Result<(), EngineError> {
     let store = &engine.parts.store;
-    let Some(target) = store.claim_target(id, engine.now()).await? else { return Ok(()) };
-    let serving = engine.templates(Some(id)).await?;
+    let Some(mut target) = store.claim_target(id, engine.now()).await? else { return Ok(()) };
+    let mut serving = engine.templates(Some(id)).await?;
+    if let Some(complaint) = serving.templates.complaint() {
+        // What only this one has would be live nowhere.
+        store.refuse_templates(id, &serving.unreadable(), &complaint, engine.now()).await?;
+        serving = engine.templates(Some(id)).await?;
+    }
+    target.remark = serving.templates.complaint();
     let templates = &serving.templates;
     if target.revisit {
         store.place_missing(&target.lease, engine.now()).await?;

@@ -20,6 +20,8 @@ pub(super) struct Rendered {
     pub(super) lost: Option<String>,
     /// Where it may send requests.
     pub(super) upstreams: BTreeSet<UpstreamAddress>,
+    /// Whether some of it is as it is in the live release, and comes from there.
+    pub(super) has_kept: bool,
 }
 
 /// What a release is rendered from, beside its domains.
@@ -28,6 +30,10 @@ pub(super) struct Ground<'a> {
     pub(super) layout: &'a Layout,
     /// The domains that are being delivered; all others stay as they were served.
     pub(super) batch: &'a BTreeSet<DomainId>,
+    /// Those of them whose configuration is as it was: they have another certificate alone.
+    pub(super) renewed: &'a BTreeSet<DomainId>,
+    /// What is live there, to keep what a template that cannot be read any more once made.
+    pub(super) live: Option<&'a ReleaseRecord>,
     /// Templates and upstreams that nginx refused, with its words.
     pub(super) broken: &'a Broken,
 }
@@ -57,6 +63,7 @@ pub(super) fn render(
         lost: None,
         // Other shards may name them still; a release that is rendered as a whole forgets those that are not used.
         upstreams: previous.map(|release| release.upstreams.clone()).unwrap_or_default(),
+        has_kept: false,
     };
     for shard in shards {
         let members: Vec<_> = domains.iter().filter(|domain| domain.domain_id.shard() == *shard).collect();
@@ -74,6 +81,13 @@ pub(super) fn add_top(ground: &Ground<'_>, number: i64, rendered: &mut Rendered)
     }
     rendered.manifest = rendered.manifest.with_top_replaced(&top.files);
     rendered.files.extend(top.files);
+    for path in top.kept {
+        let live = ground.live.map(manifest_of).unwrap_or_default();
+        match rendered.manifest.clone().with_kept(&path, &live) {
+            Some(manifest) => (rendered.manifest, rendered.has_kept) = (manifest, true),
+            None => rendered.lost = Some(ground.templates.complaint().unwrap_or_default()),
+        }
+    }
 }
 
 /// Whether a renewal of this template's certificates needs a reload: nginx reads them at start then.
@@ -122,6 +136,9 @@ fn render_shard(ground: &Ground<'_>, shard: u8, members: &[&DomainPlacement], re
     let lost = members.iter().find(|domain| {
         domain.served_template.is_some() && !rendered.templates.contains_key(&domain.domain_id)
     });
+    if let (Some(words), Some(live)) = (lost.and_then(|domain| unreadable(ground, domain)), ground.live) {
+        return keep_shard(ground, (shard, members), (live, words), rendered);
+    }
     if let Some(domain) = lost {
         let reason =
             rendered.refused.get(&domain.domain_id).map(|(_, reason)| reason.as_str()).unwrap_or_default();
@@ -129,6 +146,36 @@ fn render_shard(ground: &Ground<'_>, shard: u8, members: &[&DomainPlacement], re
     }
     rendered.manifest = rendered.manifest.with_shard_replaced(shard, &files.files);
     rendered.files.extend(files.files);
+}
+
+/// Why the template that a domain is served with cannot be read any more.
+fn unreadable<'a>(ground: &Ground<'a>, domain: &DomainPlacement) -> Option<&'a str> {
+    ground.templates.unreadable(domain.served_template.as_ref()?)
+}
+
+/// Leaves a shard as it is live: a block in it cannot be rendered any more, and others do not wait for that.
+fn keep_shard(
+    ground: &Ground<'_>,
+    (shard, members): (u8, &[&DomainPlacement]),
+    (live, words): (&ReleaseRecord, &str),
+    rendered: &mut Rendered,
+) {
+    rendered.manifest = rendered.manifest.with_shard_kept(shard, &manifest_of(live));
+    rendered.upstreams.extend(live.upstreams.iter().cloned());
+    rendered.has_kept = true;
+    let of_shard = |id: &&DomainId| id.shard() == shard;
+    for id in ground.batch.iter().filter(of_shard) {
+        rendered.templates.remove(id);
+        rendered.refused.insert(*id, (ProblemCode::TemplateUnusable, words.to_owned()));
+    }
+    for domain in members {
+        rendered
+            .templates
+            .extend(domain.served_template.as_ref().map(|template| (domain.domain_id, template.clone())));
+        if ground.renewed.contains(&domain.domain_id) {
+            rendered.refused.remove(&domain.domain_id);
+        }
+    }
 }
 
 fn usable_template<'a>(
@@ -153,6 +200,10 @@ fn usable_template<'a>(
     if let Some(words) = ground.broken.templates.get(wanted.name()) {
         return Err((ProblemCode::ConfigTestFailed, format!("nginx refuses the template {wanted}: {words}")));
     }
+    let is_new = domain.served_template.as_ref() != Some(wanted);
+    if let Some(words) = ground.templates.unreadable(wanted).filter(|_| is_new) {
+        return Err((ProblemCode::TemplateUnusable, words.to_owned()));
+    }
     match ground.templates.resolve(wanted) {
         Ok(_) => Ok(wanted),
         Err(unknown) => Err((ProblemCode::TemplateUnusable, unknown.to_string())),
@@ -167,3 +218,7 @@ fn config(domain: &DomainPlacement, template: &TemplateRef) -> DomainConfig {
         upstream: domain.upstream.clone(),
     }
 }
+
+#[cfg(test)]
+#[path = "release_tests.rs"]
+mod tests;

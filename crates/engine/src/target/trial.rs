@@ -209,7 +209,14 @@ impl Subject<'_> {
             })
             .collect();
         let broken = Broken::default();
-        let ground = Ground { templates, layout: &self.layout, batch: &batch, broken: &broken };
+        let ground = Ground {
+            templates,
+            layout: &self.layout,
+            batch: &batch,
+            renewed: &BTreeSet::new(),
+            live: None,
+            broken: &broken,
+        };
         let mut rendered = release::render(&ground, None, &shards.into_iter().collect::<Vec<_>>(), &domains);
         release::add_top(&ground, number, &mut rendered);
         rendered

@@ -31,6 +31,15 @@ pub struct PendingPlacement {
     pub consecutive_failures: u32,
 }
 
+impl PendingPlacement {
+    /// Whether more than its certificate is another.
+    pub fn is_configured_anew(&self) -> bool {
+        self.wanted_certificate_id.is_none()
+            || self.served_certificate_id.is_none()
+            || self.served_revision != Some(self.wanted_revision)
+    }
+}
+
 /// A domain that a target's configuration is to hold.
 #[derive(Clone, Debug)]
 pub struct DomainPlacement {

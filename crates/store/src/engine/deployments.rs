@@ -124,7 +124,7 @@ impl Engine {
         lock_target(&mut tx, lease).await?;
         let done = sqlx::query!(
             "UPDATE targets SET lease_until = NULL, release_number = $3, manifest = $4, rendered_from = $5, upstreams = $8,
-                 consecutive_failures = 0, state_detail = NULL, next_attempt_at = $6,
+                 consecutive_failures = 0, state_detail = $11, next_attempt_at = $6,
                  -- What this one has before the others is settled behind this, or at the next look.
                  revisit = (settings <> $9 OR $10 <> (SELECT COALESCE(sum(revision), 0)::bigint FROM templates)
                             OR EXISTS (SELECT 1 FROM templates WHERE canary_target_id = $1)),
@@ -140,6 +140,7 @@ impl Engine {
             &upstreams,
             target.settings,
             target.templates_revision,
+            target.remark,
         )
         .execute(&mut *tx)
         .await?;

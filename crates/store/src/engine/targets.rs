@@ -40,6 +40,8 @@ pub struct ClaimedTarget {
     pub revisit: bool,
     /// Grows with every change of a template: what is published after the claim makes another look necessary.
     pub templates_revision: i64,
+    /// What its operators are to read beside its state when it is let go, whatever it serves.
+    pub remark: Option<String>,
 }
 
 /// A release that is live on a target.
@@ -148,6 +150,7 @@ impl Engine {
             release,
             revisit: row.revisit,
             templates_revision: row.templates_revision,
+            remark: None,
         }))
     }
 
@@ -170,13 +173,14 @@ impl Engine {
         let mut tx = self.pool.begin().await?;
         lock_target(&mut tx, &target.lease).await?;
         let done = sqlx::query!(
-            "UPDATE targets SET lease_until = NULL, state = 'in_sync', state_detail = NULL,
+            "UPDATE targets SET lease_until = NULL, state = 'in_sync', state_detail = $5,
                  revisit = (settings <> $3 OR $4 <> (SELECT COALESCE(sum(revision), 0)::bigint FROM templates))
              WHERE target_id = $1 AND lease_token = $2",
             target.lease.target_id.uuid(),
             target.lease.token,
             target.settings,
             target.templates_revision,
+            target.remark,
         )
         .execute(&mut *tx)
         .await?;
