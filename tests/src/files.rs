@@ -1,5 +1,6 @@
 //! What stands in files.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A file and what it holds.
@@ -11,12 +12,21 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether `text` is in the path or the content.
+    /// Whether `text` stands in the path or the content, as a word of its own: three letters are
+    /// in many a hash and in the base64 of many a certificate.
     pub fn mentions(&self, text: &str) -> bool {
-        let needle = text.as_bytes();
-        self.path.to_string_lossy().contains(text)
-            || self.content.windows(needle.len().max(1)).any(|window| window == needle)
+        [self.path.as_os_str().as_bytes(), &self.content]
+            .iter()
+            .any(|place| stands_in(place, text.as_bytes()))
     }
+}
+
+fn stands_in(place: &[u8], word: &[u8]) -> bool {
+    let goes_on = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'+');
+    place.windows(word.len().max(1)).enumerate().any(|(start, window)| {
+        let before = start.checked_sub(1).and_then(|before| place.get(before));
+        window == word && !goes_on(before) && !goes_on(place.get(start + word.len()))
+    })
 }
 
 /// Every regular file below `directory`, by path. Files that go away meanwhile are left out.
@@ -39,4 +49,19 @@ pub fn files_below(directory: &Path) -> Vec<Found> {
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_mentioned_only_where_it_stands_alone() {
+        let file = |path: &str, content: &str| Found { path: path.into(), content: content.into() };
+        assert!(file("sites/a..conf", "").mentions("a."));
+        assert!(file("x", "server_name a.;").mentions("a."));
+        assert!(file("x", "CON").mentions("CON"));
+        assert!(!file("certificates/4f0a.pem", "").mentions("a."));
+        assert!(!file("x", "MIIBCONq").mentions("CON"));
+    }
 }
