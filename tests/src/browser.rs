@@ -28,6 +28,16 @@ const FAILING: &str = "umzug.example-shops.test";
 /// In a network for examples (RFC 5737): nobody is there, and nobody is asked.
 const ELSEWHERE: std::net::Ipv4Addr = std::net::Ipv4Addr::new(203, 0, 113, 80);
 
+/// The tenant of the many shops that are there to be found among.
+const MANY: &str = "Marktplatz";
+
+/// `$1` is the tenant's name.
+const ADD_MANY_SHOPS: &str = "
+    INSERT INTO domains (domain_id, tenant_id, name, external_id, status, status_since, created_at, updated_at)
+    SELECT gen_random_uuid(), tenant_id, 'boutique-' || number || '.many-shops.test', 'stall-' || number, 'paused', now(), now(), now()
+    FROM tenants, generate_series(100000, 199999) AS number
+    WHERE tenants.name = $1";
+
 /// A template of the platform's own, and what its versions say; nginx refuses the one in the middle.
 const TEMPLATE: &str = "season:shared";
 const VERSIONS: [(&str, &str); 3] = [
@@ -81,6 +91,14 @@ impl<'a> Audience<'a> {
             "pictures": root().join("docs/pictures"),
         });
         Self { stage, description }
+    }
+
+    /// Registers 100,000 shops more, of a tenant that has paused them all: they are looked for, and nothing is done for them.
+    pub async fn with_many_shops(self) -> Self {
+        self.stage.service.add_tenant(MANY).await.unwrap();
+        self.stage.database.execute_for(MANY, ADD_MANY_SHOPS).await;
+        self.stage.database.execute("ANALYZE domains, domain_names").await;
+        self
     }
 
     /// Puts words that are code where they are not escaped wherever words may stand, and waits until they do.

@@ -138,6 +138,15 @@ SELECT pg_temp.id('alert', n, at), tenant_id, code, '', 'late', false, names, '[
 FROM (SELECT tenant_id, trouble AS code, is_over, count(*) AS names, min(n) * 2 + is_over::int AS n, min(created) AS at
       FROM plan, (VALUES (false), (true)) AS o (is_over) WHERE trouble IS NOT NULL GROUP BY 1, 2, 3) AS caused;
 
+INSERT INTO operations (operation_id, tenant_id, status, title, total, done, failed, reached, is_complete, created_at, started_at, finished_at, updated_at)
+SELECT pg_temp.id('operation', n, at), pg_temp.id('tenant', 1, date_trunc('day', now()) - interval '400 days'), 'succeeded', 'Import of ' || at::date, lines, lines,
+       CASE WHEN n = 1 THEN 2000 ELSE 0 END, lines, true, at, at, at + interval '1 minute', at + interval '1 minute'
+FROM generate_series(1, 5000) n, LATERAL (SELECT now() - n * interval '1 hour' AS at, CASE WHEN n = 1 THEN 100000 ELSE 10 END AS lines) AS then_;
+INSERT INTO operation_lines (operation_id, line, tenant_id, ref, action, name, wish, result, domain_id, code, detail)
+SELECT o.operation_id, line, o.tenant_id, 'shop-' || line, 'put', 'imported' || line || '.example', '{}', CASE WHEN line % 50 = 0 AND total > 10 THEN 422 ELSE 201 END, NULL,
+       CASE WHEN line % 50 = 0 AND total > 10 THEN 'reserved_name' END, CASE WHEN line % 50 = 0 AND total > 10 THEN 'The name is reserved.' END
+FROM operations o, generate_series(1, o.total) line;
+
 DO $$ DECLARE d record; BEGIN FOR d IN SELECT * FROM dropped LOOP EXECUTE d.definition; END LOOP; END $$;
 RESET session_replication_role;
 UPDATE rollups SET next_at = '-infinity';

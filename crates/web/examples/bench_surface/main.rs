@@ -70,33 +70,24 @@ async fn measure(url: &str, requests: usize) -> Done {
 
     say(&format!("{:<76} {:>8} {:>8} {:>10} {:>10}", "", "p50 ms", "p95 ms", "p50 of 8", "p95 of 8"));
     let mut worst = (0.0_f64, "");
+    let mut refused = 0;
     for (who, path) in ROUTES {
         let header = match who {
             Who::Platform => &headers.platform,
             Who::Tenant => &headers.tenant,
             Who::Person => &headers.person,
         };
-        let alone = ask(&address, path, header, (&subjects, 0), requests).await?;
-        let mut together = JoinSet::new();
-        for number in 0..AT_A_TIME {
-            let (address, header, subjects) = (address.clone(), header.clone(), subjects.clone());
-            together.spawn(async move {
-                ask(&address, path, &header, (&subjects, number * 100), requests / AT_A_TIME).await
-            });
+        match measure_route(&address, path, header, &subjects, requests).await {
+            Ok(p95) if p95 > worst.0 => worst = (p95, path),
+            Ok(_) => {}
+            Err(error) => {
+                say(&format!("{path:<76} {error}"));
+                refused += 1;
+            }
         }
-        let mut crowd = Vec::new();
-        for times in together.join_all().await {
-            crowd.extend(times?);
-        }
-        let (p95, crowded) = (percentile(&alone, 95), percentile(&crowd, 95));
-        say(&format!(
-            "{path:<76} {:>8.1} {p95:>8.1} {:>10.1} {crowded:>10.1}",
-            percentile(&alone, 50),
-            percentile(&crowd, 50)
-        ));
-        if p95 > worst.0 {
-            worst = (p95, path);
-        }
+    }
+    if refused > 0 {
+        return Err(format!("{refused} of {} were not answered with 200", ROUTES.len()).into());
     }
     let (read, bare) = domain_reads(&mut owner, &address, &headers.tenant, &subjects.names).await?;
     say(&format!(
@@ -106,6 +97,36 @@ async fn measure(url: &str, requests: usize) -> Done {
     say(&format!("worst p95 = {:.0} ms, domain read/bare query = {:.2}", worst.0, bare / read));
     server.abort();
     Ok(())
+}
+
+/// Alone, then several at a time; the p95 of one alone.
+async fn measure_route(
+    address: &str,
+    path: &'static str,
+    header: &str,
+    subjects: &Subjects,
+    requests: usize,
+) -> Done<f64> {
+    let alone = ask(address, path, header, (subjects, 0), requests).await?;
+    let mut together = JoinSet::new();
+    for number in 0..AT_A_TIME {
+        let (address, header, subjects) = (address.to_owned(), header.to_owned(), subjects.clone());
+        together.spawn(async move {
+            ask(&address, path, &header, (&subjects, number * 100), requests / AT_A_TIME).await
+        });
+    }
+    let mut crowd = Vec::new();
+    for times in together.join_all().await {
+        crowd.extend(times?);
+    }
+    let p95 = percentile(&alone, 95);
+    say(&format!(
+        "{path:<76} {:>8.1} {p95:>8.1} {:>10.1} {:>10.1}",
+        percentile(&alone, 50),
+        percentile(&crowd, 50),
+        percentile(&crowd, 95)
+    ));
+    Ok(p95)
 }
 
 /// Asks on one connection; the times in milliseconds. The first answers are not counted: statements are prepared in them.

@@ -15,10 +15,18 @@ pub(crate) struct Subjects {
 }
 
 /// The placeholder of a path, and which thing stands in its place.
-const THINGS: [(&str, &str); 4] = [
+const THINGS: [(&str, &str); 9] = [
     ("{target}", "SELECT target_id FROM targets WHERE $1 IS NOT NULL ORDER BY name LIMIT 1"),
     ("{user}", "SELECT user_id FROM users WHERE tenant_id = $1 LIMIT 1"),
     ("{token}", "SELECT token_id FROM api_tokens WHERE tenant_id = $1 LIMIT 1"),
+    ("{tenant}", "SELECT tenant_id FROM tenants WHERE tenant_id = $1"),
+    ("{certificate}", "SELECT certificate_id FROM certificates WHERE tenant_id = $1 LIMIT 1"),
+    ("{order}", "SELECT order_id FROM orders WHERE tenant_id = $1 AND status = 'invalid' LIMIT 1"),
+    ("{operation}", "SELECT operation_id FROM operations WHERE tenant_id = $1 ORDER BY total DESC LIMIT 1"),
+    (
+        "{alert}",
+        "SELECT alert_id FROM alerts WHERE tenant_id = $1 AND resolved_at IS NULL ORDER BY names DESC LIMIT 1",
+    ),
     ("{webhook}", "SELECT endpoint_id FROM webhook_endpoints WHERE tenant_id = $1 LIMIT 1"),
 ];
 
