@@ -15,6 +15,12 @@ impl SearchText {
     /// Longer than any name in any form.
     const MAX: usize = 1_000;
 
+    /// What an index of letters tells apart.
+    const SMALLEST: usize = 3;
+
+    /// Two of four are right even where two letters changed places between the other two.
+    const PIECES: usize = 4;
+
     /// Parses what was typed: perhaps a whole address, or letters of any script. `None`: nothing is searched for.
     pub fn parse(input: &str) -> Option<Self> {
         let typed: String = input.trim().chars().filter(|c| !c.is_control()).take(Self::MAX).collect();
@@ -34,7 +40,25 @@ impl SearchText {
 
     /// The same, if it is long enough to be found in the middle of names: three letters make the smallest entry of the index.
     pub fn inner(&self) -> Option<&str> {
-        self.name().filter(|name| name.len() >= 3)
+        self.name().filter(|name| name.len() >= Self::SMALLEST)
+    }
+
+    /// What a slip of the finger leaves right of a name, as two parts of it in their order: cut in pieces, one piece is wrong, or
+    /// two that are neighbours, and the others are not. Of short names it leaves one part, of the shortest too little.
+    pub fn besides_a_slip(&self) -> Vec<(&str, &str)> {
+        // Letters of names are ASCII.
+        let Some(name) = self.name() else { return Vec::new() };
+        let count = (name.len() / Self::SMALLEST).min(Self::PIECES);
+        let cut = |number: usize| number * name.len() / count;
+        let piece = |number: usize| &name[cut(number)..cut(number + 1)];
+        match count {
+            0 | 1 => Vec::new(),
+            2 => vec![(piece(0), ""), ("", piece(1))],
+            _ => (0..count)
+                .flat_map(|first| (first + 1..count).map(move |second| (first, second)))
+                .map(|(first, second)| (piece(first), piece(second)))
+                .collect(),
+        }
     }
 }
 
@@ -160,6 +184,28 @@ mod tests {
         assert_eq!(SearchText::parse("sh").unwrap().inner(), None);
         assert_eq!(SearchText::parse("sho").unwrap().inner(), Some("sho"));
         assert_eq!(SearchText::parse(" \0 "), None);
+    }
+
+    #[test]
+    fn a_slip_leaves_two_pieces_of_a_name_right() {
+        let slips = |typed: &str| -> Vec<(String, String)> {
+            let text = SearchText::parse(typed).unwrap();
+            text.besides_a_slip().iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+        };
+        for (typed, meant) in [
+            ("boutiqe-4213.example", "boutique-4213.example"),
+            ("boutqiue-4213.example", "boutique-4213.example"),
+            ("botuique-4213.exmaple", "boutique-4213.example"),
+            ("cheese4231", "cheese4213"),
+            ("chese421", "cheese421"),
+            ("tess.ex", "tees.ex"),
+        ] {
+            let right =
+                |(a, b): &(String, String)| meant.split_once(a).is_some_and(|(_, rest)| rest.contains(b));
+            assert!(slips(typed).iter().any(right), "{typed}: {:?}", slips(typed));
+        }
+        assert!(slips("chees").is_empty());
+        assert!(slips("Käse und Wein").is_empty());
     }
 
     #[test]

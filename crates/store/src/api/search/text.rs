@@ -12,7 +12,13 @@ use crate::StoreError;
 pub(super) const FEW: i64 = 1_000;
 
 /// Similar names that are shown.
-const SIMILAR: i32 = 20;
+const SIMILAR: i64 = 20;
+
+/// Names that are looked at for each of the parts that a slip may have left right.
+const CANDIDATES: i32 = 500;
+
+/// The share of letters in threes that names have in common with what was typed, at least.
+const ALIKE: f32 = 0.4;
 
 /// By name: those that begin with `text` before all.
 pub(super) async fn ranked(
@@ -130,25 +136,39 @@ async fn similar(
     text: &SearchText,
     rows: i64,
 ) -> Result<Rows, StoreError> {
-    let Some(meant) = text.inner() else { return Ok(Rows::default()) };
+    let Some(meant) = text.name() else { return Ok(Rows::default()) };
+    let patterns: Vec<_> =
+        text.besides_a_slip().iter().map(|(one, other)| format!("%{one}%{other}%")).collect();
     let tenant = narrowed.tenant;
-    let like = quickly(connection, async |connection| {
-        sqlx::query!("SELECT set_config('enable_bitmapscan', 'on', true)")
-            .fetch_one(&mut *connection)
-            .await?;
-        let ids = sqlx::query_scalar!(
-            r#"SELECT domain_id AS "domain_id!" FROM names_like($1, $2, $3) AS domain_id"#,
-            tenant,
-            meant,
-            SIMILAR,
-        );
-        Ok(ids.fetch_all(connection).await?)
-    });
-    let Some(like) = like.await? else { return Ok(Rows { found: Found::InPart, ..Rows::default() }) };
+    let like =
+        quickly(connection, async |connection| alike(connection, tenant, (&patterns, meant)).await).await?;
+    let Some(like) = like else { return Ok(Rows { found: Found::InPart, ..Rows::default() }) };
     let among = Narrowed { ids: Some(like.clone()), ..narrowed.clone() };
     let order = Order(DomainSort::Name, None);
-    let mut rows = page::read(connection, &among, order, rows.min(SIMILAR.into())).await?;
+    let mut rows = page::read(connection, &among, order, rows.min(SIMILAR)).await?;
     rows.sort_by_key(|(id, _)| like.iter().position(|known| known == id));
     let found = if rows.is_empty() { Found::Suiting } else { Found::Similar };
     Ok(Rows { places: rows, found, resume: None })
+}
+
+async fn alike(
+    connection: &mut PgConnection,
+    tenant: Option<Uuid>,
+    (patterns, meant): (&[String], &str),
+) -> Result<Vec<Uuid>, StoreError> {
+    // An index of letters is read by bitmaps alone.
+    sqlx::query!("SELECT set_config('enable_bitmapscan', 'on', true)").fetch_one(&mut *connection).await?;
+    let ids = sqlx::query_scalar!(
+        r#"SELECT domain_id AS "domain_id!" FROM names_with_any($1, $2, $3, $4)
+           WHERE likeness >= $5 GROUP BY domain_id ORDER BY max(likeness) DESC, domain_id LIMIT $6"#,
+        tenant,
+        patterns,
+        meant,
+        CANDIDATES,
+        ALIKE,
+        SIMILAR,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
 }
