@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::{
-    Hostname, KeyType, Label, Metadata, NamePolicy, Tags, TemplateRef,
+    DomainStatus, Hostname, KeyType, Label, Metadata, NamePolicy, Tags, TemplateRef,
     status::{UnknownStatus, closed_set},
 };
 
@@ -54,6 +54,22 @@ closed_set! {
         Pause = "pause",
         /// Go on with them.
         Resume = "resume",
+    }
+}
+
+impl BulkAction {
+    /// Why that cannot be done with a domain in `status`, which has a certificate that could be renewed or not; `None`: it can.
+    pub fn hindrance(self, status: DomainStatus, is_renewable: bool) -> Option<&'static str> {
+        match (self, status) {
+            (Self::Put | Self::Patch | Self::Delete, _) | (Self::Resume, DomainStatus::Paused) => None,
+            (_, DomainStatus::PendingDeletion | DomainStatus::Deleted) => Some("It is being removed."),
+            (_, DomainStatus::Blocked) => Some("The platform has blocked this name."),
+            (Self::Resume, _) => Some("It is not paused."),
+            (Self::Pause, DomainStatus::Paused) => Some("It is paused already."),
+            (_, DomainStatus::Paused) => Some("It is paused."),
+            (Self::Renew, _) if !is_renewable => Some("It has no certificate yet that could be renewed."),
+            (Self::Check | Self::Renew | Self::Pause, _) => None,
+        }
     }
 }
 
@@ -272,6 +288,26 @@ mod tests {
             (r#"{"op":"patch","name":"a.de","tags":"eu"}"#, "invalid_field"),
         ] {
             assert_eq!(check(text), Err(code), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_with_a_domain_has_its_reason() {
+        use {BulkAction::*, DomainStatus as Status};
+        for (action, status, is_renewable, reason) in [
+            (Renew, Status::Active, true, None),
+            (Renew, Status::PendingDns, false, Some("It has no certificate yet that could be renewed.")),
+            (Renew, Status::Paused, true, Some("It is paused.")),
+            (Check, Status::Paused, true, Some("It is paused.")),
+            (Check, Status::Failed, false, None),
+            (Pause, Status::Paused, true, Some("It is paused already.")),
+            (Resume, Status::Paused, false, None),
+            (Resume, Status::Active, true, Some("It is not paused.")),
+            (Resume, Status::Blocked, true, Some("The platform has blocked this name.")),
+            (Check, Status::PendingDeletion, true, Some("It is being removed.")),
+            (Delete, Status::Blocked, true, None),
+        ] {
+            assert_eq!(action.hindrance(status, is_renewable), reason, "{action} of {status}");
         }
     }
 

@@ -1,7 +1,7 @@
 // Every page: how to reach an example of it, and who may see it. Accessibility, layout, the keyboard and the pictures go
 // by this table; a page that is linked from another and has no row here fails the suite.
 
-import { firstOf } from './api.mjs';
+import { bulk, firstOf } from './api.mjs';
 import { stage } from './stage.mjs';
 
 /**
@@ -13,11 +13,20 @@ import { stage } from './stage.mjs';
  * @property {number} [status] the answer's, 200 unless said
  */
 
+/** What an operation is asked for; of the last one nobody knows. */
+const LINES = [stage.active, stage.failing, 'nobody.example-shops.test'].map((name) => ({ op: 'check', name }));
+
 /** @type {Row[]} */
 export const PAGES = [
   { name: 'overview', shape: /^\/$/, path: () => '/' },
   { name: 'certificates', shape: /^\/certificates$/, path: () => '/certificates' },
   { name: 'orders', shape: /^\/orders$/, path: () => '/orders' },
+  { name: 'operations', shape: /^\/operations$/, path: () => '/operations?refresh=off' },
+  {
+    name: 'operation',
+    shape: /^\/operations\/[^/]+$/,
+    path: async () => `/operations/${await bulk(LINES)}?refresh=off`,
+  },
   { name: 'alerts', shape: /^\/alerts$/, path: () => '/alerts' },
   { name: 'domains', shape: /^\/domains$/, path: () => '/domains?refresh=off' },
   { name: 'domain-new', shape: /^\/domains\/new$/, path: () => '/domains/new' },

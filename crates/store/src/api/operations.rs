@@ -1,5 +1,7 @@
 //! Long operations, line by line: how they come in, how far they are, and what came of each line.
 
+use std::collections::BTreeMap;
+
 use certmill_model::{
     BulkLine, Chance, OPEN_OPERATIONS, OperationId, OperationStatus, RefusedLine, STORED_LINES, TenantId,
 };
@@ -281,6 +283,26 @@ impl ScopedTx {
                 })
             })
             .collect()
+    }
+
+    /// Who had these operations begun, by name, as the audit log has it. Of one whose lines still come in it knows nothing yet.
+    pub async fn starters_of(
+        &mut self,
+        operations: &[OperationId],
+    ) -> Result<BTreeMap<OperationId, String>, StoreError> {
+        let only = self.only();
+        let ids: Vec<_> = operations.iter().map(ToString::to_string).collect();
+        let rows = sqlx::query!(
+            r#"SELECT object_id AS "object_id!", actor_name FROM audit_entries
+               WHERE object_kind = 'operation' AND object_id = ANY($1) AND action = 'operation.created'
+                 AND ($2::uuid IS NULL OR tenant_id = $2)"#,
+            &ids,
+            only,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let starter = |(id, name): (String, String)| Some((id.parse().ok()?, name));
+        Ok(rows.into_iter().filter_map(|row| starter((row.object_id, row.actor_name))).collect())
     }
 
     /// Up to `limit` lines of an operation behind the line `after`, with what came of them; perhaps only those that failed.

@@ -190,8 +190,15 @@ impl ScopedTx {
 
     /// The domain with this id, if it can be seen from here.
     pub async fn domain(&mut self, id: DomainId) -> Result<Option<Domain>, StoreError> {
+        Ok(self.domains(&[id]).await?.pop())
+    }
+
+    /// Those of the domains with these ids that can be seen from here, in this order.
+    pub async fn domains(&mut self, ids: &[DomainId]) -> Result<Vec<Domain>, StoreError> {
         let only = self.only();
-        let found = with_ids(self.connection(), &[id.uuid()]).await?.pop();
-        Ok(found.filter(|domain| only.is_none_or(|tenant| tenant == domain.tenant_id.uuid())))
+        let ids: Vec<_> = ids.iter().map(|id| id.uuid()).collect();
+        let mut found = with_ids(self.connection(), &ids).await?;
+        found.retain(|domain| only.is_none_or(|tenant| tenant == domain.tenant_id.uuid()));
+        Ok(found)
     }
 }

@@ -340,13 +340,14 @@ async fn steer(
     let outcome = |line: &Line| match rows.iter().find(|row| row.name == line.name.as_str()) {
         None => Outcome::missing(line.number),
         Some(row) if row.changed => Outcome::done(line.number, 202, row.id),
-        Some(_) => {
-            let detail = match action {
-                BulkAction::Renew => "It has no certificate that could be renewed.",
-                BulkAction::Resume => "It is not paused.",
-                _ => "It is being removed.",
-            };
-            Outcome::failed(line.number, 409, "not_possible_now", detail)
+        Some(row) => {
+            let why = action.hindrance(row.status, row.is_renewable);
+            Outcome::failed(
+                line.number,
+                409,
+                "not_possible_now",
+                why.unwrap_or("It changed just now. Try again."),
+            )
         }
     };
     Ok(lines.iter().map(outcome).collect())
@@ -355,6 +356,9 @@ async fn steer(
 struct Steered {
     id: Uuid,
     name: String,
+    /// How it stood before.
+    status: DomainStatus,
+    is_renewable: bool,
     changed: bool,
 }
 
@@ -388,13 +392,14 @@ async fn steer_many(
                    status_since = CASE WHEN $3::text IN ('pause', 'resume') THEN $4::timestamptz ELSE d.status_since END
                FROM found
                WHERE d.domain_id = found.domain_id AND found.status <> 'pending_deletion'
-                 AND CASE $3::text WHEN 'renew' THEN found.renew_after IS NOT NULL AND found.status <> 'paused'
+                 AND CASE $3::text WHEN 'renew' THEN found.renew_after IS NOT NULL AND found.status NOT IN ('paused', 'blocked')
                              WHEN 'resume' THEN found.status = 'paused'
                              WHEN 'pause' THEN found.status NOT IN ('paused', 'blocked')
                              ELSE found.status NOT IN ('paused', 'blocked') END
                RETURNING d.domain_id
            )
-           SELECT found.domain_id, found.name, changed.domain_id IS NOT NULL AS "changed!"
+           SELECT found.domain_id, found.name, found.status, found.renew_after IS NOT NULL AS "is_renewable!",
+                  changed.domain_id IS NOT NULL AS "changed!"
            FROM found LEFT JOIN changed USING (domain_id)"#,
         tenant.uuid(),
         names,
@@ -403,8 +408,17 @@ async fn steer_many(
     )
     .fetch_all(connection)
     .await?;
-    let row = rows.into_iter().map(|row| Steered { id: row.domain_id, name: row.name, changed: row.changed });
-    Ok(row.collect())
+    rows.into_iter()
+        .map(|row| {
+            Ok(Steered {
+                id: row.domain_id,
+                name: row.name,
+                status: parsed("domains", &row.status)?,
+                is_renewable: row.is_renewable,
+                changed: row.changed,
+            })
+        })
+        .collect()
 }
 
 async fn record(

@@ -94,7 +94,8 @@ pub(super) async fn post(
     Ok((StatusCode::ACCEPTED, place, Json(document)).into_response())
 }
 
-async fn begin(state: &WebState, tenant: TenantId, title: &str) -> Result<OperationId, Problem> {
+/// Begins an operation whose lines are still to come.
+pub(crate) async fn begin(state: &WebState, tenant: TenantId, title: &str) -> Result<OperationId, Problem> {
     let mut tx = state.store.tenant(tenant).await?;
     let id = tx.create_operation(title, &state.chance, state.now()).await?;
     tx.commit().await?;
@@ -119,7 +120,11 @@ pub(crate) async fn complete(
 }
 
 /// Ends an operation of which not all lines came.
-async fn abandon(state: &WebState, caller: &Caller, operation: OperationId) -> Result<(), Problem> {
+pub(crate) async fn abandon(
+    state: &WebState,
+    caller: &Caller,
+    operation: OperationId,
+) -> Result<(), Problem> {
     let (mut tx, now) = (state.store.scoped(caller.reach).await?, state.now());
     tx.cancel_operation(operation, now).await?;
     let did =
@@ -271,7 +276,7 @@ fn cut_off() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "body_cut_off", "The body ended early", detail)
 }
 
-fn ended_meanwhile() -> Problem {
+pub(crate) fn ended_meanwhile() -> Problem {
     let detail = "Somebody cancelled the operation while its lines came in. Nothing of it is done.";
     Problem::new(StatusCode::CONFLICT, "operation_ended", "Operation has ended", detail)
 }

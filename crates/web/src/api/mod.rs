@@ -39,7 +39,11 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::{domains::domain_json, json::patched, page::encode};
+pub(crate) use self::{
+    domains::{Action, DomainRef, act, domain_json},
+    json::patched,
+    page::encode,
+};
 use crate::{
     WebState,
     access::{Access, Routes},

@@ -184,8 +184,19 @@ pub(super) async fn results(
     };
     let after = query.after.as_deref().map_or(Ok(0), str::parse);
     let after = after.map_err(|_| invalid("after in the query: it is not the number of a line."))?;
+    Ok(lines_of(state, caller, operation, is_failed, after))
+}
+
+/// Answers with what came of the lines of an operation behind `after`, perhaps only of those that failed.
+pub(crate) fn lines_of(
+    state: WebState,
+    caller: Caller,
+    operation: OperationId,
+    is_failed: bool,
+    after: i32,
+) -> Response {
     let start = Results { state, caller, operation, is_failed, after, is_first: true };
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], streamed::body(start, Results::next)).into_response())
+    ([(CONTENT_TYPE, "application/x-ndjson")], streamed::body(start, Results::next)).into_response()
 }
 
 /// Results from here on.

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     WebState,
     access::Caller,
+    api::{Action, DomainRef, act},
     owners::{self, LinkWish, MadeLink},
     problem::Problem,
 };
@@ -137,6 +138,45 @@ pub(super) async fn change(
         }
         Err(fault) => change_page(&state, &caller, &domain.name, &form, Some(fault)).await,
     }
+}
+
+/// Has its certificate renewed now.
+pub(super) async fn renew(
+    State(state): State<WebState>,
+    caller: Caller,
+    name: DomainRef,
+) -> Result<Response, Problem> {
+    steer(&state, &caller, &name, Action::Renew, "A new certificate is being obtained.").await
+}
+
+/// Stops all work on a domain.
+pub(super) async fn pause(
+    State(state): State<WebState>,
+    caller: Caller,
+    name: DomainRef,
+) -> Result<Response, Problem> {
+    let words = "It is paused. What is served stays served, until its certificate ends.";
+    steer(&state, &caller, &name, Action::Pause, words).await
+}
+
+/// Lets it go on.
+pub(super) async fn resume(
+    State(state): State<WebState>,
+    caller: Caller,
+    name: DomainRef,
+) -> Result<Response, Problem> {
+    steer(&state, &caller, &name, Action::Resume, "It goes on.").await
+}
+
+async fn steer(
+    state: &WebState,
+    caller: &Caller,
+    name: &DomainRef,
+    action: Action,
+    words: &str,
+) -> Result<Response, Problem> {
+    let domain = act(state, caller, name, action).await?;
+    Ok(done(state, caller, &format!("/domains/{}", domain.name), words))
 }
 
 /// Asks whether a domain is to be removed.

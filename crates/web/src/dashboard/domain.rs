@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, Query, State},
     response::Response,
 };
-use certmill_model::{DomainId, DomainStatus, Hostname, Permission, Problem as DomainProblem};
+use certmill_model::{BulkAction, DomainId, DomainStatus, Hostname, Permission, Problem as DomainProblem};
 use certmill_store::{
     CertificateOfDomain, Domain, DomainCertificate, DomainEvent, OrderOfDomain, PlacementOfDomain, ScopedTx,
 };
@@ -35,6 +35,15 @@ const LIFE_WIDTH: f64 = 1000.0;
 pub(super) struct DomainQuery {
     #[serde(default)]
     refresh: String,
+}
+
+/// Something that people do with the domain by a button, or why they cannot now.
+pub(super) struct Step {
+    /// The end of the address that does it.
+    pub(super) action: &'static str,
+    pub(super) icon: &'static str,
+    pub(super) words: &'static str,
+    pub(super) hindrance: Option<&'static str>,
 }
 
 /// Something that is wrong, and what mends it.
@@ -98,6 +107,8 @@ pub(super) async fn show(
         frame: Frame::new(&caller, "/domains"),
         refresh: Refresh::new(words::is_under_way(domain.status), paused, address),
         may_change: caller.may(Permission::DomainsWrite) && domain.status != DomainStatus::PendingDeletion,
+        steps: steps(&domain),
+        check_hindrance: Step::new(BulkAction::Check, &domain).hindrance,
         look: words::status(domain.status),
         sentence: words::status_sentence(domain.status),
         advice: words::status_advice(domain.status),
@@ -136,6 +147,21 @@ pub(super) async fn show(
 pub(super) async fn named(tx: &mut ScopedTx, name: &str) -> Result<Domain, Problem> {
     let name = Hostname::parse(name).map_err(|_| Problem::no_such_domain())?;
     tx.find_domain(&name).await?.ok_or_else(Problem::no_such_domain)
+}
+
+/// What its state has buttons for; of pause and resume only the one that makes sense.
+fn steps(domain: &Domain) -> Vec<Step> {
+    let is_paused = domain.status == DomainStatus::Paused;
+    let turn = if is_paused { BulkAction::Resume } else { BulkAction::Pause };
+    [BulkAction::Renew, turn].map(|action| Step::new(action, domain)).into()
+}
+
+impl Step {
+    fn new(action: BulkAction, domain: &Domain) -> Self {
+        let (icon, words) = words::bulk_action(action);
+        let hindrance = action.hindrance(domain.status, domain.renew_after.is_some());
+        Self { action: action.as_str(), icon, words, hindrance }
+    }
 }
 
 /// What there was of a domain.

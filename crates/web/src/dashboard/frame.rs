@@ -65,6 +65,7 @@ const GROUPS: &[(&str, &[Entry])] = &[
             ("/domains", "Domains", "globe", Some('d'), Permission::DomainsRead),
             ("/certificates", "Certificates", "seal", Some('c'), Permission::DomainsRead),
             ("/orders", "Orders", "inbox", None, Permission::DomainsRead),
+            ("/operations", "Operations", "list", Some('p'), Permission::DomainsRead),
         ],
     ),
     (

@@ -5,12 +5,15 @@ use axum::{
     response::Response,
 };
 use certmill_model::{DomainId, DomainStatus, Permission, Problem as DomainProblem, ProblemCode, SearchText};
-use certmill_store::{CappedCount, Domain, DomainFilter, DomainPosition, DomainSort, Reach};
+use certmill_store::{
+    CappedCount, Domain, DomainFilter, DomainPosition, DomainSort, Reach, ScopedTx, StoreError,
+};
 use http::StatusCode;
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 
 use super::{
+    bulk,
     frame::Frame,
     moment::{Moment, number},
     pages::{self, ListPage},
@@ -65,6 +68,7 @@ pub(super) struct Narrowing {
 
 /// A domain in the table.
 pub(super) struct Row {
+    pub(super) id: String,
     pub(super) name: String,
     pub(super) name_unicode: String,
     pub(super) external_id: Option<String>,
@@ -95,6 +99,7 @@ pub(super) async fn show(
     let problems = tx.problems_of(&ids).await?;
 
     let under_way = domains.iter().any(|domain| words::is_under_way(domain.status));
+    let count = count.map(counted);
     let page = ListPage {
         frame: Frame::new(&caller, "/domains"),
         refresh: pages::Refresh::new(under_way, query.refresh == "off", |word| query.with("refresh", word)),
@@ -102,7 +107,9 @@ pub(super) async fn show(
         is_platform: caller.reach == Reach::Platform,
         chips: chips(&query, &counts, unhealthy),
         narrowings: narrowings(&query),
-        count: count.map(counted),
+        all: count.clone().unwrap_or_else(|| words::domains(query.shown(&counts, unhealthy))),
+        count,
+        actions: bulk::ACTIONS.map(|action| (action.as_str(), words::bulk_action(action))),
         found: page.found,
         is_empty: counts.is_empty(),
         rows: domains.into_iter().map(|domain| Row::new(domain, &problems, now)).collect(),
@@ -116,8 +123,40 @@ pub(super) async fn show(
 }
 
 impl ListQuery {
+    /// What of a form narrows the list.
+    pub(super) fn of(pairs: &[(String, String)]) -> Self {
+        let of = |name: &str| {
+            let found = pairs.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let (q, show, problem) = (of("q"), of("show"), of("problem"));
+        Self { q, show, problem, tag: of("tag"), ends: of("ends"), ..Self::default() }
+    }
+
+    /// How many domains suit, in words.
+    pub(super) async fn count(&self, tx: &mut ScopedTx, now: OffsetDateTime) -> Result<String, StoreError> {
+        if self.is_narrowed() {
+            return Ok(counted(tx.count_domains_capped(&self.filter(now)).await?));
+        }
+        let (counts, unhealthy) = (tx.count_domains().await?, tx.count_unhealthy().await?);
+        Ok(words::domains(self.shown(&counts, unhealthy)))
+    }
+
+    /// How many there are of what a chip shows.
+    fn shown(&self, counts: &[(DomainStatus, i64)], unhealthy: i64) -> i64 {
+        let status = self.show.parse().ok();
+        match self.show.as_str() {
+            "attention" => unhealthy,
+            _ => counts
+                .iter()
+                .filter(|(of, _)| status.is_none_or(|status| *of == status))
+                .map(|(_, n)| n)
+                .sum(),
+        }
+    }
+
     /// What narrows the list and how it is sorted.
-    fn pairs(&self) -> [(&'static str, &str); 6] {
+    pub(super) fn pairs(&self) -> [(&'static str, &str); 6] {
         [
             ("q", &self.q),
             ("show", &self.show),
@@ -191,7 +230,7 @@ fn chips(query: &ListQuery, counts: &[(DomainStatus, i64)], unhealthy: i64) -> V
     let all = Look { icon: "globe", tone: "idle", words: "All" };
     let tone = if unhealthy > 0 { "bad" } else { "idle" };
     let attention = Look { icon: "alert", tone, words: "Need attention" };
-    let total = counts.iter().map(|(_, count)| count).sum();
+    let total = ListQuery::default().shown(counts, unhealthy);
     let mut chips = vec![chip(all, total, ""), chip(attention, unhealthy, "attention")];
     for status in DomainStatus::ALL {
         if ALWAYS.contains(status) || count(*status) > 0 {
@@ -214,8 +253,7 @@ fn narrowings(query: &ListQuery) -> Vec<Narrowing> {
 
 fn counted(count: CappedCount) -> String {
     match count {
-        CappedCount::Exactly(1) => "1 domain".to_owned(),
-        CappedCount::Exactly(count) => format!("{} domains", number(count as i64)),
+        CappedCount::Exactly(count) => words::domains(count as i64),
         CappedCount::MoreThan(count) => format!("more than {} domains", number(count as i64)),
         CappedCount::Unknown => "very many domains".to_owned(),
     }
@@ -225,6 +263,7 @@ impl Row {
     fn new(domain: Domain, problems: &[(DomainId, DomainProblem)], now: OffsetDateTime) -> Self {
         let problem = problems.iter().find(|(id, _)| *id == domain.domain_id);
         Self {
+            id: domain.domain_id.to_string(),
             name_unicode: domain.name.to_unicode(),
             name: domain.name.to_string(),
             external_id: domain.external_id,

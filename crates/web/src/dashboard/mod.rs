@@ -4,6 +4,7 @@ mod actions;
 mod alert;
 mod alerts;
 pub(crate) mod assets;
+mod bulk;
 mod dns;
 mod domain;
 mod export;
@@ -13,6 +14,7 @@ mod inventory;
 mod list;
 mod login;
 mod moment;
+mod operations;
 mod overview;
 mod owner;
 mod owner_words;
@@ -50,6 +52,10 @@ pub(crate) fn routes() -> Routes {
         .page("/", read, overview::show)
         .page("/certificates", read, inventory::certificates)
         .page("/orders", read, inventory::orders)
+        .page("/operations", read, operations::list)
+        .page("/operations/{operation}", read, operations::show)
+        .page("/operations/{operation}/results.ndjson", read, operations::download)
+        .form("/operations/{operation}/cancel", write, operations::cancel)
         .page("/alerts", read, alerts::show)
         .page("/alerts/{alert}", read, alert::show)
         .page("/alerts/{alert}/domains.csv", read, alert::names)
@@ -59,6 +65,8 @@ pub(crate) fn routes() -> Routes {
         .page("/exports/{file}", read, export::download)
         .page("/domains/new", write, actions::ask_new)
         .form("/domains", write, actions::add)
+        .page("/domains/bulk", write, bulk::ask)
+        .form("/domains/bulk", write, bulk::start)
         .page("/domains/{name}", read, domain::show)
         .page("/domains/{name}/change", write, actions::ask_change)
         .form("/domains/{name}/change", write, actions::change)
@@ -67,6 +75,9 @@ pub(crate) fn routes() -> Routes {
         .page("/domains/{name}/link", write, actions::ask_link)
         .form("/domains/{name}/link", write, actions::make_link)
         .form("/domains/{name}/check", write, dns::check)
+        .form("/domains/{name}/renew", write, actions::renew)
+        .form("/domains/{name}/pause", write, actions::pause)
+        .form("/domains/{name}/resume", write, actions::resume)
         .page("/setup/{link}", Access::Open, owner::show)
         .form("/setup/{link}/check", Access::Open, owner::check)
         .merge(fleet::routes())

@@ -10,7 +10,7 @@ use super::{
     actions::{ChangeForm, NewDomainForm},
     alerts::AlertCard,
     dns::DnsCard,
-    domain::{CertificateCard, EventEntry, ProblemCard},
+    domain::{CertificateCard, EventEntry, ProblemCard, Step as DomainStep},
     frame::Frame,
     inventory::{CertificateLine, Choice, OrderLine},
     list::{Chip, ListQuery, Narrowing, Row},
@@ -124,6 +124,10 @@ pub(super) struct ListPage {
     pub(super) narrowings: Vec<Narrowing>,
     /// How many suit, where that is not said by a chip.
     pub(super) count: Option<String>,
+    /// How many suit, in any case.
+    pub(super) all: String,
+    /// What may be done with many: a word for it, an icon and words.
+    pub(super) actions: [(&'static str, (&'static str, &'static str)); 5],
     pub(super) found: Found,
     pub(super) rows: Vec<Row>,
     /// Whether nobody has registered a domain yet.
@@ -171,6 +175,9 @@ pub(super) struct DomainPage {
     pub(super) deferral: Option<Moment>,
     /// Whether the reader may change the domain.
     pub(super) may_change: bool,
+    pub(super) steps: Vec<DomainStep>,
+    /// Why there can be no look now.
+    pub(super) check_hindrance: Option<&'static str>,
     pub(super) origin: String,
     /// The domain as the API answers it.
     pub(super) json: String,

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use certmill_model::DomainStatus;
-use certmill_store::{AuditEntry, Domain, TenantTx};
+use certmill_store::{AuditEntry, Domain};
 use http::StatusCode;
 use serde_json::json;
 
@@ -34,13 +34,8 @@ pub(super) async fn renew(
     caller: Caller,
     name: DomainRef,
 ) -> Result<Response, Problem> {
-    let (mut tx, domain) = name.lock(&state, &caller).await?;
-    if !tx.renew_domain(&domain, state.now()).await? {
-        let detail =
-            "It has no certificate yet that could be renewed, or is paused, blocked or being removed.";
-        return Err(Problem::new(StatusCode::CONFLICT, "not_renewable", "Nothing to renew", detail));
-    }
-    finish(&state, &caller, tx, &domain, "domain.renewal_requested", StatusCode::ACCEPTED).await
+    let domain = act(&state, &caller, &name, Action::Renew).await?;
+    answer(&state, &mut state.store.read(caller.reach).await?, StatusCode::ACCEPTED, domain, None).await
 }
 
 /// Stop all work on a domain
@@ -60,14 +55,8 @@ pub(super) async fn pause(
     caller: Caller,
     name: DomainRef,
 ) -> Result<Response, Problem> {
-    let (mut tx, domain) = name.lock(&state, &caller).await?;
-    match domain.status {
-        DomainStatus::Paused => return unchanged(&state, &caller, domain).await,
-        DomainStatus::Blocked => return Err(blocked()),
-        DomainStatus::PendingDeletion => return Err(Problem::being_removed()),
-        _ => tx.pause_domain(&domain, &state.chance, state.now()).await?,
-    }
-    finish(&state, &caller, tx, &domain, "domain.paused", StatusCode::OK).await
+    let domain = act(&state, &caller, &name, Action::Pause).await?;
+    answer(&state, &mut state.store.read(caller.reach).await?, StatusCode::OK, domain, None).await
 }
 
 /// Let a paused domain go on
@@ -85,36 +74,56 @@ pub(super) async fn resume(
     caller: Caller,
     name: DomainRef,
 ) -> Result<Response, Problem> {
-    let (mut tx, domain) = name.lock(&state, &caller).await?;
-    match domain.status {
-        DomainStatus::Paused => tx.resume_domain(&domain, &state.chance, state.now()).await?,
-        DomainStatus::Blocked => return Err(blocked()),
-        DomainStatus::PendingDeletion => return Err(Problem::being_removed()),
-        _ => return unchanged(&state, &caller, domain).await,
-    }
-    finish(&state, &caller, tx, &domain, "domain.resumed", StatusCode::OK).await
+    let domain = act(&state, &caller, &name, Action::Resume).await?;
+    answer(&state, &mut state.store.read(caller.reach).await?, StatusCode::OK, domain, None).await
+}
+
+/// What is done with a domain that is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Action {
+    Renew,
+    Pause,
+    Resume,
+}
+
+/// Does it, and notes who did; the domain as it stands then. What is so already is left as it is.
+pub(crate) async fn act(
+    state: &WebState,
+    caller: &Caller,
+    name: &DomainRef,
+    action: Action,
+) -> Result<Domain, Problem> {
+    let (mut tx, domain) = name.lock(state, caller).await?;
+    let now = state.now();
+    let noted = match (action, domain.status) {
+        (Action::Renew, _) if tx.renew_domain(&domain, now).await? => "domain.renewal_requested",
+        (Action::Renew, _) => return Err(not_renewable()),
+        (_, DomainStatus::Blocked) => return Err(blocked()),
+        (_, DomainStatus::PendingDeletion) => return Err(Problem::being_removed()),
+        (Action::Pause, DomainStatus::Paused) => return Ok(domain),
+        (Action::Pause, _) => {
+            tx.pause_domain(&domain, &state.chance, now).await?;
+            "domain.paused"
+        }
+        (Action::Resume, DomainStatus::Paused) => {
+            tx.resume_domain(&domain, &state.chance, now).await?;
+            "domain.resumed"
+        }
+        (Action::Resume, _) => return Ok(domain),
+    };
+    let domain = tx.find_domain(&domain.name).await?.ok_or_else(Problem::no_such_domain)?;
+    let did = caller.did(noted, "domain", domain.domain_id, &domain.name, json!({}));
+    let entry = AuditEntry { tenant: Some(domain.tenant_id), ..did };
+    tx.commit_audited(&entry, &state.chance, now).await?;
+    Ok(domain)
+}
+
+fn not_renewable() -> Problem {
+    let detail = "It has no certificate yet that could be renewed, or is paused, blocked or being removed.";
+    Problem::new(StatusCode::CONFLICT, "not_renewable", "Nothing to renew", detail)
 }
 
 fn blocked() -> Problem {
     let detail = "The platform has blocked this name. Ask its support.";
     Problem::new(StatusCode::CONFLICT, "domain_blocked", "Domain is blocked", detail)
-}
-
-async fn unchanged(state: &WebState, caller: &Caller, domain: Domain) -> Result<Response, Problem> {
-    answer(state, &mut state.store.read(caller.reach).await?, StatusCode::OK, domain, None).await
-}
-
-async fn finish(
-    state: &WebState,
-    caller: &Caller,
-    mut tx: TenantTx,
-    domain: &Domain,
-    action: &'static str,
-    status: StatusCode,
-) -> Result<Response, Problem> {
-    let domain = tx.find_domain(&domain.name).await?.ok_or_else(Problem::no_such_domain)?;
-    let did = caller.did(action, "domain", domain.domain_id, &domain.name, json!({}));
-    let entry = AuditEntry { tenant: Some(domain.tenant_id), ..did };
-    tx.commit_audited(&entry, &state.chance, state.now()).await?;
-    answer(state, &mut state.store.read(caller.reach).await?, status, domain, None).await
 }

@@ -19,8 +19,9 @@ use utoipa_axum::routes;
 
 use crate::access::{Access, Routes};
 
+pub(crate) use actions::{Action, act};
 pub(super) use checks::ChecksDocument;
-pub(super) use name::DomainRef;
+pub(crate) use name::DomainRef;
 pub(crate) use representation::domain_json;
 
 /// All operations on domains, each with what it needs.

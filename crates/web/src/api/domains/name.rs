@@ -13,7 +13,7 @@ use crate::{WebState, access::Caller, problem::Problem};
 const REMEMBERED: Duration = Duration::days(30);
 
 /// A name, or a domain's id, parsed: of the `{name}` of a path, percent-decoded once, or of a query.
-pub(in crate::api) enum DomainRef {
+pub(crate) enum DomainRef {
     Name(Hostname),
     Id(DomainId),
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use certmill_model::{
-    AlertId, CertificateId, GroupId, OperationId, OrderId, Role, TenantId, TokenId, UserId,
+    AlertId, CertificateId, DomainId, GroupId, OperationId, OrderId, Role, TenantId, TokenId, UserId,
     WebhookDeliveryId, WebhookEndpointId,
 };
 use data_encoding::BASE64;
@@ -193,6 +193,7 @@ impl World {
             "group" => GroupId::new(chance, now).to_string(),
             "template" => "nobody:shared".to_owned(),
             "template test" => "nobody:shared/versions/1/tests/trl_01jd4z6k3m8q2v5w7x9y0a1b2c".to_owned(),
+            "domain id" => DomainId::new(chance, now).to_string(),
             "order" => OrderId::new(chance, now).to_string(),
             "certificate" => CertificateId::new(chance, now).to_string(),
             "operation" => OperationId::new(chance, now).to_string(),
@@ -220,6 +221,11 @@ impl World {
                     self.bench.register(&tenant.token, &name).await;
                 }
                 name
+            }
+            "domain id" => {
+                let path = format!("/v1/domains/shop-{number}.example-shops.test");
+                let put = self.bench.put(&path).token(&tenant.token).send().await;
+                put.json()["id"].as_str().expect("a registered domain").to_owned()
             }
             "alert" => tenant.alert.clone(),
             "tenant" => tenant.id.to_string(),
