@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    config::{Config, authorities, authority_names, mail, webhook_destinations, webhook_sender},
+    config::{
+        Config, authorities, authority_limits, authority_names, mail, webhook_destinations, webhook_sender,
+    },
     database::Database,
     metrics,
     trouble::Trouble,
@@ -189,6 +191,7 @@ async fn web_state(config: &Config, url: &str, templates: &Templates) -> Result<
         name_policy: name_policy(config)?,
         templates: templates.list(),
         authorities: authority_names(config),
+        limits: authority_limits(config)?,
         previewer: previewer(templates),
         requests_per_minute: i32::from(config.web.requests_per_minute.max(1)),
         trusted_proxies: config.web.trusted_proxies.clone(),

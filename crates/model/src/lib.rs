@@ -70,8 +70,8 @@ pub use ids::{
 pub use key_type::KeyType;
 pub use letters::{AlertLetter, Brand, DigestAlert, DigestLetter, Letter, Listed, Occasion, Record};
 pub use limits::{
-    Bucket, Endpoint, Exemption, InvalidLimits, InvalidRate, LimitKind, LimitProfile, Need, Rate, next_date,
-    order_needs, take_fairly,
+    Bucket, Endpoint, Exemption, InvalidLimits, InvalidRate, LimitKind, LimitProfile, Need, Rate, UsedLimit,
+    next_date, order_needs, take_fairly,
 };
 pub use logo::{InvalidLogo, Logo};
 pub use looks::{after_validation_failure, look_at_active, look_at_moved, look_at_pending};

@@ -10,6 +10,7 @@ mod challenge;
 mod dashboard;
 mod docs;
 mod feed;
+mod limits;
 mod look;
 mod observe;
 mod owners;

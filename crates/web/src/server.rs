@@ -129,6 +129,7 @@ pub(crate) mod tests {
             name_policy: NamePolicy::default(),
             templates: Vec::new(),
             authorities: Vec::new(),
+            limits: Vec::new(),
             previewer: Previewer::new(|_| Ok(Vec::new())),
             requests_per_minute: 600,
             trusted_proxies: Vec::new(),

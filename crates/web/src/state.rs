@@ -3,8 +3,8 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use certmill_model::{
-    Chance, Clock, Form, NamePolicy, PreviewedDomain, TemplateDraft, TemplateMistake, TemplateRef,
-    WebhookDestinations,
+    Chance, Clock, Form, LimitProfile, NamePolicy, PreviewedDomain, TemplateDraft, TemplateMistake,
+    TemplateRef, WebhookDestinations,
 };
 use certmill_store::{Api, StoreError};
 use time::OffsetDateTime;
@@ -56,6 +56,8 @@ pub struct WebSettings {
     pub templates: Vec<(String, Form)>,
     /// The names of the CAs that a tenant may be given.
     pub authorities: Vec<String>,
+    /// What the CAs allow, by the address of their directories.
+    pub limits: Vec<(String, LimitProfile)>,
     /// Shows what others would make.
     pub previewer: Previewer,
     /// Requests a minute that a token may send, where its tenant's quota says nothing else.

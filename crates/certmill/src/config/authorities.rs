@@ -42,17 +42,34 @@ struct Entry {
 
 /// The CAs, the preferred one first.
 pub(crate) fn authorities(config: &Config) -> Result<Vec<AuthoritySettings>, Trouble> {
-    let mut authorities = vec![first(config).read("acme", config)?];
+    let read = |(key, entry): (String, Entry)| entry.read(&key, config);
+    let authorities = entries(config)?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    distinct(&authorities)?;
+    Ok(authorities)
+}
+
+/// What each CA allows, by the address of its directory, without a look at their files.
+pub(crate) fn authority_limits(config: &Config) -> Result<Vec<(String, LimitProfile)>, Trouble> {
+    let read = |(key, entry): (String, Entry)| {
+        let ca = entry.settings(&key)?;
+        let limits = limits(entry.limits.as_ref(), usual_limits(&ca), &format!("{key}.limits"))?;
+        Ok((ca.directory_url().to_string(), limits))
+    };
+    entries(config)?.into_iter().map(read).collect()
+}
+
+/// What is told of each CA, and where.
+fn entries(config: &Config) -> Result<Vec<(String, Entry)>, Trouble> {
+    let mut entries = vec![("acme".to_owned(), first(config))];
     for (place, block) in config.acme.authorities.iter().enumerate() {
         let key = format!("acme.authorities[{place}]");
         let entry = Entry::deserialize(block.clone()).map_err(|error: toml::de::Error| {
             let what = format!("{key} makes no sense: {}", error.message());
             Trouble::plain(what, "Mend that block; docs/renewal.md shows one.")
         })?;
-        authorities.push(entry.read(&key, config)?);
+        entries.push((key, entry));
     }
-    distinct(&authorities)?;
-    Ok(authorities)
+    Ok(entries)
 }
 
 /// The names of the CAs, without a look at their files.
@@ -100,10 +117,7 @@ impl Entry {
             let what = format!("{key}.name {:?} cannot be used", self.name);
             return Err(Trouble::plain(what, "Use lower-case letters, digits, hyphens and dots."));
         }
-        let mut ca = CaSettings::new(&self.directory_url).map_err(|error| {
-            let fix = "Set it to the https:// address of the CA's directory.";
-            Trouble::new(format!("{key}.directory_url makes no sense"), &error, fix)
-        })?;
+        let mut ca = self.settings(key)?;
         ca.trust = roots(&self.trust_file, &format!("{key}.trust_file"))?;
         ca.contacts.clone_from(&config.acme.contacts);
         ca.poll_initial_delay = Duration::from_millis(config.acme.poll_initial_delay_ms);
@@ -115,6 +129,14 @@ impl Entry {
             issuing_roots: roots(&self.issuing_roots_file, &format!("{key}.issuing_roots_file"))?,
             profile: (!self.profile.is_empty()).then_some(self.profile),
             name: self.name,
+        })
+    }
+
+    /// Its directory, and what is usual beside it.
+    fn settings(&self, key: &str) -> Result<CaSettings, Trouble> {
+        CaSettings::new(&self.directory_url).map_err(|error| {
+            let fix = "Set it to the https:// address of the CA's directory.";
+            Trouble::new(format!("{key}.directory_url makes no sense"), &error, fix)
         })
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use serde::Deserialize;
 
-pub(crate) use authorities::{authorities, authority_names};
+pub(crate) use authorities::{authorities, authority_limits, authority_names};
 pub(crate) use mail::{Mail, mail};
 pub(crate) use sources::Setting;
 pub(crate) use webhooks::{webhook_destinations, webhook_sender};

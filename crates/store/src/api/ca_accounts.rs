@@ -1,10 +1,11 @@
 //! Our accounts at CAs, what became of their orders, and what CAs told us to wait for.
 
-use certmill_model::AccountId;
+use certmill_model::{AccountId, Bucket, Endpoint, LimitKind};
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use super::ScopedTx;
-use crate::StoreError;
+use crate::{StoreError, rows::parsed};
 
 /// Orders are counted over so long.
 const COUNTED: Duration = Duration::days(7);
@@ -31,6 +32,8 @@ pub struct CaAccount {
     pub refused: i64,
     /// What the CA told us to wait for, the first end first.
     pub holds: Vec<HeldLimit>,
+    /// The buckets of the account's new orders and of requests to the CA's endpoints; one that is not there is full.
+    pub buckets: Vec<(LimitKind, String, Bucket)>,
 }
 
 /// A limit of a CA that is reached, by the CA's own word.
@@ -66,6 +69,7 @@ impl ScopedTx {
             accounts.push(CaAccount {
                 account_id,
                 holds: self.holds(account_id, &row.directory_url, now).await?,
+                buckets: self.buckets(account_id, &row.directory_url).await?,
                 directory_url: row.directory_url,
                 url: row.url,
                 created_at: row.created_at,
@@ -94,6 +98,33 @@ impl ScopedTx {
             HOLDS,
         );
         Ok(held.fetch_all(self.connection()).await?)
+    }
+
+    async fn buckets(
+        &mut self,
+        account: AccountId,
+        directory_url: &str,
+    ) -> Result<Vec<(LimitKind, String, Bucket)>, StoreError> {
+        let owners = [account.to_string(), directory_url.to_owned()];
+        let kinds = [LimitKind::OrdersPerAccount, LimitKind::Requests].map(|kind| kind.as_str().to_owned());
+        let endpoints = Endpoint::ALL.iter().map(|endpoint| endpoint.as_str().to_owned());
+        let keys: Vec<_> = std::iter::once(String::new()).chain(endpoints).collect();
+        let rows = sqlx::query!(
+            "SELECT kind, key, full_at, held_until FROM limit_buckets
+             WHERE owner = ANY ($1) AND kind = ANY ($2) AND key = ANY ($3) AND share_of = $4",
+            &owners,
+            &kinds,
+            &keys,
+            Uuid::nil(),
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let bucket = |full_at, held_until| Bucket { full_at, held_until };
+        rows.into_iter()
+            .map(|row| {
+                Ok((parsed("limit_buckets", &row.kind)?, row.key, bucket(row.full_at, row.held_until)))
+            })
+            .collect()
     }
 
     /// The id of the master key that secrets are sealed for by now, and since when; `None`: no worker has run yet.

@@ -228,6 +228,7 @@ fn settings(address: &str) -> Done<WebSettings> {
         name_policy: NamePolicy::default(),
         templates: vec![("storefront".into(), Form::Shared)],
         authorities: Vec::new(),
+        limits: Vec::new(),
         previewer: Previewer::new(|draft| Templates::built_in().preview(draft)),
         requests_per_minute: i32::MAX,
         trusted_proxies: Vec::new(),

@@ -1,13 +1,14 @@
 //! `/v1/ca-accounts`: our accounts at CAs, for the platform's own people.
 
 use axum::{Json, extract::State};
+use certmill_model::{Endpoint, LimitKind, UsedLimit};
 use certmill_store::CaAccount;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::refusals::OfList;
-use crate::{WebState, access::Caller, problem::Problem};
+use crate::{WebState, access::Caller, limits::used_limits, problem::Problem};
 
 /// Every account.
 #[derive(Serialize, ToSchema)]
@@ -38,6 +39,27 @@ pub(super) struct CaAccountDocument {
     refused_last_week: i64,
     /// What the CA told us to wait for: 20 at most, the first end first.
     holds: Vec<HoldDocument>,
+    /// What is used of its limits, as far as they are known: of new orders, and of requests to each endpoint.
+    limits: Vec<UsedLimitDocument>,
+}
+
+/// How much of a limit is used.
+#[derive(Serialize, ToSchema)]
+#[schema(title = "UsedLimit")]
+pub(super) struct UsedLimitDocument {
+    /// `orders_per_account` or `requests`.
+    limit: &'static str,
+    /// Of `requests`, to which endpoint: `new_order`, `new_account` and so on; null: of the account itself.
+    endpoint: Option<&'static str>,
+    /// How many are taken at once, and so many again in each period after that: a little below what the CA allows.
+    allowed: u32,
+    /// The period, in seconds.
+    period: f64,
+    /// How many of them are used now.
+    used: u32,
+    /// Until when there is no room; null: there is.
+    #[serde(with = "time::serde::rfc3339::option")]
+    blocked_until: Option<OffsetDateTime>,
 }
 
 /// A limit that is reached, by the CA's own word.
@@ -60,7 +82,11 @@ pub(super) struct HoldDocument {
 )]
 pub(super) async fn list(State(state): State<WebState>, caller: Caller) -> Result<Json<CaAccounts>, Problem> {
     let accounts = state.store.read(caller.reach).await?.ca_accounts(state.now()).await?;
-    Ok(Json(CaAccounts { data: accounts.into_iter().map(CaAccountDocument::from).collect() }))
+    let document = |row: CaAccount| {
+        let limits = used_limits(&state, &row).into_iter().map(UsedLimitDocument::from).collect();
+        CaAccountDocument { limits, ..row.into() }
+    };
+    Ok(Json(CaAccounts { data: accounts.into_iter().map(document).collect() }))
 }
 
 impl From<CaAccount> for CaAccountDocument {
@@ -79,6 +105,21 @@ impl From<CaAccount> for CaAccountDocument {
             issued_last_week: row.issued,
             refused_last_week: row.refused,
             holds: row.holds.into_iter().map(hold).collect(),
+            limits: Vec::new(),
+        }
+    }
+}
+
+impl From<UsedLimit> for UsedLimitDocument {
+    fn from(limit: UsedLimit) -> Self {
+        let kind = if limit.endpoint.is_some() { LimitKind::Requests } else { LimitKind::OrdersPerAccount };
+        Self {
+            limit: kind.as_str(),
+            endpoint: limit.endpoint.map(Endpoint::as_str),
+            allowed: limit.rate.capacity,
+            period: limit.rate.period.as_seconds_f64(),
+            used: limit.used,
+            blocked_until: limit.blocked_until,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
+use certmill_model::UsedLimit;
 use certmill_store::{CaAccount, MailState};
 use data_encoding::HEXLOWER;
 use http::StatusCode;
@@ -12,7 +13,7 @@ use super::{
     moment::{Moment, number},
     pages,
 };
-use crate::{WebState, access::Caller, problem::Problem};
+use crate::{WebState, access::Caller, limits::used_limits, problem::Problem};
 
 /// An account at a CA.
 struct Account {
@@ -22,6 +23,15 @@ struct Account {
     issued: String,
     refused: String,
     holds: Vec<Hold>,
+    limits: Vec<Used>,
+}
+
+/// How much of a limit is used.
+struct Used {
+    what: String,
+    used: u32,
+    rate: String,
+    blocked: Option<Moment>,
 }
 
 struct Hold {
@@ -66,7 +76,7 @@ pub(super) async fn show(State(state): State<WebState>, caller: Caller) -> Resul
         alerts: mail.looked_at.map(moment),
         key: tx.sealing_key().await?.map(|(id, since)| (HEXLOWER.encode(&id), moment(since))),
         mail: Mail::new(mail, now),
-        accounts: tx.ca_accounts(now).await?.into_iter().map(|row| Account::new(row, now)).collect(),
+        accounts: tx.ca_accounts(now).await?.into_iter().map(|row| Account::new(&state, row, now)).collect(),
     };
     Ok(pages::answer(StatusCode::OK, &page))
 }
@@ -84,7 +94,16 @@ impl Mail {
 }
 
 impl Account {
-    fn new(row: CaAccount, now: OffsetDateTime) -> Self {
+    fn new(state: &WebState, row: CaAccount, now: OffsetDateTime) -> Self {
+        let limits = used_limits(state, &row);
+        let used = |limit: UsedLimit| Used {
+            what: limit.endpoint.map_or("new orders".to_owned(), |endpoint| {
+                format!("requests: {}", endpoint.as_str().replace('_', " "))
+            }),
+            used: limit.used,
+            rate: limit.rate.to_string(),
+            blocked: limit.blocked_until.map(|until| Moment::new(until, now)),
+        };
         let hold = |held: certmill_store::HeldLimit| Hold {
             limit: held.kind.replace('_', " "),
             of: held.key,
@@ -97,6 +116,7 @@ impl Account {
             issued: number(row.issued),
             refused: number(row.refused),
             holds: row.holds.into_iter().map(hold).collect(),
+            limits: limits.into_iter().map(used).collect(),
         }
     }
 }

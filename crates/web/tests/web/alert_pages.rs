@@ -1,5 +1,7 @@
 //! Alerts and the service itself, as people see them.
 
+use certmill_model::{LimitKind, LimitProfile, Need};
+use certmill_store::LimitScope;
 use http::StatusCode;
 use time::Duration;
 
@@ -62,4 +64,36 @@ async fn the_page_about_the_service_says_what_it_does_not_know_yet() {
     let accounts = bench.get("/v1/ca-accounts").token(&platform).send().await.json();
     assert_eq!(accounts["data"][0]["directory"], "https://ca.example/directory");
     assert_eq!(accounts["data"][0]["holds"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn what_is_used_of_a_cas_limits_is_shown() {
+    let bench = Bench::new().await;
+    let (tenant, token) = bench.tenant("Nordwind").await;
+    bench.register(&token, "shop.example-shops.test").await;
+    bench.place_order("shop.example-shops.test", "token").await;
+    let (directory_url, limits) =
+        ("https://ca.example/directory", LimitProfile::named("letsencrypt").unwrap());
+    let account_id = bench.engine.accounts().await.unwrap()[0].account_id;
+    let scope = LimitScope { account_id, directory_url, limits: &limits };
+    let need = |kind, key: &str| Need { kind, key: key.to_owned(), uses: true };
+    let orders = need(LimitKind::OrdersPerAccount, "");
+    bench.engine.take_limits(scope, &[orders], tenant, false, bench.now()).await.unwrap();
+    let until = bench.now() + Duration::hours(2);
+    let kind = LimitKind::Requests;
+    bench.engine.hold_limit(scope, kind, "new_order", until, bench.now()).await.unwrap();
+    let platform = bench.token(None).await;
+    let accounts = bench.get("/v1/ca-accounts").token(&platform).send().await.json();
+    let shown = accounts["data"][0]["limits"].as_array().unwrap();
+    let of = |endpoint: serde_json::Value| shown.iter().find(|limit| limit["endpoint"] == endpoint).unwrap();
+    let (orders, rate) = (of(serde_json::Value::Null), limits.orders_per_account.unwrap());
+    assert_eq!((&orders["used"], &orders["blocked_until"]), (&1.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&orders["allowed"], &orders["period"]),
+        (&rate.capacity.into(), &rate.period.as_seconds_f64().into())
+    );
+    assert_eq!(of("new_order".into())["blocked_until"], "2026-11-21T14:00:00Z");
+    assert_eq!(of("new_account".into())["used"], 0);
+    let page = Operator::of(&bench).await.page("/settings").await.text;
+    assert!(page.contains(&format!("1 of {rate}")) && page.contains("none until"), "{page}");
 }

@@ -11,8 +11,8 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use certmill_model::{
-    Chance, Clock, EmailAddress, Form, KeyType, Label, ManualClock, NamePolicy, Role, Scope, TemplateRef,
-    TenantId, TokenId, UpstreamAddress, UserId, WebhookDestinations,
+    Chance, Clock, EmailAddress, Form, KeyType, Label, LimitProfile, ManualClock, NamePolicy, Role, Scope,
+    TemplateRef, TenantId, TokenId, UpstreamAddress, UserId, WebhookDestinations,
 };
 use certmill_nginx::Templates;
 use certmill_store::{
@@ -174,6 +174,7 @@ pub(crate) fn settings(public_url: &str) -> WebSettings {
             ("redirect".into(), Form::Shared),
         ],
         authorities: vec!["letsencrypt".into(), "other".into()],
+        limits: vec![("https://ca.example/directory".into(), LimitProfile::named("letsencrypt").unwrap())],
         previewer: Previewer::new(|draft| Templates::built_in().preview(draft)),
         requests_per_minute: 6000,
         trusted_proxies: Vec::new(),
