@@ -1,7 +1,7 @@
 //! Who is told.
 
 use super::{AlertLevel, Cause, DigestFrequency};
-use crate::TenantId;
+use crate::{Role, TenantId};
 
 /// What one person wants to be told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +15,16 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// What is usual for who was never asked.
+    pub fn usual(role: Role, tenant_id: Option<TenantId>) -> Self {
+        let (least_level, digest) = match (role, tenant_id) {
+            (Role::Viewer, _) => (None, DigestFrequency::Off),
+            (_, None) => (Some(AlertLevel::Notice), DigestFrequency::Daily),
+            (_, Some(_)) => (Some(AlertLevel::Notice), DigestFrequency::Weekly),
+        };
+        Self { tenant_id, least_level, digest }
+    }
+
     /// Whether its owner is told of `cause` at `level`.
     pub fn wants(&self, cause: &Cause, level: AlertLevel) -> bool {
         let is_theirs = self.tenant_id.is_none() || self.tenant_id == cause.tenant_id;

@@ -7,7 +7,7 @@ mod hits;
 use std::time::Duration as StdDuration;
 
 use certmill_model::{
-    AlertId, AlertLevel, AlertState, Cause, DomainId, Gathered, Hostname, Letter, MailId, ProblemCode,
+    AlertId, AlertLevel, AlertState, Cause, DomainId, Gathered, Hostname, Letter, MailId, ProblemCode, Rule,
     RuleId, TargetId, TenantId, Victim,
 };
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ pub struct RuleOwner {
     /// The rule.
     pub rule_id: RuleId,
     /// What it says.
-    pub rule: certmill_model::Rule,
+    pub rule: Rule,
     /// Where mail goes.
     pub email: String,
     /// In which language.
@@ -186,21 +186,33 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Everybody who is to be told of something. Those who were never asked get what is usual for them first: operators and
-    /// administrators every alert and a digest (daily for the platform's people, weekly for tenants'), viewers nothing.
-    pub async fn rule_owners(&self, now: OffsetDateTime) -> Result<Vec<RuleOwner>, StoreError> {
-        sqlx::query!(
-            "INSERT INTO notification_rules (rule_id, user_id, tenant_id, least_level, digest, created_at, updated_at)
-             SELECT gen_random_uuid(), u.user_id, u.tenant_id,
-                    CASE WHEN u.role <> 'viewer' THEN 'notice' END,
-                    CASE WHEN u.role = 'viewer' THEN 'off' WHEN u.tenant_id IS NULL THEN 'daily' ELSE 'weekly' END, $1, $1
-             FROM users u
-             WHERE NOT EXISTS (SELECT 1 FROM notification_rules r WHERE r.user_id = u.user_id)
-             ON CONFLICT DO NOTHING",
-            now,
+    async fn add_usual_rules(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        let rows = sqlx::query!(
+            "SELECT u.user_id, u.tenant_id, u.role FROM users u
+             WHERE NOT EXISTS (SELECT 1 FROM notification_rules r WHERE r.user_id = u.user_id)"
         )
-        .execute(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
+        for row in rows {
+            let rule = Rule::usual(parsed("users", &row.role)?, row.tenant_id.map(TenantId::from_uuid));
+            sqlx::query!(
+                "INSERT INTO notification_rules (rule_id, user_id, tenant_id, least_level, digest, created_at, updated_at)
+                 VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING",
+                row.user_id,
+                row.tenant_id,
+                rule.least_level.map(AlertLevel::as_str),
+                rule.digest.as_str(),
+                now,
+            )
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Everybody who is to be told of something. Those who were never asked get what is usual for them first.
+    pub async fn rule_owners(&self, now: OffsetDateTime) -> Result<Vec<RuleOwner>, StoreError> {
+        self.add_usual_rules(now).await?;
         let rows = sqlx::query!(
             "SELECT r.rule_id, r.tenant_id, r.least_level, r.digest, r.created_at, u.email, u.language
              FROM notification_rules r JOIN users u USING (user_id)
@@ -214,7 +226,7 @@ impl Engine {
             .map(|row| {
                 Ok(RuleOwner {
                     rule_id: RuleId::from_uuid(row.rule_id),
-                    rule: certmill_model::Rule {
+                    rule: Rule {
                         tenant_id: row.tenant_id.map(TenantId::from_uuid),
                         least_level: row
                             .least_level

@@ -19,6 +19,7 @@ mod orders;
 mod page;
 mod probes;
 mod refusals;
+mod rules;
 mod stats;
 mod streamed;
 pub(crate) mod targets;
@@ -96,6 +97,8 @@ fn people_routes() -> Routes {
         .api(users.1, routes!(users::change))
         .api(users.1, routes!(users::delete))
         .api(users.1, routes!(users::invite_again))
+        .api(users.0, routes!(rules::show))
+        .api(users.1, routes!(rules::put))
         .api(tokens.0, routes!(tokens::list))
         .api(tokens.1, routes!(tokens::make))
         .api(tokens.0, routes!(tokens::show))

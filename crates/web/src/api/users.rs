@@ -218,7 +218,7 @@ pub(super) async fn invite_again(
     Ok(Json(InvitedDocument::from(invited)).into_response())
 }
 
-fn parse(id: &str) -> Result<UserId, Problem> {
+pub(super) fn parse(id: &str) -> Result<UserId, Problem> {
     id.parse().map_err(|_| Problem::no_such("user"))
 }
 

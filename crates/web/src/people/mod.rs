@@ -1,9 +1,11 @@
 //! People and programs that may come in: what the API and the dashboard do alike.
 
+mod rules;
 mod tenants;
 mod tokens;
 mod users;
 
+pub(crate) use rules::{RuleText, put_rule, rule_of};
 pub(crate) use tenants::{
     BrandingText, GRACE, NewTenantText, TenantAction, TenantText, act_on_tenant, add_tenant, change_tenant,
 };

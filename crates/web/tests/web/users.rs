@@ -1,10 +1,13 @@
 //! `/v1/users`.
 
 use certmill_model::Role;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Bench, exchange::Answer};
+use crate::support::{
+    Bench,
+    exchange::{Answer, Call},
+};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -222,4 +225,37 @@ async fn users_are_listed_by_address_page_by_page() {
     assert_eq!(seen, ["a@example.com", "b@example.com", "c@example.com"]);
     let unknown = bench.get("/v1/users?role=viewer").token(&token).send().await;
     assert_eq!((unknown.status, unknown.code().as_str()), (StatusCode::BAD_REQUEST, "invalid_query"));
+}
+
+#[tokio::test]
+async fn what_a_user_is_mailed_is_read_and_changed() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let (_, stranger) = bench.tenant("Suedwind").await;
+    let id = invited(&bench, &token, "ada@example.com", "operator").await;
+    let path = format!("/v1/users/{id}/notification-rule");
+    let usual = bench.get(&path).token(&token).send().await;
+    let expected = json!({ "least_level": "notice", "digest": "weekly", "unsubscribed_at": null });
+    assert_eq!((usual.json(), usual.header("etag")), (expected, "\"0\""), "what operators of tenants get");
+    let put = async |body: Value, version: &str| {
+        let call = Call::new(&bench.router, Method::PUT, &path).token(&token).header("if-match", version);
+        call.json(body.to_string()).send().await
+    };
+    let wanted = json!({ "least_level": null, "digest": "daily" });
+    let changed = put(wanted.clone(), "\"0\"").await;
+    assert_eq!((changed.status, &changed.json()["digest"]), (StatusCode::OK, &"daily".into()));
+    assert_eq!(put(wanted.clone(), "\"0\"").await.code(), "changed_meanwhile");
+    assert_eq!(put(wanted, changed.header("etag")).await.status, StatusCode::OK);
+    let read = bench.get(&path).token(&token).send().await.json();
+    assert_eq!((&read["least_level"], &read["digest"]), (&Value::Null, &"daily".into()));
+    for body in [
+        json!({ "digest": "daily" }),
+        json!({ "least_level": "loud", "digest": "daily" }),
+        json!({ "least_level": "late", "digest": "hourly" }),
+    ] {
+        let refused = put(body, "*").await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    }
+    assert_eq!(bench.get(&path).token(&stranger).send().await.code(), "not_found");
+    assert_eq!(actions(&bench, &token).await[0], "notification_rule.changed");
 }

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::{Form, extract::State, response::Response};
-use certmill_model::{AlertLevel, DigestFrequency, RuleId, UserId};
-use certmill_store::{Reach, RuleRow, SessionRow, User};
+use certmill_model::{AlertLevel, DigestFrequency, UserId};
+use certmill_store::{RuleRow, SessionRow, User};
 use certmill_vault::Password;
 use http::StatusCode;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use crate::{
     WebState,
     access::{Caller, FORGOTTEN_AFTER, SESSION_IDLE, throttled_until},
     dashboard::{frame::Frame, moment::Moment, visit::done},
-    people::{self, UserText},
+    people::{self, RuleText, UserText},
     problem::Problem,
 };
 
@@ -159,22 +159,10 @@ pub(super) async fn change_mail(
     caller: Caller,
     Form(form): Form<AccountForm>,
 ) -> Result<Response, Problem> {
-    let (user_id, now) = (own_id(&caller)?, state.now());
-    let rule = RuleRow {
-        rule_id: RuleId::new(&state.chance, now),
-        user_id,
-        tenant_id: caller.reach.tenant(),
-        // What none of the form's choices is comes from no form of ours.
-        least_level: form.least_level.parse().ok(),
-        digest: form.digest.parse().unwrap_or(DigestFrequency::Off),
-        unsubscribed_at: None,
-        revision: 1,
-    };
-    let mut tx = state.store.scoped(caller.reach).await?;
-    let id = tx.put_rule(&rule, now).await?;
-    let detail = json!({ "least_level": rule.least_level, "digest": rule.digest });
-    let entry = caller.did("notification_rule.changed", "notification_rule", id, &caller.actor.name, detail);
-    tx.commit(&entry, &state.chance, now).await?;
+    let least_level = Some(form.least_level).filter(|level| !level.is_empty());
+    let text = RuleText { least_level, digest: form.digest };
+    // What none of the form's choices is comes from no form of ours: it is refused with a page of its own.
+    people::put_rule(&state, &caller, own_id(&caller)?, &text, |_| Ok(())).await?;
     Ok(done(&state, &caller, "/account/notifications", "What you are mailed is changed."))
 }
 
@@ -201,22 +189,14 @@ async fn own(state: &WebState, caller: &Caller) -> Result<Option<Own>, Problem> 
     let mut tx = state.store.read(caller.reach).await?;
     let user = tx.find_user(id).await?.ok_or_else(|| Problem::no_such("user"))?;
     let sessions = tx.sessions(id, session, state.now(), SESSION_IDLE).await?;
-    let rules = tx.rules_of_user(id).await?;
-    Ok(Some(Own::new(state, caller.reach, &user, sessions, &rules)))
+    let rule = people::rule_of(state, &mut tx, &user).await?;
+    Ok(Some(Own::new(state, &user, sessions, &rule)))
 }
 
 impl Own {
-    fn new(
-        state: &WebState,
-        reach: Reach,
-        user: &User,
-        sessions: Vec<SessionRow>,
-        rules: &[RuleRow],
-    ) -> Self {
+    fn new(state: &WebState, user: &User, sessions: Vec<SessionRow>, rule: &RuleRow) -> Self {
         let now = state.now();
-        let rule = rules.iter().find(|rule| rule.tenant_id == reach.tenant());
-        let level = rule.and_then(|rule| rule.least_level).map_or("", AlertLevel::as_str);
-        let digest = rule.map_or("off", |rule| rule.digest.as_str());
+        let (level, digest) = (rule.least_level.map_or("", AlertLevel::as_str), rule.digest.as_str());
         let choice = |value: &str, words: &str, chosen: &str| Choice {
             value: value.to_owned(),
             words: words.to_owned(),
@@ -234,7 +214,7 @@ impl Own {
                 .iter()
                 .map(|one| choice(one.as_str(), digest_words(*one), digest))
                 .collect(),
-            unsubscribed: rule.and_then(|rule| rule.unsubscribed_at).map(|at| Moment::new(at, now)),
+            unsubscribed: rule.unsubscribed_at.map(|at| Moment::new(at, now)),
         }
     }
 }

@@ -20,12 +20,17 @@ impl Row {
 }
 
 /// A route and the address that is asked for.
-const fn row(method: &'static str, path: &'static str, example: &'static str) -> Row {
+pub(super) const fn row(method: &'static str, path: &'static str, example: &'static str) -> Row {
     with(method, path, example, "")
 }
 
 /// The same with a body.
-const fn with(method: &'static str, path: &'static str, example: &'static str, body: &'static str) -> Row {
+pub(super) const fn with(
+    method: &'static str,
+    path: &'static str,
+    example: &'static str,
+    body: &'static str,
+) -> Row {
     Row { method, path, example, body, creates: false }
 }
 
@@ -103,6 +108,13 @@ pub(super) const ROWS: &[Row] = &[
     with("PATCH", "/v1/users/{user}", "/v1/users/<user>", r#"{"name":"Eve"}"#),
     row("DELETE", "/v1/users/{user}", "/v1/users/<user>"),
     row("POST", "/v1/users/{user}/invite", "/v1/users/<user>/invite"),
+    row("GET", "/v1/users/{user}/notification-rule", "/v1/users/<user>/notification-rule"),
+    with(
+        "PUT",
+        "/v1/users/{user}/notification-rule",
+        "/v1/users/<user>/notification-rule",
+        r#"{"least_level":"late","digest":"off"}"#,
+    ),
     row("GET", "/v1/tokens", "/v1/tokens"),
     with("POST", "/v1/tokens", "/v1/tokens", r#"{"tenant":"<tenant>","name":"x","scopes":["admin"]}"#),
     row("GET", "/v1/tokens/{token}", "/v1/tokens/<token>"),
