@@ -163,10 +163,13 @@ pub(crate) async fn replay(
 pub(crate) async fn retry(state: &WebState, caller: &Caller, delivery: &str) -> Result<(), Problem> {
     let id: WebhookDeliveryId = delivery.parse().map_err(|_| Problem::no_such("delivery"))?;
     let mut tx = state.store.scoped(caller.reach).await?;
+    let endpoint = tx.endpoint_of_delivery(id).await?.ok_or_else(|| Problem::no_such("delivery"))?;
+    let webhook = tx.find_webhook(endpoint).await?.ok_or_else(Problem::internal)?;
     if !tx.retry_webhook_delivery(id, state.now()).await? {
-        return Err(Problem::no_such("delivery"));
+        return Err(disabled());
     }
-    let entry = caller.did("webhook.delivery_retried", "webhook_delivery", id, id, json!({}));
+    let did = caller.did("webhook.delivery_retried", "webhook_delivery", id, id, json!({}));
+    let entry = AuditEntry { tenant: webhook.tenant_id, ..did };
     Ok(tx.commit(&entry, &state.chance, state.now()).await?)
 }
 

@@ -87,6 +87,23 @@ impl ScopedTx {
             .collect()
     }
 
+    /// To which endpoint a delivery is.
+    pub async fn endpoint_of_delivery(
+        &mut self,
+        delivery: WebhookDeliveryId,
+    ) -> Result<Option<WebhookEndpointId>, StoreError> {
+        let only = self.only();
+        let found = sqlx::query_scalar!(
+            "SELECT endpoint_id FROM webhook_deliveries
+             WHERE delivery_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)",
+            delivery.uuid(),
+            only,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(found.map(WebhookEndpointId::from_uuid))
+    }
+
     /// Sends an event to an endpoint once more, at once, and with all its attempts. `false`: there is no such delivery, or
     /// nothing is sent to its endpoint.
     pub async fn retry_webhook_delivery(

@@ -88,6 +88,11 @@ async fn a_test_is_listed_and_can_be_sent_again() {
     let retry = format!("/v1/webhook-deliveries/{}/retry", tested.json()["delivery"].as_str().unwrap());
     assert_eq!(send(&bench, Method::POST, &retry, &other, Value::Null).await.status, StatusCode::NOT_FOUND);
     assert_eq!(send(&bench, Method::POST, &retry, &token, Value::Null).await.status, StatusCode::ACCEPTED);
+    let off = send(&bench, Method::PATCH, &path, &token, json!({ "disabled": true })).await;
+    assert_eq!(off.status, StatusCode::OK, "{}", off.text);
+    assert_eq!(send(&bench, Method::POST, &retry, &other, Value::Null).await.code(), "not_found");
+    assert_eq!(send(&bench, Method::POST, &retry, &token, Value::Null).await.code(), "webhook_disabled");
+    send(&bench, Method::PATCH, &path, &token, json!({ "disabled": false })).await;
     let replay = json!({ "from": "2026-11-20T00:00:00Z" });
     let replay = send(&bench, Method::POST, &format!("{path}/replay"), &token, replay).await;
     assert_eq!(replay.status, StatusCode::ACCEPTED, "{}", replay.text);
