@@ -57,6 +57,9 @@ async fn an_account_gets_a_new_key_while_workers_run_and_their_orders_go_on() {
 
     let said = stage.stage.service.run(&ROLL_OVER).await.unwrap();
     assert_eq!(said, format!("{url} has a new key"));
+    let told = "SELECT count(*) FROM audit_entries WHERE action = 'ca_account.key_changed'
+                AND actor_kind = 'command_line' AND object_name = 'default'";
+    assert_eq!(stage.stage.database.count(told).await, 1);
     stage.recovers("a new account key", "after.shops.test", SOON).await;
     // And once more, with orders in flight.
     let names: Vec<_> = (0..20).map(|number| format!("flight{number}.shops.test")).collect();
@@ -194,6 +197,8 @@ async fn an_operator_may_register_another(stage: &FaultStage, url: &str) {
     let wrong = stage.stage.service.run(&replace("https://ca.example/account/1")).await;
     assert!(matches!(wrong, Err(ServiceError::CommandFailed { .. })), "{wrong:?}");
     stage.stage.service.run(&replace(url)).await.unwrap();
+    let told = "SELECT count(*) FROM audit_entries WHERE action = 'ca_account.given_up'";
+    assert_eq!(stage.stage.database.count(told).await, 1);
     assert_ne!(account_url(&stage.stage).await, url);
     stage.stage.database.hasten("after.shops.test").await;
     // The new account is served; what it gets comes from another root, which Pebble forgot with everything else.

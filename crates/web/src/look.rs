@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use certmill_model::{DomainId, TenantId};
-use certmill_store::{Reach, StoreError};
+use certmill_store::{Actor, AuditEntry, Domain, Reach, StoreError};
+use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
@@ -30,37 +30,42 @@ pub(crate) enum Looked {
     TooSoon(i64),
 }
 
-/// Asks the engine for a look at `domain`, and waits for it.
-pub(crate) async fn look_now(
-    state: &WebState,
-    tenant: TenantId,
-    domain: DomainId,
-) -> Result<Looked, StoreError> {
-    let before = checked_at(state, tenant, domain).await?;
+/// Asks the engine for a look at `domain` because `actor` wants it, and waits for it.
+pub(crate) async fn look_now(state: &WebState, domain: &Domain, actor: &Actor) -> Result<Looked, StoreError> {
+    let before = checked_at(state, domain).await?;
     if let Some(wait) = before.and_then(|at| pause_left(at, state.now())) {
         return Ok(Looked::TooSoon(wait));
     }
-    let mut tx = state.store.tenant(tenant).await?;
-    tx.request_check(domain, state.now()).await?;
-    tx.commit().await?;
+    request(state, domain, actor).await?;
     let Ok(_place) = state.waiting_for_looks.try_acquire() else { return Ok(Looked::UnderWay) };
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         sleep(AGAIN).await;
         // Not "later than the wish": the engine may run on another machine, by another clock.
-        if checked_at(state, tenant, domain).await? != before {
+        if checked_at(state, domain).await? != before {
             return Ok(Looked::Done);
         }
     }
     Ok(Looked::UnderWay)
 }
 
-async fn checked_at(
-    state: &WebState,
-    tenant: TenantId,
-    domain: DomainId,
-) -> Result<Option<OffsetDateTime>, StoreError> {
-    let setup = state.store.read(Reach::Tenant(tenant)).await?.setup(domain).await?;
+async fn request(state: &WebState, domain: &Domain, actor: &Actor) -> Result<(), StoreError> {
+    let (mut tx, now) = (state.store.tenant(domain.tenant_id).await?, state.now());
+    tx.request_check(domain.domain_id, now).await?;
+    let entry = AuditEntry {
+        actor,
+        action: "domain.check_requested",
+        object_kind: "domain",
+        object_id: Some(domain.domain_id.to_string()),
+        object_name: domain.name.to_string(),
+        tenant: Some(domain.tenant_id),
+        detail: json!({}),
+    };
+    tx.commit_audited(&entry, &state.chance, now).await
+}
+
+async fn checked_at(state: &WebState, domain: &Domain) -> Result<Option<OffsetDateTime>, StoreError> {
+    let setup = state.store.read(Reach::Tenant(domain.tenant_id)).await?.setup(domain.domain_id).await?;
     Ok(setup.checks.map(|checks| checks.checked_at))
 }
 

@@ -5,7 +5,7 @@ mod world;
 
 use certmill_lab::Part;
 use certmill_model::{Chance, Letter, MailId};
-use certmill_store::{Actor, AuditEntry, NewMail, Reach};
+use certmill_store::{Actor, AuditEntry, AuditFilter, NewMail, Reach};
 use time::Duration;
 
 use world::{START, World, header};
@@ -95,11 +95,18 @@ async fn who_unsubscribes_gets_no_more_until_that_is_taken_back() {
     assert_eq!(header(&mails[0], "List-Unsubscribe-Post"), Some("List-Unsubscribe=One-Click"));
     let looked_at = world.api.subscription(token).await.unwrap().unwrap();
     assert_eq!((looked_at.email.as_str(), looked_at.unsubscribed_at), ("ops@platform.test", None));
-    assert!(world.api.unsubscribe(token, START).await.unwrap());
-    assert!(!world.api.unsubscribe("certmill_x", START).await.unwrap());
+    let chance = Chance::from_system();
+    for (token, is_out) in [(token, true), (token, true), ("certmill_x", true)] {
+        world.api.set_unsubscribed(token, is_out, None, &chance, START).await.unwrap();
+    }
     world.pass(Duration::days(10)).await;
     assert_eq!(world.arrived().len(), 1, "late, and nobody is told");
-    assert!(world.api.resubscribe(token).await.unwrap());
+    world.api.set_unsubscribed(token, false, None, &chance, START).await.unwrap();
+    let mut tx = world.api.read(Reach::Platform).await.unwrap();
+    let entries = tx.audit_entries(&AuditFilter::default(), None, 10).await.unwrap();
+    let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["notification_rule.resubscribed", "notification_rule.unsubscribed"]);
+    drop(tx);
     world.pass(Duration::days(9)).await;
     assert_eq!(world.arrived().len(), 2);
 }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use certmill_acme::{AccountCredentials, AccountKey, AcmeError, Client, find_account, register, roll_over};
-use certmill_model::{Chance, Clock};
-use certmill_store::{self as store, Account};
+use certmill_model::{AccountId, Chance, Clock};
+use certmill_store::{self as store, Account, AuditEntry};
 use certmill_vault::{Secret, Vault};
 use tokio::time::Instant;
 
@@ -106,7 +106,10 @@ pub async fn roll_over_account(
     let is_begun = access.account().await?.next_key.is_some();
     let mut open = access.open().await?;
     if !is_begun {
-        store.next_account_key(open.account_id, new_key, vault).await?;
+        let (actor, now) = (store::Actor::command_line(), clock.now());
+        let entry =
+            access.entry(&actor, "ca_account.key_changed", open.account_id, open.client.account_url());
+        store.next_account_key(open.account_id, new_key, vault, &entry, &chance, now).await?;
         reached("account_key_stored");
         open = access.open().await?;
     }
@@ -145,7 +148,9 @@ pub async fn replace_account(
             Err(error) => return Err(error.into()),
         }
     }
-    store.give_up_account(account.account_id, url).await?;
+    let (actor, now) = (store::Actor::command_line(), clock.now());
+    let entry = access.entry(&actor, "ca_account.given_up", account.account_id, url);
+    store.give_up_account(account.account_id, url, &entry, &chance, now).await?;
     let open = access.open().await?;
     Ok(Replaced::By(open.client.account_url().to_owned()))
 }
@@ -184,6 +189,25 @@ impl Access<'_> {
         let client = Client::open(ca, &credentials, self.clock.clone()).await?;
         let Account { account_id, key, .. } = account;
         Ok(OpenAuthority { account_id, client, key })
+    }
+
+    /// For the audit log: what is changed of an account, which has no change without it.
+    fn entry<'a>(
+        &self,
+        actor: &'a store::Actor,
+        action: &'static str,
+        account: AccountId,
+        url: &str,
+    ) -> AuditEntry<'a> {
+        AuditEntry {
+            actor,
+            action,
+            object_kind: "ca_account",
+            object_id: Some(account.to_string()),
+            object_name: self.settings.name.clone(),
+            tenant: None,
+            detail: serde_json::json!({ "account_url": url }),
+        }
     }
 
     /// The account as it is on record; its key is made if there is none.

@@ -1,13 +1,13 @@
 //! Alerts, rules and mails, as people see and change them.
 
 use certmill_model::{
-    AlertId, AlertLevel, Cause, DigestFrequency, DomainId, Label, MailId, RuleId, TenantId, UserId,
+    AlertId, AlertLevel, Cause, Chance, DigestFrequency, DomainId, Label, MailId, RuleId, TenantId, UserId,
 };
 use certmill_vault::ApiToken;
+use serde_json::json;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
-use super::{Api, ScopedTx};
+use super::{Actor, Api, AuditEntry, ScopedTx};
 use crate::{
     StoreError,
     mails::{self, NewMail, Origin},
@@ -416,31 +416,43 @@ impl Api {
         }))
     }
 
-    /// Ends what the rule behind the link with `token` sends; may be repeated. `false`: the link belongs to nothing.
-    pub async fn unsubscribe(&self, token: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
-        self.set_unsubscribed(token, Some(now)).await
-    }
-
-    /// Takes that back.
-    pub async fn resubscribe(&self, token: &str) -> Result<bool, StoreError> {
-        self.set_unsubscribed(token, None).await
-    }
-
-    async fn set_unsubscribed(&self, token: &str, at: Option<OffsetDateTime>) -> Result<bool, StoreError> {
-        let Some(hash) = hash(token) else { return Ok(false) };
+    /// Ends what the rule behind the link with `token` sends, or takes that back; may be repeated.
+    pub async fn set_unsubscribed(
+        &self,
+        token: &str,
+        is_out: bool,
+        address: Option<String>,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let Some(hash) = hash(token) else { return Ok(()) };
         let mut platform = self.platform().await?;
-        let changed: Option<Uuid> = sqlx::query_scalar!(
+        let changed = sqlx::query!(
             "UPDATE notification_rules r
-             SET unsubscribed_at = CASE WHEN $2::timestamptz IS NULL THEN NULL ELSE COALESCE(r.unsubscribed_at, $2) END,
-                 revision = r.revision + 1
-             FROM mails m WHERE m.rule_id = r.rule_id AND m.unsubscribe_hash = $1 RETURNING r.rule_id",
+             SET unsubscribed_at = CASE WHEN $2 THEN $3::timestamptz END, revision = r.revision + 1
+             FROM mails m, users u
+             WHERE m.rule_id = r.rule_id AND m.unsubscribe_hash = $1 AND u.user_id = r.user_id
+               AND (r.unsubscribed_at IS NULL) = $2
+             RETURNING r.rule_id, r.tenant_id, u.user_id, u.name",
             hash,
-            at,
+            is_out,
+            now,
         )
         .fetch_optional(&mut *platform.tx)
         .await?;
-        platform.commit().await?;
-        Ok(changed.is_some())
+        let Some(changed) = changed else { return Ok(()) };
+        let user = UserId::from_uuid(changed.user_id).to_string();
+        let actor = Actor { kind: "user", id: Some(user), name: changed.name, request_id: None, address };
+        let entry = AuditEntry {
+            actor: &actor,
+            action: if is_out { "notification_rule.unsubscribed" } else { "notification_rule.resubscribed" },
+            object_kind: "notification_rule",
+            object_id: Some(RuleId::from_uuid(changed.rule_id).to_string()),
+            object_name: actor.name.clone(),
+            tenant: changed.tenant_id.map(TenantId::from_uuid),
+            detail: json!({ "by": "the link in a mail" }),
+        };
+        platform.commit_audited(&entry, chance, now).await
     }
 }
 

@@ -146,7 +146,7 @@ impl ScopedTx {
     }
 }
 
-pub(super) async fn record(
+pub(crate) async fn record(
     connection: &mut PgConnection,
     entry: &AuditEntry<'_>,
     chance: &Chance,

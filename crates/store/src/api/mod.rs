@@ -4,7 +4,7 @@ mod access;
 mod account;
 mod actions;
 mod alerts;
-mod audit;
+pub(crate) mod audit;
 mod ca_accounts;
 mod certificate;
 mod domains;

@@ -95,6 +95,14 @@ impl Api {
 }
 
 impl ScopedTx {
+    /// The id of the link with this hash.
+    pub async fn setup_link_id(&mut self, hash: &TokenHash) -> Result<Option<SetupLinkId>, StoreError> {
+        let found = sqlx::query_scalar!("SELECT link_id FROM setup_links WHERE hash = $1", hash.as_bytes())
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(found.map(SetupLinkId::from_uuid))
+    }
+
     /// Keeps `link`, which the caller shows once. Whoever had an earlier one by mail is told by this one alone when the name works.
     pub async fn create_setup_link(
         &mut self,

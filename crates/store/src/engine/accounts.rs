@@ -5,7 +5,7 @@ use certmill_vault::{Place, Secret, Vault};
 use time::OffsetDateTime;
 
 use super::{Engine, domains::held};
-use crate::StoreError;
+use crate::{AuditEntry, StoreError, api::audit};
 
 const TABLE: &str = "accounts";
 
@@ -87,22 +87,35 @@ impl Engine {
         held(done.rows_affected())
     }
 
-    /// The account's next key: the one that is on record, else the one that `new_key` makes, which is then on record
-    /// before the CA hears of it. Processes that begin together get the same.
+    /// The account's next key: the one that is on record, else the one that `new_key` makes, which is then on record with
+    /// `entry` before the CA hears of it. Processes that begin together get the same.
     pub async fn next_account_key(
         &self,
         account: AccountId,
         new_key: impl FnOnce() -> Secret,
         vault: &Vault,
+        entry: &AuditEntry<'_>,
+        chance: &Chance,
+        now: OffsetDateTime,
     ) -> Result<Secret, StoreError> {
-        let sealed = sqlx::query_scalar!(
-            r#"UPDATE accounts SET sealed_next_key = COALESCE(sealed_next_key, $2) WHERE account_id = $1
-               RETURNING sealed_next_key AS "sealed_next_key!""#,
+        let mut tx = self.pool.begin().await?;
+        let begun = sqlx::query!(
+            "UPDATE accounts SET sealed_next_key = $2 WHERE account_id = $1 AND sealed_next_key IS NULL",
             account.uuid(),
             vault.seal(&place(account, "sealed_next_key"), &new_key()),
         )
-        .fetch_one(&self.pool)
+        .execute(&mut *tx)
         .await?;
+        if begun.rows_affected() > 0 {
+            audit::record(&mut tx, entry, chance, now).await?;
+        }
+        let sealed = sqlx::query_scalar!(
+            r#"SELECT sealed_next_key AS "sealed_next_key!" FROM accounts WHERE account_id = $1"#,
+            account.uuid(),
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
         Ok(vault.open(&place(account, "sealed_next_key"), &sealed)?)
     }
 
@@ -131,16 +144,29 @@ impl Engine {
 
     /// Gives up the account that the CA knows by `url`: the next one to be asked for is new. Its row stays, with its key, for
     /// the orders and certificates that came of it. `false`: that is not its URL.
-    pub async fn give_up_account(&self, account: AccountId, url: &str) -> Result<bool, StoreError> {
+    pub async fn give_up_account(
+        &self,
+        account: AccountId,
+        url: &str,
+        entry: &AuditEntry<'_>,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
         let done = sqlx::query!(
             "UPDATE accounts SET directory_url = directory_url || '#' || account_id
              WHERE account_id = $1 AND url = $2",
             account.uuid(),
             url,
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(done.rows_affected() > 0)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::record(&mut tx, entry, chance, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// All accounts there are.

@@ -1,7 +1,7 @@
 //! When certificates are renewed, and what CAs say of it.
 
 use certmill_model::{AccountId, DomainId, Hostname, RenewalPlan, SuggestedWindow};
-use certmill_store::{AnsweredRenewal, DueRenewalInfo, Reach};
+use certmill_store::{Actor, AnsweredRenewal, AuditEntry, DueRenewalInfo, Reach};
 use time::{Duration, OffsetDateTime};
 
 use crate::base::{Base, now};
@@ -108,11 +108,24 @@ async fn of_two_that_change_an_accounts_key_both_use_the_one_that_was_first_on_r
     let base = Base::new().await;
     issued(&base, NAME).await;
     let account: AccountId = base.engine.accounts().await.unwrap()[0].account_id;
+    let actor = Actor::command_line();
+    let entry = AuditEntry {
+        actor: &actor,
+        action: "ca_account.key_changed",
+        object_kind: "ca_account",
+        object_id: Some(account.to_string()),
+        object_name: "example".to_owned(),
+        tenant: None,
+        detail: serde_json::json!({}),
+    };
     let next = |byte| {
-        base.engine.next_account_key(account, move || certmill_vault::Secret::new(vec![byte]), &base.vault)
+        let key = move || certmill_vault::Secret::new(vec![byte]);
+        base.engine.next_account_key(account, key, &base.vault, &entry, &base.chance, now())
     };
     let (one, other) = (next(7).await.unwrap(), next(8).await.unwrap());
     assert_eq!((one.expose(), other.expose()), (&[7][..], &[7][..]));
+    let told = "SELECT count(*) FROM audit_entries WHERE action = 'ca_account.key_changed'";
+    assert_eq!(base.sql(told).await, 1, "only the first of them changed anything");
     let read = async || {
         let new_key = || unreachable!("there is one");
         base.engine.account("https://ca.test/dir", new_key, &base.vault, &base.chance, now()).await.unwrap()

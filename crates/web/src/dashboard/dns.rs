@@ -72,7 +72,7 @@ pub(super) async fn check(
     let domain = domain.ok_or_else(Problem::no_such_domain)?;
     if domain.status != DomainStatus::PendingDeletion {
         // The page shows when the last look was and whether one is due: more there is not to tell.
-        look_now(&state, domain.tenant_id, domain.domain_id).await?;
+        look_now(&state, &domain, &caller.actor).await?;
     }
     Ok(Redirect::to(&format!("/domains/{name}#dns")).into_response())
 }

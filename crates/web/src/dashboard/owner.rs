@@ -1,11 +1,12 @@
 //! `/setup/{link}`: the page for a shop's owner, who has no account: three steps, in plain words, under the tenant's name.
 
 use axum::{
+    Extension,
     extract::{Path, Query, State},
     response::{IntoResponse, Redirect, Response},
 };
 use certmill_model::{CheckResult, DomainStatus, Problem as DomainProblem};
-use certmill_store::{Domain, Reach, Setup, SetupLinkHolder};
+use certmill_store::{Actor, Domain, Reach, Setup, SetupLinkHolder};
 use certmill_vault::ApiToken;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -20,8 +21,10 @@ use super::{
 };
 use crate::{
     WebState,
+    access::PeerAddress,
     brand::Face,
     look::look_now,
+    observe::RequestId,
     problem::Problem,
     setup::{self, Purpose, WantedRecord},
 };
@@ -88,10 +91,22 @@ pub(super) async fn check(
     State(state): State<WebState>,
     Path(link): Path<String>,
     Query(query): Query<OwnerQuery>,
+    PeerAddress(address): PeerAddress,
+    Extension(RequestId(request_id)): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Some((link, holder)) = holder(&state, &link).await? else { return Ok(gone(&query, &headers)) };
-    look_now(&state, holder.tenant_id, holder.domain_id).await?;
+    let mut tx = state.store.read(Reach::Tenant(holder.tenant_id)).await?;
+    let Some(domain) = tx.domain(holder.domain_id).await? else { return Ok(gone(&query, &headers)) };
+    let actor = Actor {
+        kind: "shop_owner",
+        id: tx.setup_link_id(&link.hash()).await?.map(|id| id.to_string()),
+        name: "whoever has the link".into(),
+        request_id: Some(request_id),
+        address: address.map(|address| address.to_string()),
+    };
+    drop(tx);
+    look_now(&state, &domain, &actor).await?;
     let language = language(&query, &headers, &holder.language);
     Ok(Redirect::to(&format!("/setup/{}?lang={}", link.expose(), language.code())).into_response())
 }

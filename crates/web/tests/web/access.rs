@@ -3,6 +3,7 @@
 //! What is expected follows from what a route needs and what a caller has; `rows` says only how a request for a route is
 //! made. A route without a row fails here, and so does a row without a route.
 
+mod audited;
 mod callers;
 mod rows;
 mod things;

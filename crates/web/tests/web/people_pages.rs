@@ -118,6 +118,9 @@ async fn a_new_password_asks_for_the_old_one_and_ends_other_sessions() {
     assert!(short.text.contains("fewer than 12 characters"));
     let set = ada.send("/account/password", &change(PASSWORD, "another horse battery")).await;
     assert_eq!(set.header("location"), "/account");
+    let platform = bench.token(None).await;
+    let log = bench.get("/v1/audit?action=user.password_set").token(&platform).send().await.json();
+    assert_eq!(log["data"].as_array().map(Vec::len), Some(2), "by the invitation, and now: {log}");
     assert!(ada.page("/account").await.text.contains("this one"));
     assert_eq!(bench.get("/account").cookie(&other.cookie).send().await.status, StatusCode::SEE_OTHER);
     Operator::known_by(&bench, EMAIL, "another horse battery").await.page("/account").await;

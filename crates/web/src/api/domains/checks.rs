@@ -116,7 +116,7 @@ pub(super) async fn post(
     if domain.status == DomainStatus::PendingDeletion {
         return Err(Problem::being_removed());
     }
-    let looked = look_now(&state, domain.tenant_id, domain.domain_id).await?;
+    let looked = look_now(&state, &domain, &caller.actor).await?;
     if let Looked::TooSoon(seconds) = looked {
         return Ok(([(RETRY_AFTER, seconds.to_string())], too_soon()).into_response());
     }

@@ -1,10 +1,10 @@
 //! `PUT /v1/domains/{name}` and `POST /v1/domains`: what is wanted, whether or not it is there yet.
 
 use axum::{extract::State, response::Response};
-use certmill_model::{Hostname, TenantId};
+use certmill_model::{Hostname, Label, TenantId};
 use certmill_store::{AuditEntry, DomainWish, Put, StoreError};
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     super::{
@@ -104,7 +104,7 @@ async fn register(
         // Two requests of the same tenant can race for a new name: the second look finds it as ours.
         put = try_put(state, caller, tenant, &wish, conditions).await?;
     }
-    let Some(put) = put else { return Err(claim(state, tenant, &wish).await?) };
+    let Some(put) = put else { return Err(claim(state, caller, tenant, &wish).await?) };
     let (status, domain) = match put {
         Put::Created(domain) => (StatusCode::CREATED, domain),
         Put::Changed(domain) | Put::Same(domain) => (StatusCode::OK, domain),
@@ -113,10 +113,20 @@ async fn register(
 }
 
 /// Claims a name that somebody else has: the answer holds the record that proves it to be the caller's.
-async fn claim(state: &WebState, tenant: TenantId, wish: &DomainWish) -> Result<Problem, StoreError> {
-    let mut tx = state.store.tenant(tenant).await?;
-    let record = tx.claim_name(wish, &state.chance, state.now()).await?;
-    tx.commit().await?;
+async fn claim(
+    state: &WebState,
+    caller: &Caller,
+    tenant: TenantId,
+    wish: &DomainWish,
+) -> Result<Problem, StoreError> {
+    let (mut tx, now) = (state.store.tenant(tenant).await?, state.now());
+    let record = tx.claim_name(wish, &state.chance, now).await?;
+    let wanted = json!({
+        "external_id": wish.external_id.as_ref().map(Label::as_str),
+        "template": wish.template.as_ref().map(ToString::to_string),
+    });
+    let did = caller.did("domain.claimed", "claim", &wish.name, &wish.name, wanted);
+    tx.commit_audited(&AuditEntry { tenant: Some(tenant), ..did }, &state.chance, now).await?;
     Ok(Problem::domain_taken(record))
 }
 

@@ -9,7 +9,7 @@ use axum::{
 use http::StatusCode;
 
 use super::answer;
-use crate::{WebState, problem::Problem};
+use crate::{WebState, access::PeerAddress, problem::Problem};
 
 #[derive(Template)]
 #[template(path = "unsubscribe.html")]
@@ -37,14 +37,12 @@ pub(super) async fn ask(
 pub(super) async fn change(
     State(state): State<WebState>,
     Path(token): Path<String>,
+    PeerAddress(address): PeerAddress,
     body: Bytes,
 ) -> Result<Response, Problem> {
     // A mail program sends `List-Unsubscribe=One-Click` and nothing else.
-    if body == "undo=on".as_bytes() {
-        state.store.resubscribe(&token).await?;
-    } else {
-        state.store.unsubscribe(&token, state.now()).await?;
-    }
+    let (is_out, address) = (body != "undo=on".as_bytes(), address.map(|address| address.to_string()));
+    state.store.set_unsubscribed(&token, is_out, address, &state.chance, state.now()).await?;
     page(&state, &token).await
 }
 

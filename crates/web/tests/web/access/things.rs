@@ -227,10 +227,32 @@ impl World {
                 let put = self.bench.put(&path).token(&tenant.token).send().await;
                 put.json()["id"].as_str().expect("a registered domain").to_owned()
             }
+            "issued domain" => {
+                self.issued(tenant, number).await;
+                format!("issued-{number}.example-shops.test")
+            }
+            "paused domain" => {
+                let name = format!("paused-{number}.example-shops.test");
+                self.bench.register(&tenant.token, &name).await;
+                let pause = self.bench.post(&format!("/v1/domains/{name}/pause")).token(&tenant.token);
+                assert_eq!(pause.send().await.status, StatusCode::OK);
+                name
+            }
             "alert" => tenant.alert.clone(),
             "tenant" => tenant.id.to_string(),
             // Only the platform may do anything with it: no tenant needs it for its own.
             "tenant to go" => self.bench.tenant(&format!("Tenant {number}")).await.0.to_string(),
+            "suspended tenant" => {
+                let id = self.bench.tenant(&format!("Tenant {number}")).await.0;
+                let suspend = self.bench.post(&format!("/v1/tenants/{id}/suspend")).token(&self.platform);
+                assert_eq!(suspend.send().await.status, StatusCode::OK);
+                id.to_string()
+            }
+            "password link" => {
+                let email = format!("new-{number}@example.com");
+                let link = self.bench.invite(Some(tenant.id), Role::Viewer, &email).await;
+                link.rsplit('/').next().expect("a path").to_owned()
+            }
             "brand" => {
                 let logo = BASE64.encode(&PICTURE);
                 let body = json!({ "branding": { "accent": "#0f766e", "logo": logo } }).to_string();
@@ -267,6 +289,7 @@ impl World {
             "order" => tenant.issued.get_or_init(|| self.issued(tenant, number)).await.0.clone(),
             "certificate" => tenant.issued.get_or_init(|| self.issued(tenant, number)).await.1.clone(),
             "operation" => tenant.operation.clone(),
+            "operation to go" => self.bench.bulk(&tenant.token, &[LINE]).await,
             "name" => format!("name {number}"),
             "setup-link" => {
                 let name = format!("linked-{number}.example-shops.test");
@@ -278,6 +301,13 @@ impl World {
                 let call = Call::new(&self.bench.router, Method::POST, &path).token(&tenant.token);
                 let made = call.json("{}").send().await.json();
                 format!("{name}/setup-links/{}", made["id"].as_str().expect("a link"))
+            }
+            "opened link" => {
+                let name = format!("opened-{number}.example-shops.test");
+                self.bench.register(&tenant.token, &name).await;
+                let call = self.bench.post(&format!("/v1/domains/{name}/setup-links")).token(&tenant.token);
+                let made = call.json("{}").send().await.json();
+                made["url"].as_str().and_then(|url| url.rsplit('/').next()).expect("a link").to_owned()
             }
             // There may be few of them: most requests are about the same one.
             "webhook" | "webhook of delivery" => {
