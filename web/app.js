@@ -15,7 +15,7 @@
       button.type = 'button';
       button.className = 'copies';
       button.textContent = words.copy ?? 'Copy';
-      button.setAttribute('aria-label', `${button.textContent}: ${text.textContent}`);
+      button.setAttribute('aria-label', `${button.textContent}: ${text.dataset.name ?? text.textContent}`);
       button.addEventListener('click', async () => {
         await navigator.clipboard.writeText(text.textContent);
         button.textContent = words.copied ?? 'Copied';

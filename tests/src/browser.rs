@@ -38,6 +38,14 @@ const ADD_MANY_SHOPS: &str = "
     FROM tenants, generate_series(100000, 199999) AS number
     WHERE tenants.name = $1";
 
+/// What is wrong with the name `$1`, as an alert: by itself it would come only after a while.
+const ADD_ALERT: &str = "
+    INSERT INTO alerts (alert_id, tenant_id, code, about, level, is_incident, names, first, detail, since, last_attempt_at, opened_at)
+    SELECT gen_random_uuid(), d.tenant_id, p.code, '', 'notice', false, 1,
+           jsonb_build_array(jsonb_build_object('domain_id', d.domain_id, 'name', d.name)), p.detail, p.since, p.last_attempt_at, now()
+    FROM problems p JOIN domains d USING (domain_id)
+    WHERE d.name = $1 AND p.code = 'dns_wrong_target'";
+
 /// A template of the platform's own, and what its versions say; nginx refuses the one in the middle.
 const TEMPLATE: &str = "season:shared";
 const VERSIONS: [(&str, &str); 3] = [
@@ -67,6 +75,7 @@ impl<'a> Audience<'a> {
             stage.becomes(name, "active").await;
         }
         stage.told(FAILING, "dns_wrong_target").await;
+        stage.database.execute_for(FAILING, ADD_ALERT).await;
         let user = json!({ "email": "ada@nordwind.test", "name": "Ada", "role": "tenant_admin" });
         stage.shops.expect("POST", "/v1/users", Some(&user)).await.unwrap();
         let webhook = json!({ "url": "https://backend.nordwind.test/hooks/certmill", "description": "The shop backend" });

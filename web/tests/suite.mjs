@@ -9,6 +9,7 @@ after(stop);
 await import('./scenarios/sessions.mjs');
 await import('./scenarios/domains.mjs');
 await import('./scenarios/many.mjs');
+await import('./scenarios/bulk.mjs');
 await import('./scenarios/people.mjs');
 await import('./scenarios/templates.mjs');
 await import('./scenarios/looks.mjs');

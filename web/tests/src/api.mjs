@@ -15,6 +15,11 @@ export async function firstOf(path) {
   return data[0].id;
 }
 
+/** The id of a domain. */
+export async function idOf(name) {
+  return (await send('GET', `/v1/domains/${name}`, stage.platformToken)).id;
+}
+
 /** Has lines worked on for the tenant, waits until every one has its result, and answers the operation's id. */
 export async function bulk(lines) {
   const body = lines.map((line) => JSON.stringify(line)).join('\n');

@@ -1,7 +1,8 @@
 // Every page: how to reach an example of it, and who may see it. Accessibility, layout, the keyboard and the pictures go
 // by this table; a page that is linked from another and has no row here fails the suite.
 
-import { bulk, firstOf } from './api.mjs';
+import { bulk, firstOf, idOf } from './api.mjs';
+import { signedIn } from './browser.mjs';
 import { stage } from './stage.mjs';
 
 /**
@@ -20,6 +21,11 @@ const LINES = [stage.active, stage.failing, 'nobody.example-shops.test'].map((na
 export const PAGES = [
   { name: 'overview', shape: /^\/$/, path: () => '/' },
   { name: 'certificates', shape: /^\/certificates$/, path: () => '/certificates' },
+  {
+    name: 'certificate',
+    shape: /^\/certificates\/[^/]+$/,
+    path: async () => `/certificates/${await firstOf('/v1/certificates')}`,
+  },
   { name: 'orders', shape: /^\/orders$/, path: () => '/orders' },
   { name: 'operations', shape: /^\/operations$/, path: () => '/operations?refresh=off' },
   {
@@ -28,7 +34,13 @@ export const PAGES = [
     path: async () => `/operations/${await bulk(LINES)}?refresh=off`,
   },
   { name: 'alerts', shape: /^\/alerts$/, path: () => '/alerts' },
+  { name: 'alert', shape: /^\/alerts\/[^/]+$/, path: () => linkOn(['/alerts', '/alerts?show=over'], /\/alerts\/\w+/) },
   { name: 'domains', shape: /^\/domains$/, path: () => '/domains?refresh=off' },
+  {
+    name: 'domains-bulk',
+    shape: /^\/domains\/bulk$/,
+    path: async () => `/domains/bulk?action=resume&pick=${await idOf(stage.active)}&pick=${await idOf(stage.failing)}`,
+  },
   { name: 'domain-new', shape: /^\/domains\/new$/, path: () => '/domains/new' },
   { name: 'domain-active', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.active}?refresh=off` },
   { name: 'domain-failing', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.failing}?refresh=off` },
@@ -114,6 +126,18 @@ export const PAGES = [
   { name: 'unsubscribe-stale', shape: /^\/unsubscribe\/[^/]+$/, path: () => '/unsubscribe/nonsense', open: true, status: 410 },
   { name: 'not-found', shape: /^\/nowhere$/, path: () => '/nowhere', open: true, status: 404 },
 ];
+
+/** The first link of this shape on one of these pages. */
+async function linkOn(paths, shape) {
+  const { cookies } = await signedIn();
+  const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+  for (const path of paths) {
+    const text = await (await fetch(stage.url + path, { headers: { cookie } })).text();
+    const found = text.match(shape);
+    if (found) return found[0];
+  }
+  throw new Error(`${paths} have no link ${shape}; the stage has to have one`);
+}
 
 /** Opens the example of a page, and fails unless it is answered as its row says. */
 export async function visit(page, row) {

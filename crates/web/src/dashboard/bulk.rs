@@ -53,10 +53,10 @@ struct Picked {
 struct BulkPage<'a> {
     frame: Frame,
     title: &'static str,
+    heading: String,
     meaning: &'static str,
     action: &'static str,
     is_danger: bool,
-    count: String,
     picked: Vec<Picked>,
     /// How many of these are left as they are.
     left: usize,
@@ -79,10 +79,10 @@ pub(super) async fn ask(
     let page = BulkPage {
         frame: Frame::new(&caller, "/domains"),
         title: words::bulk_title(action),
+        heading: words::bulk_title(action).replace("domains", &count),
         meaning: words::bulk_meaning(action),
         action: action.as_str(),
         is_danger: action == BulkAction::Delete,
-        count,
         left: picked.iter().filter(|one| one.hindrance.is_some()).count(),
         picked,
         all,

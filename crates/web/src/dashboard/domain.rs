@@ -17,7 +17,7 @@ use super::{
     frame::Frame,
     moment::Moment,
     pages::{self, DomainPage, Refresh},
-    past::{CertificateRow, OrderRow, PlacementRow, Weeks},
+    past::{CertificateRow, OrderRow, Weeks, placements},
     words::{self, Look},
 };
 use crate::{WebState, access::Caller, api, problem::Problem};
@@ -60,6 +60,7 @@ pub(super) struct ProblemCard {
 
 /// The certificate, and how much of its life is over.
 pub(super) struct CertificateCard {
+    pub(super) id: String,
     pub(super) issuer: String,
     pub(super) serial_number: String,
     pub(super) valid_from: Moment,
@@ -123,10 +124,7 @@ pub(super) async fn show(
         events: past.events.into_iter().map(|event| EventEntry::new(event, now)).collect(),
         orders: past.orders.into_iter().map(|order| OrderRow::new(order, now)).collect(),
         certificates: past.certificates.into_iter().map(|found| CertificateRow::new(found, now)).collect(),
-        placements: (1..)
-            .zip(past.placements)
-            .map(|(number, found)| PlacementRow::new(number, found, now))
-            .collect(),
+        placements: placements(past.placements, now),
         name_unicode: name.to_unicode(),
         name: name.to_string(),
         id: domain.domain_id.to_string(),
@@ -200,7 +198,11 @@ impl ProblemCard {
 }
 
 impl CertificateCard {
-    fn new(found: DomainCertificate, renew_after: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
+    pub(super) fn new(
+        found: DomainCertificate,
+        renew_after: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Self {
         let life = (found.not_after - found.not_before).as_seconds_f64();
         let place = |at: OffsetDateTime| {
             let part = (at - found.not_before).as_seconds_f64() / life.max(1.0);
@@ -208,6 +210,7 @@ impl CertificateCard {
         };
         let reason = found.explanation_url;
         Self {
+            id: found.certificate_id.to_string(),
             suggested: found.window.map(|window| Suggested {
                 from: Moment::new(window.start(), now),
                 until: Moment::new(window.end(), now),

@@ -40,6 +40,7 @@ pub(super) struct Choice {
 
 /// A certificate.
 pub(super) struct CertificateLine {
+    pub(super) id: String,
     pub(super) names: Vec<String>,
     pub(super) look: Look,
     pub(super) authority: String,
@@ -128,8 +129,9 @@ fn choices(
 }
 
 impl CertificateLine {
-    fn new(row: CertificateRow, now: OffsetDateTime) -> Self {
+    pub(super) fn new(row: CertificateRow, now: OffsetDateTime) -> Self {
         Self {
+            id: row.certificate_id.to_string(),
             look: words::certificate(row.status),
             authority: words::authority(&row.authority),
             key: row.key_type.map_or("", words::key_type),

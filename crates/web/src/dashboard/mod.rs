@@ -5,6 +5,7 @@ mod alert;
 mod alerts;
 pub(crate) mod assets;
 mod bulk;
+mod certificate;
 mod dns;
 mod domain;
 mod export;
@@ -51,6 +52,8 @@ pub(crate) fn routes() -> Routes {
     Routes::default()
         .page("/", read, overview::show)
         .page("/certificates", read, inventory::certificates)
+        .page("/certificates/{certificate}", read, certificate::show)
+        .page("/certificates/{certificate}/chain.pem", read, certificate::chain)
         .page("/orders", read, inventory::orders)
         .page("/operations", read, operations::list)
         .page("/operations/{operation}", read, operations::show)

@@ -11,6 +11,7 @@ use super::{
 
 /// An order.
 pub(super) struct OrderRow {
+    pub(super) id: String,
     pub(super) look: Look,
     pub(super) names: Vec<(String, String)>,
     pub(super) authority: String,
@@ -23,6 +24,7 @@ pub(super) struct OrderRow {
 
 /// A certificate.
 pub(super) struct CertificateRow {
+    pub(super) id: String,
     pub(super) look: Look,
     pub(super) names: String,
     pub(super) serial_number: String,
@@ -80,6 +82,7 @@ impl OrderRow {
         let kind = text("type").map(|kind| kind.rsplit(':').next().unwrap_or(kind));
         let said = text("detail");
         Self {
+            id: order.order_id.to_string(),
             look: words::order(order.status),
             authority: words::authority(&order.directory_url),
             began: Moment::new(order.created_at, now),
@@ -96,6 +99,7 @@ impl OrderRow {
 impl CertificateRow {
     pub(super) fn new(found: CertificateOfDomain, now: OffsetDateTime) -> Self {
         Self {
+            id: found.certificate_id.to_string(),
             look: words::certificate(found.status),
             names: found.names.join(", "),
             serial_number: found.serial_number,
@@ -104,8 +108,13 @@ impl CertificateRow {
     }
 }
 
+/// How a domain stands on each load balancer; those that its tenant does not know have a number.
+pub(super) fn placements(found: Vec<PlacementOfDomain>, now: OffsetDateTime) -> Vec<PlacementRow> {
+    (1..).zip(found).map(|(number, found)| PlacementRow::new(number, found, now)).collect()
+}
+
 impl PlacementRow {
-    pub(super) fn new(number: usize, found: PlacementOfDomain, now: OffsetDateTime) -> Self {
+    fn new(number: usize, found: PlacementOfDomain, now: OffsetDateTime) -> Self {
         Self {
             target: found.target.unwrap_or_else(|| format!("Load balancer {number}")),
             look: words::placement(found.is_pending, found.is_proved, found.failures),

@@ -15,6 +15,12 @@ pub(super) struct Guide {
 /// Those that people need who use certmill; what operators need at a shell is not among them.
 pub(super) const ALL: &[Guide] = &[
     Guide {
+        name: "dashboard",
+        title: "The dashboard",
+        about: "One domain, many at once, operations, certificates.",
+        text: include_str!("../../../../docs/dashboard.md"),
+    },
+    Guide {
         name: "api",
         title: "The API",
         about: "Register domains, read how they fare, follow what happens.",

@@ -3,7 +3,7 @@
 use certmill_model::ProblemCode;
 use http::StatusCode;
 
-use crate::support::Bench;
+use crate::support::{Bench, operator::Operator};
 
 /// Two domains with certificates, of which one ends a day after the other; their ids, what ends soonest first.
 async fn two_certificates(bench: &Bench, token: &str) -> [String; 2] {
@@ -126,4 +126,42 @@ async fn sums_are_of_what_a_caller_may_see() {
     );
     let refused = bench.get("/v1/stats/expiry?bucket=day").token(&token).send().await;
     assert_eq!(refused.code(), "invalid_query");
+}
+
+#[tokio::test]
+async fn a_certificate_has_a_page_and_its_chain_is_a_file() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let [first, _] = two_certificates(&bench, &token).await;
+    let operator = Operator::of(&bench).await;
+    let path = format!("/certificates/{first}");
+    for from in ["/certificates", "/domains/first.brand.test"] {
+        assert!(operator.page(from).await.text.contains(&format!("href=\"{path}\"")), "{from} leads to it");
+    }
+    let page = operator.page(&path).await.text;
+    let fingerprint = "07".repeat(32);
+    for words in [
+        "first.brand.test",
+        "Issued, not served yet",
+        "04a1b2c3d4e5f60718293a4b5c6d7e8f9012",
+        "CN=Example Intermediate R3, O=Example CA",
+        "ca.example",
+        "Renewal",
+        "No load balancer was seen to serve it.",
+        "-----BEGIN CERTIFICATE-----",
+        "/domains/first.brand.test#ord_",
+        &fingerprint,
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("PRIVATE KEY"), "{page}");
+    let order = page.split("first.brand.test#").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert!(operator.page("/domains/first.brand.test").await.text.contains(&format!("id=\"{order}\"")));
+
+    let chain = bench.get(&format!("{path}/chain.pem")).cookie(&operator.cookie).send().await;
+    assert_eq!(
+        (chain.header("content-type"), chain.text.as_str()),
+        ("application/pem-certificate-chain", "-----BEGIN CERTIFICATE-----")
+    );
+    assert_eq!(chain.header("content-disposition"), format!("attachment; filename=\"{first}.pem\""));
 }

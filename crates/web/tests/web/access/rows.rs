@@ -314,6 +314,8 @@ pub(super) const ROWS: &[Row] = &[
     with("POST", "/alerts/{alert}/mute", "/alerts/<alert>/mute", "hours=4&reason=known"),
     row("POST", "/alerts/{alert}/unmute", "/alerts/<alert>/unmute"),
     row("GET", "/certificates", "/certificates"),
+    row("GET", "/certificates/{certificate}", "/certificates/<certificate>"),
+    row("GET", "/certificates/{certificate}/chain.pem", "/certificates/<certificate>/chain.pem"),
     row("GET", "/orders", "/orders"),
     row("GET", "/operations", "/operations"),
     row("GET", "/operations/{operation}", "/operations/<operation>"),
