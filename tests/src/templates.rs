@@ -36,7 +36,7 @@ impl Template {
         let new = NewTemplateVersion { template: &self.reference, source, note, author: "Ada Lovelace" };
         let (version, _) = tx.save_template(new, None, now).await.unwrap();
         let trial = TrialId::new(&Chance::from_system(), now);
-        let asked = tx.ask_trial(trial, (&self.reference, version), &[], "Ada Lovelace", now).await.unwrap();
+        let asked = tx.ask_trial(trial, (&self.reference, version), "Ada Lovelace", now).await.unwrap();
         assert!(asked, "the version is there");
         self.commit(tx).await;
         let outcome = until("the trial is over", SOON, async || {

@@ -270,8 +270,8 @@ pub async fn work_on(
     }
 }
 
-/// Deletes the nudges in the hands of workers of this process that ended, and forgets those workers: their rows would stay
-/// unnudged until the workers are taken for gone.
+/// Deletes the nudges in the hands of workers of this process that ended: their rows would stay unnudged until the workers are taken
+/// for gone.
 async fn let_go(pool: &PgPool, ended: &mut Vec<String>) -> Result<(), sqlx::Error> {
     if !ended.is_empty() {
         sqlx::query("DELETE FROM apalis.jobs WHERE lock_by = ANY($1)").bind(&*ended).execute(pool).await?;

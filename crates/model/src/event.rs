@@ -50,7 +50,6 @@ closed_set! {
         /// Less is left of the certificate than a renewal in time would leave.
         CertificateExpiring = "certificate_expiring",
         /// The certificate was revoked at the CA.
-        CertificateRevoked = "certificate_revoked",
         /// Every load balancer serves it.
         DomainActive = "domain_active",
         /// A problem was seen for the first time.
@@ -96,7 +95,6 @@ impl EventKind {
             Self::CertificateRenewed => "certificate.renewed",
             Self::Served => "certificate.served",
             Self::CertificateExpiring => "certificate.expiring",
-            Self::CertificateRevoked => "certificate.revoked",
             Self::DomainActive => "domain.active",
             Self::ProblemOpened => "domain.problem_opened",
             Self::ProblemResolved => "domain.problem_resolved",
@@ -149,7 +147,6 @@ impl EventKind {
             Self::CertificateExpiring => {
                 "A renewal is so late that half of the time that was left for it is gone."
             }
-            Self::CertificateRevoked => "A certificate was revoked.",
             Self::DomainActive => "Every load balancer serves the domain.",
             Self::ProblemOpened => "Something is wrong with a domain; `problems` says what mends it.",
             Self::ProblemResolved => "A problem is gone.",

@@ -96,7 +96,7 @@ pub use template_draft::{PreviewedDomain, TemplateDraft, TemplateMistake, Templa
 pub use template_ref::{Form, InvalidTemplateRef, TemplateRef};
 pub use text::{InvalidText, Label, one_line};
 pub use token::{ChallengeToken, InvalidChallengeToken};
-pub use trial::{RenderedFile, TrialOutcome, TrialPlace};
+pub use trial::{TrialOutcome, TrialPlace};
 pub use watching::{SeenServed, WatchMemory, WatchTurn, after_watch};
 pub use webhook::{
     DestinationRefused, InvalidNetwork, InvalidWebhookUrl, Network, WEBHOOK_RETRIES, WebhookDeliveryStatus,

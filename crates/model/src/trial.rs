@@ -9,8 +9,6 @@ pub struct TrialOutcome {
     pub passed: bool,
     /// The names it was rendered for.
     pub samples: Vec<String>,
-    /// What it makes.
-    pub rendered: Vec<RenderedFile>,
     /// What differs from what is published, as `diff -u` writes it; empty: nothing.
     pub diff: String,
     /// The load balancer whose nginx was asked; `None`: there was none to ask.
@@ -19,15 +17,6 @@ pub struct TrialOutcome {
     pub words: Option<String>,
     /// Where nginx says that it is wrong.
     pub place: Option<TrialPlace>,
-}
-
-/// A file of a release.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct RenderedFile {
-    /// Its path in the release.
-    pub path: String,
-    /// Its text.
-    pub text: String,
 }
 
 /// A place in a rendered file.

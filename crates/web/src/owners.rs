@@ -3,6 +3,7 @@
 use certmill_model::{Brand, EmailAddress, Letter, MailId, Record, SetupLinkId};
 use certmill_store::{AuditEntry, Domain, NewMail, NewSetupLink, ScopedTx};
 use certmill_vault::ApiToken;
+use http::StatusCode;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
@@ -13,6 +14,10 @@ use crate::{
     problem::Problem,
     setup::{Purpose, wanted_records},
 };
+
+/// Letters that are sent to owners in a tenant's name within 24 hours. Addresses are the tenant's to choose, and what goes out under
+/// our server's name must not be mail to the world. A platform that sets up more shops a day hands links over itself.
+const LETTERS_A_DAY: i64 = 200;
 
 /// A link that is wanted.
 pub(crate) struct LinkWish {
@@ -77,6 +82,10 @@ async fn mail_link(
         let detail = "no mail server is set up; make the link without it, and hand it over yourself";
         return Err(Problem::field("/email".into(), "no_mail_server", detail.into()));
     }
+    let since = made.created_at - Duration::DAY;
+    if let Some(first) = tx.owner_mails_reach(domain.tenant_id, LETTERS_A_DAY, since).await? {
+        return Err(too_many_letters(first + Duration::DAY - made.created_at));
+    }
     let setup = tx.setup(domain.domain_id).await?;
     let records = wanted_records(&domain.name, &setup).into_iter();
     let records = records.filter(|record| record.required || record.purpose != Purpose::Certificate);
@@ -100,6 +109,18 @@ async fn mail_link(
     };
     tx.enqueue_mail(&mail, made.created_at).await?;
     Ok(())
+}
+
+fn too_many_letters(wait: Duration) -> Problem {
+    let hours = wait.whole_hours() + 1;
+    let detail = format!(
+        "{LETTERS_A_DAY} letters went to owners of this tenant's shops within 24 hours. Make the link without an address and hand it \
+         over yourself, or come again in {hours} hours."
+    );
+    // 18 hours are the most that a problem says in seconds.
+    let seconds = u16::try_from(wait.whole_seconds()).unwrap_or(u16::MAX).max(1);
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_letters", "Too many letters", detail);
+    Problem { wait: Some(seconds), ..problem }
 }
 
 /// In whose name owners of the tenant's shops are written to.

@@ -141,6 +141,13 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "domain_being_removed", "Being removed", detail)
     }
 
+    /// A request with the same key is being answered, or was taken over by another while this one took so long.
+    pub(crate) fn under_way() -> Self {
+        let detail = "A request with this Idempotency-Key is being answered. Send it again in a moment.";
+        let problem = Self::new(StatusCode::CONFLICT, "request_under_way", "Being answered", detail);
+        Self { wait: Some(1), ..problem }
+    }
+
     /// Nothing is changed for a tenant that is suspended or being deleted.
     pub(crate) fn suspended() -> Self {
         let detail = "The tenant is suspended, or is being deleted: nothing is added or changed for it. The names that it \
@@ -273,6 +280,7 @@ impl From<StoreError> for Problem {
                 return Self::new(StatusCode::FORBIDDEN, "quota_reached", "No room for more domains", detail);
             }
             StoreError::Suspended => return Self::suspended(),
+            StoreError::LeaseLost => return Self::under_way(),
             StoreError::TooManyOperations => return Self::too_many_operations(),
             StoreError::TooManyLines => return Self::too_many_results(),
             error if error.is_transient() => Self::database_away(),

@@ -6,7 +6,7 @@ use certmill_model::{
     Chance, Clock, Form, LimitProfile, NamePolicy, PreviewedDomain, TemplateDraft, TemplateMistake,
     TemplateRef, WebhookDestinations,
 };
-use certmill_store::{Api, StoreError};
+use certmill_store::{Api, ScopedTx, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 
@@ -134,13 +134,18 @@ impl WebState {
 }
 
 impl WebState {
-    /// Whether `wanted` exists, in the form it asks for: as a file of this process, or published.
-    pub(crate) async fn has_template(&self, wanted: &TemplateRef) -> Result<bool, StoreError> {
+    /// Whether `wanted` exists, in the form it asks for: as a file of this process, or published. Looked up in the transaction of
+    /// whoever asks: another connection, taken while a row is held, could be waited for by all at once.
+    pub(crate) async fn has_template(
+        &self,
+        tx: &mut ScopedTx,
+        wanted: &TemplateRef,
+    ) -> Result<bool, StoreError> {
         let suits = |form| wanted.form().is_none_or(|asked| asked == form);
         let mut files = self.settings.templates.iter();
         if files.any(|(name, form)| name == wanted.name() && suits(*form)) {
             return Ok(true);
         }
-        self.store.has_template(wanted).await
+        tx.has_template(wanted).await
     }
 }

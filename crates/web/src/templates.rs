@@ -2,7 +2,7 @@
 //! go.
 
 use certmill_model::{
-    DomainId, Form, Hostname, Label, PreviewedDomain, TemplateDraft, TemplateMistake, TemplateRef, TrialId,
+    Form, Hostname, Label, PreviewedDomain, TemplateDraft, TemplateMistake, TemplateRef, TrialId,
 };
 use certmill_store::{
     AuditEntry, NewTemplateVersion, Published, Reach, ScopedTx, TemplateRemoval, TemplateRow,
@@ -31,6 +31,22 @@ location / {
     proxy_pass http://{{ upstream }};
 }
 ";
+
+/// The names to choose a template from: files, what is published, and what is `given` already.
+pub(crate) async fn to_choose_from(
+    state: &WebState,
+    tx: &mut ScopedTx,
+    given: &str,
+) -> Result<Vec<String>, Problem> {
+    let published = tx.list_templates().await?;
+    let published = published.into_iter().filter(|row| row.published_version.is_some()).map(|row| row.name);
+    let files = state.settings.templates.iter().map(|(name, _)| name.clone());
+    let mut names: Vec<_> = files.chain(published).chain(Some(given.to_owned())).collect();
+    names.retain(|name| !name.is_empty());
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
 
 /// The text to begin a template with.
 pub(crate) fn first_text(template: &TemplateRef) -> &'static str {
@@ -189,8 +205,7 @@ pub(crate) async fn test(
 ) -> Result<TrialId, Problem> {
     let (trial, now) = (TrialId::new(&state.chance, state.now()), state.now());
     let mut tx = state.store.scoped(caller.reach).await?;
-    let shown: [DomainId; 0] = [];
-    if !tx.ask_trial(trial, (template, version), &shown, &caller.actor.name, now).await? {
+    if !tx.ask_trial(trial, (template, version), &caller.actor.name, now).await? {
         return Err(Problem::no_such("version"));
     }
     let entry = entry(caller, "template.tested", template, json!({ "version": version }));
@@ -198,14 +213,14 @@ pub(crate) async fn test(
     Ok(trial)
 }
 
-/// Has load balancers served with a version, or with the file again.
+/// Has load balancers served with a version, or with the file again. Answers which one is first; `None`: all get it at once.
 pub(crate) async fn publish(
     state: &WebState,
     caller: &Caller,
     template: &TemplateRef,
     version: Option<i32>,
     revision: i64,
-) -> Result<(), Problem> {
+) -> Result<Option<String>, Problem> {
     put_live(state, caller, template, version, ("template.published", revision)).await
 }
 
@@ -231,19 +246,21 @@ async fn put_live(
     template: &TemplateRef,
     version: Option<i32>,
     (action, revision): (&'static str, i64),
-) -> Result<(), Problem> {
+) -> Result<Option<String>, Problem> {
     let mut tx = state.store.scoped(caller.reach).await?;
     let author = &caller.actor.name;
     match tx.publish_template(template, version, Some(revision), author, state.now()).await? {
         Published::Done(_) => {}
         Published::Unknown => return Err(Problem::no_such("version")),
         Published::NotTried => {
-            let detail = "No load balancer's nginx has taken this version yet. Test it first.";
+            let detail = "No test of this version has passed yet. Test it first.";
             return Err(Problem::new(StatusCode::CONFLICT, "template_not_tested", "Not tested", detail));
         }
     }
+    let first = tx.find_template(template).await?.and_then(|row| row.canary);
     let entry = entry(caller, action, template, json!({ "version": version }));
-    Ok(tx.commit(&entry, &state.chance, state.now()).await?)
+    tx.commit(&entry, &state.chance, state.now()).await?;
+    Ok(first)
 }
 
 /// Forgets a template that nobody names.

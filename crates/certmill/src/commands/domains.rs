@@ -26,8 +26,11 @@ const LOOK: Duration = Duration::from_millis(300);
 pub(super) async fn run(store: &Api, config: &Config, command: DomainCommand) -> Result<(), Trouble> {
     match command {
         DomainCommand::Add { name, tenant, template, external_id, key_type, wait } => {
-            let wish =
-                DomainWish { key_type, ..wish(config, &name, template.as_deref(), external_id.as_deref())? };
+            let template = match template {
+                Some(template) => Some(parse_template(store, config, &template).await?),
+                None => None,
+            };
+            let wish = DomainWish { key_type, template, ..wish(config, &name, external_id.as_deref())? };
             add(store, &tenant, &wish).await?;
             if wait { follow(store, &wish.name).await } else { Ok(()) }
         }
@@ -51,17 +54,11 @@ fn parse(config: &Config, name: &str) -> Result<Hostname, Trouble> {
     Ok(parsed)
 }
 
-fn wish(
-    config: &Config,
-    name: &str,
-    template: Option<&str>,
-    external_id: Option<&str>,
-) -> Result<DomainWish, Trouble> {
+fn wish(config: &Config, name: &str, external_id: Option<&str>) -> Result<DomainWish, Trouble> {
     let external_id = external_id.map(Label::parse).transpose();
     Ok(DomainWish {
         external_id: external_id
             .map_err(|error| Trouble::new("the external id cannot be used", &error, "Give another one."))?,
-        template: template.map(|template| parse_template(config, template)).transpose()?,
         ..DomainWish::of(parse(config, name)?)
     })
 }

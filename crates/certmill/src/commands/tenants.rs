@@ -29,16 +29,16 @@ pub(super) async fn find_tenant(store: &Api, name: &str) -> Result<Tenant, Troub
     })
 }
 
-/// A template that exists.
-pub(super) fn parse_template(config: &Config, text: &str) -> Result<TemplateRef, Trouble> {
-    let fix =
-        "Use one that is built in (storefront, storefront-cached, redirect) or in nginx.template_directory.";
+/// A template that exists: as a file, or published.
+pub(super) async fn parse_template(store: &Api, config: &Config, text: &str) -> Result<TemplateRef, Trouble> {
+    let fix = "Use one that is built in (storefront, storefront-cached, redirect), in nginx.template_directory, or published.";
     let template = TemplateRef::parse(text)
         .map_err(|error| Trouble::new(format!("{text:?} names no template"), &error, fix))?;
-    start::templates(config)?
-        .resolve(&template)
-        .map_err(|error| Trouble::new(format!("{text:?} names no template"), &error, fix))?;
-    Ok(template)
+    match start::templates(config)?.resolve(&template) {
+        Ok(_) => Ok(template),
+        Err(_) if store.platform().await?.has_template(&template).await? => Ok(template),
+        Err(error) => Err(Trouble::new(format!("{text:?} names no template"), &error, fix)),
+    }
 }
 
 struct Wanted {
@@ -56,7 +56,7 @@ async fn add(store: &Api, config: &Config, wanted: Wanted) -> Result<(), Trouble
         name: Label::parse(&wanted.name).map_err(|error| {
             Trouble::new("the tenant's name cannot be used", &error, "Give it another name.")
         })?,
-        template: parse_template(config, &wanted.template)?,
+        template: parse_template(store, config, &wanted.template).await?,
         upstream: UpstreamAddress::parse(&wanted.upstream).map_err(|error| {
             Trouble::new(format!("{:?} is no upstream", wanted.upstream), &error, "Give it as host:port.")
         })?,

@@ -5,8 +5,7 @@ use std::{collections::BTreeSet, fmt::Write, sync::Arc, time::Duration};
 
 use certmill_delivery::{DeliveryError, Release};
 use certmill_model::{
-    DomainId, Form, Hostname, RenderedFile, TemplateRef, TemplateSample, TrialOutcome, TrialPlace,
-    UpstreamAddress,
+    DomainId, Form, Hostname, TemplateRef, TemplateSample, TrialOutcome, TrialPlace, UpstreamAddress,
 };
 use certmill_nginx::{Blame, Layout, Templates};
 use certmill_store::{BorrowedTarget, DomainPlacement, DueTrial, StoreError, TemplateText};
@@ -115,7 +114,7 @@ async fn try_on(
     let (Ok(settings), Some(layout)) = (settings, layout) else {
         return Ok(refused(format!("The settings of {} make no sense.", target.name)));
     };
-    let mut samples = store.trial_samples(&target.lease, &reference, &trial.domains, SAMPLES).await?;
+    let mut samples = store.trial_samples(&target.lease, &reference, SAMPLES).await?;
     // A block of its own needs a certificate that is there; the shared form finds it at the handshake.
     let can_test = !samples.is_empty() || trial.candidate.form == Form::Shared;
     if samples.is_empty() {
@@ -173,12 +172,11 @@ impl Subject<'_> {
     fn rendered(&self, samples: &[TemplateSample], number: i64) -> (Rendered, TrialOutcome) {
         let new = self.render(self.candidate, samples, number);
         let old = self.published.resolve(&self.reference).is_ok();
-        let before = if old { self.texts(&self.render(self.published, samples, number)) } else { Vec::new() };
-        let files = self.texts(&new);
-        let diff = TextDiff::from_lines(&joined(&before), &joined(&files))
-            .unified_diff()
-            .header("published", "candidate")
-            .to_string();
+        let before =
+            if old { self.texts(&self.render(self.published, samples, number)) } else { String::new() };
+        let after = self.texts(&new);
+        let diff =
+            TextDiff::from_lines(&before, &after).unified_diff().header("published", "candidate").to_string();
         let refusal = new.lost.clone().or_else(|| {
             let (_, (_, reason)) = new.refused.iter().next()?;
             Some(reason.clone())
@@ -186,7 +184,6 @@ impl Subject<'_> {
         let outcome = TrialOutcome {
             passed: refusal.is_none(),
             samples: samples.iter().map(|sample| sample.name.to_string()).collect(),
-            rendered: files,
             diff,
             tested_on: None,
             words: refusal,
@@ -222,24 +219,16 @@ impl Subject<'_> {
         rendered
     }
 
-    /// The files that the template itself makes.
-    fn texts(&self, rendered: &Rendered) -> Vec<RenderedFile> {
+    /// The files that the template itself makes, one behind the other.
+    fn texts(&self, rendered: &Rendered) -> String {
         let name = self.reference.name();
         let (shared, dedicated) = (format!("servers/{name}.conf"), format!("blocks/{name}/"));
         let own = rendered.files.iter().filter(|(path, _)| **path == shared || path.starts_with(&dedicated));
-        let file = |(path, text): (&String, &Vec<u8>)| RenderedFile {
-            path: path.clone(),
-            text: String::from_utf8_lossy(text).into_owned(),
-        };
-        own.map(file).collect()
+        own.fold(String::new(), |mut all, (path, text)| {
+            let _ = writeln!(all, "# {path}\n{}", String::from_utf8_lossy(text));
+            all
+        })
     }
-}
-
-fn joined(files: &[RenderedFile]) -> String {
-    files.iter().fold(String::new(), |mut all, file| {
-        let _ = writeln!(all, "# {}\n{}", file.path, file.text);
-        all
-    })
 }
 
 /// A domain that nobody has, where there is none to try on.

@@ -238,8 +238,14 @@ impl Api {
         .await?;
         let Some(row) = found else { return Ok(None) };
         let user = UserId::from_uuid(row.user_id);
-        let actor =
-            Actor { kind: "user", id: Some(user.to_string()), name: row.name, request_id: None, address };
+        let actor = Actor {
+            kind: "user",
+            id: Some(user.to_string()),
+            name: row.name,
+            request_id: None,
+            address,
+            keyed: None,
+        };
         let entry = AuditEntry {
             actor: &actor,
             action: "user.password_set",

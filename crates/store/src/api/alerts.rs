@@ -6,6 +6,7 @@ use certmill_model::{
 use certmill_vault::ApiToken;
 use serde_json::json;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{Actor, Api, AuditEntry, ScopedTx};
 use crate::{
@@ -72,6 +73,8 @@ pub struct Mute {
 /// A name that has a cause.
 #[derive(Clone, Debug)]
 pub struct CauseDomain {
+    /// Whose it is.
+    pub tenant_id: TenantId,
     /// Its domain.
     pub domain_id: DomainId,
     /// The name.
@@ -224,22 +227,29 @@ impl ScopedTx {
             .collect()
     }
 
-    /// Up to `limit` names that have a cause now, by name, behind the name `after`: those with an open problem of its kind.
+    /// Up to `limit` names that have a cause now, behind `after`, one tenant's behind another's, the oldest first: those with an
+    /// open problem of its kind. In the order of the index: an outage has a million of them.
     pub async fn domains_of_cause(
         &mut self,
         cause: &Cause,
-        after: Option<&str>,
+        after: Option<&CauseDomain>,
         limit: i64,
     ) -> Result<Vec<CauseDomain>, StoreError> {
         let tenant = self.reach.tenant().or(cause.tenant_id).map(TenantId::uuid);
+        let (after_tenant, after_domain) = match after {
+            Some(after) => (after.tenant_id.uuid(), after.domain_id.uuid()),
+            None => (tenant.unwrap_or_default(), Uuid::nil()),
+        };
         let rows = sqlx::query!(
-            "SELECT d.domain_id, d.name, p.detail, p.since, d.expires_at FROM problems p JOIN domains d USING (domain_id)
-             WHERE p.code = $1 AND ($2::uuid IS NULL OR p.tenant_id = $2) AND d.name > $3
+            "SELECT p.tenant_id, d.domain_id, d.name, p.detail, p.since, d.expires_at
+             FROM problems p JOIN domains d USING (domain_id)
+             WHERE p.code = $1 AND (p.tenant_id, p.domain_id) > ($2, $3) AND p.tenant_id <= $4
                AND d.status NOT IN ('moved', 'paused', 'blocked', 'pending_deletion', 'deleted')
-             ORDER BY d.name LIMIT $4",
+             ORDER BY p.tenant_id, p.domain_id LIMIT $5",
             cause.code.as_str(),
-            tenant,
-            after.unwrap_or_default(),
+            after_tenant,
+            after_domain,
+            tenant.unwrap_or(Uuid::max()),
             limit,
         )
         .fetch_all(&mut *self.tx)
@@ -247,6 +257,7 @@ impl ScopedTx {
         Ok(rows
             .into_iter()
             .map(|row| CauseDomain {
+                tenant_id: TenantId::from_uuid(row.tenant_id),
                 domain_id: DomainId::from_uuid(row.domain_id),
                 name: row.name,
                 detail: row.detail,
@@ -442,7 +453,14 @@ impl Api {
         .await?;
         let Some(changed) = changed else { return Ok(()) };
         let user = UserId::from_uuid(changed.user_id).to_string();
-        let actor = Actor { kind: "user", id: Some(user), name: changed.name, request_id: None, address };
+        let actor = Actor {
+            kind: "user",
+            id: Some(user),
+            name: changed.name,
+            request_id: None,
+            address,
+            keyed: None,
+        };
         let entry = AuditEntry {
             actor: &actor,
             action: if is_out { "notification_rule.unsubscribed" } else { "notification_rule.resubscribed" },

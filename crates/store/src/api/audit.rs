@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{ScopedTx, planning::plan_each};
+use super::{KeyedRequest, ScopedTx, planning::plan_each};
 use crate::StoreError;
 
 /// Who acts.
@@ -21,12 +21,21 @@ pub struct Actor {
     pub request_id: Option<String>,
     /// The address that it came from.
     pub address: Option<String>,
+    /// The request, where it is to be done once however often it is sent.
+    pub keyed: Option<KeyedRequest>,
 }
 
 impl Actor {
     /// Somebody with a shell where certmill runs.
     pub fn command_line() -> Self {
-        Self { kind: "command_line", id: None, name: "command line".into(), request_id: None, address: None }
+        Self {
+            kind: "command_line",
+            id: None,
+            name: "command line".into(),
+            request_id: None,
+            address: None,
+            keyed: None,
+        }
     }
 }
 

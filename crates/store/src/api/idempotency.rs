@@ -1,6 +1,7 @@
 //! Requests that are sent again under their key (draft-ietf-httpapi-idempotency-key-header), and what was answered to them.
 
 use certmill_model::TokenId;
+use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 
 use super::{Api, Reach};
@@ -12,8 +13,12 @@ const KEPT: Duration = Duration::hours(24);
 /// Nobody works on a request for so long: whoever did was killed.
 const GIVEN_UP: Duration = Duration::minutes(1);
 
+/// Stands in the place of a status when what a request asks for is done, and its answer is not kept yet. Written in the
+/// transaction of the work: whoever is killed behind it leaves it, and nothing is done twice.
+const DONE: i16 = 0;
+
 /// A request with a key of its sender's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyedRequest {
     /// How far its sender sees.
     pub reach: Reach,
@@ -23,6 +28,8 @@ pub struct KeyedRequest {
     pub key: String,
     /// SHA-256 of method, path, query and body.
     pub print: [u8; 32],
+    /// When its answering began: tells who answers it from whoever took it over since.
+    pub started_at: OffsetDateTime,
 }
 
 /// What is known of a key.
@@ -34,6 +41,8 @@ pub enum Repeated {
     UnderWay,
     /// It was another request.
     Differs,
+    /// It was done, and whoever did it was killed before its answer was kept.
+    AnswerLost,
     /// It was answered.
     Answered {
         /// The HTTP status.
@@ -45,11 +54,8 @@ pub enum Repeated {
 
 impl Api {
     /// Notes that `request` is being answered, if nothing is known of its key.
-    pub async fn begin_keyed(
-        &self,
-        request: &KeyedRequest,
-        now: OffsetDateTime,
-    ) -> Result<Repeated, StoreError> {
+    pub async fn begin_keyed(&self, request: &KeyedRequest) -> Result<Repeated, StoreError> {
+        let now = request.started_at;
         let mut tx = self.scoped(request.reach).await?;
         let begun = sqlx::query!(
             "INSERT INTO idempotency_keys AS k (token_id, key, tenant_id, request, started_at) VALUES ($1, $2, $3, $4, $5)
@@ -71,7 +77,7 @@ impl Api {
             return Ok(Repeated::New);
         }
         let known = sqlx::query!(
-            "SELECT request, status, sealed_answer FROM idempotency_keys WHERE token_id = $1 AND key = $2",
+            "SELECT request, status, sealed_answer, started_at FROM idempotency_keys WHERE token_id = $1 AND key = $2",
             request.token_id.uuid(),
             request.key,
         )
@@ -81,6 +87,7 @@ impl Api {
             Some(row) if row.request != request.print => Repeated::Differs,
             Some(row) => match (row.status, row.sealed_answer) {
                 (Some(status), Some(sealed)) => Repeated::Answered { status, sealed },
+                (Some(_), None) if row.started_at < now - GIVEN_UP => Repeated::AnswerLost,
                 _ => Repeated::UnderWay,
             },
             // It was refused just now: the next attempt begins anew.
@@ -88,7 +95,7 @@ impl Api {
         })
     }
 
-    /// Keeps what was answered.
+    /// Keeps what was answered, unless somebody took the request over.
     pub async fn finish_keyed(
         &self,
         request: &KeyedRequest,
@@ -98,29 +105,50 @@ impl Api {
         let mut tx = self.scoped(request.reach).await?;
         sqlx::query!(
             "UPDATE idempotency_keys SET status = $3, sealed_answer = $4
-             WHERE token_id = $1 AND key = $2 AND request = $5",
+             WHERE token_id = $1 AND key = $2 AND started_at = $5",
             request.token_id.uuid(),
             request.key,
             status,
             sealed,
-            &request.print[..],
+            request.started_at,
         )
         .execute(tx.connection())
         .await?;
         Ok(tx.tx.commit().await?)
     }
 
-    /// Forgets the key: nothing was done.
+    /// Forgets the key, if nothing was done and nobody took the request over.
     pub async fn release_keyed(&self, request: &KeyedRequest) -> Result<(), StoreError> {
         let mut tx = self.scoped(request.reach).await?;
         sqlx::query!(
-            "DELETE FROM idempotency_keys WHERE token_id = $1 AND key = $2 AND request = $3 AND status IS NULL",
+            "DELETE FROM idempotency_keys WHERE token_id = $1 AND key = $2 AND started_at = $3 AND status IS NULL",
             request.token_id.uuid(),
             request.key,
-            &request.print[..],
+            request.started_at,
         )
         .execute(tx.connection())
         .await?;
         Ok(tx.tx.commit().await?)
     }
+}
+
+/// Notes in the transaction of the work that `request` is done. [`StoreError::LeaseLost`]: somebody took it over, and the work must
+/// not last.
+pub(super) async fn done(connection: &mut PgConnection, request: &KeyedRequest) -> Result<(), StoreError> {
+    // The platform works in the transaction of a tenant, which does not see the platform's keys.
+    if request.reach == Reach::Platform {
+        sqlx::query!("SELECT set_config('certmill.scope', 'platform', true)")
+            .fetch_one(&mut *connection)
+            .await?;
+    }
+    let done = sqlx::query!(
+        "UPDATE idempotency_keys SET status = $4 WHERE token_id = $1 AND key = $2 AND started_at = $3",
+        request.token_id.uuid(),
+        request.key,
+        request.started_at,
+        DONE,
+    )
+    .execute(connection)
+    .await?;
+    if done.rows_affected() == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
 }

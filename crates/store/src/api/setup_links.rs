@@ -127,6 +127,32 @@ impl ScopedTx {
         Ok(())
     }
 
+    /// Whether `most` letters with links went out for `tenant` after `since`: when the first of the last `most` did. Until this
+    /// transaction ends, nobody else is told the same of the tenant.
+    pub async fn owner_mails_reach(
+        &mut self,
+        tenant: TenantId,
+        most: i64,
+        since: OffsetDateTime,
+    ) -> Result<Option<OffsetDateTime>, StoreError> {
+        sqlx::query!(
+            "SELECT pg_advisory_xact_lock(hashtextextended('letters to owners ' || $1::uuid::text, 0))",
+            tenant.uuid(),
+        )
+        .execute(self.connection())
+        .await?;
+        let first = sqlx::query_scalar!(
+            "SELECT created_at FROM mails WHERE tenant_id = $1 AND kind = 'owner_set_up' AND created_at > $2
+             ORDER BY created_at DESC OFFSET $3 LIMIT 1",
+            tenant.uuid(),
+            since,
+            most - 1,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(first)
+    }
+
     /// The last `limit` links to the page of `domain`, the newest first.
     pub async fn setup_links_of(
         &mut self,

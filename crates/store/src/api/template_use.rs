@@ -27,14 +27,17 @@ impl ScopedTx {
     pub async fn template_use(&mut self, template: &TemplateRef) -> Result<TemplateUse, StoreError> {
         let meant = self.references_to(template).await?;
         let tenants = sqlx::query_scalar!(
-            "SELECT name FROM tenants WHERE template = ANY ($1) ORDER BY name LIMIT $2",
+            "SELECT name FROM tenants WHERE template = ANY ($1) AND status <> 'deleted' ORDER BY name LIMIT $2",
             &meant,
             LISTED,
         )
         .fetch_all(self.connection())
         .await?;
         let domains = sqlx::query_scalar!(
-            "SELECT name FROM domains WHERE template = ANY ($1) AND status <> 'deleted' ORDER BY name LIMIT $2",
+            "SELECT d.name FROM UNNEST($1::text[]) AS meant (template) CROSS JOIN LATERAL (
+                 SELECT name FROM domains
+                 WHERE domains.template = meant.template AND status <> 'deleted' ORDER BY name LIMIT $2) AS d
+             ORDER BY d.name LIMIT $2",
             &meant,
             LISTED,
         )

@@ -4,7 +4,7 @@
 use certmill_model::{Form, TemplateRef, TrialId, TrialOutcome};
 use time::OffsetDateTime;
 
-use super::{Api, ScopedTx};
+use super::ScopedTx;
 use crate::{StoreError, WAKE_CHANNEL, templates::form};
 
 /// A template in one of its forms.
@@ -113,22 +113,20 @@ pub struct Trial {
     pub outcome: Option<TrialOutcome>,
 }
 
-impl Api {
+impl ScopedTx {
     /// Whether load balancers are served with a template of this name, in the form asked for.
-    pub async fn has_template(&self, wanted: &TemplateRef) -> Result<bool, StoreError> {
+    pub async fn has_template(&mut self, wanted: &TemplateRef) -> Result<bool, StoreError> {
         let found = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT 1 FROM templates WHERE name = $1 AND ($2::text IS NULL OR form = $2)
                               AND (built_in IS NOT NULL OR published_version IS NOT NULL)) AS "found!""#,
             wanted.name(),
             wanted.form().map(Form::as_str),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(self.connection())
         .await?;
         Ok(found)
     }
-}
 
-impl ScopedTx {
     /// Every template, by name.
     pub async fn list_templates(&mut self) -> Result<Vec<TemplateRow>, StoreError> {
         self.select_templates(None).await
@@ -286,26 +284,23 @@ impl ScopedTx {
         Ok((version, revision))
     }
 
-    /// Has a version tried by the engine, on the names of `domains` or on some that are served. `false`: there is none.
+    /// Has a version tried by the engine, on some names that are served. `false`: there is none.
     pub async fn ask_trial(
         &mut self,
         trial: TrialId,
         (template, version): (&TemplateRef, i32),
-        domains: &[certmill_model::DomainId],
         author: &str,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let (name, form) = key(template);
-        let domains: Vec<_> = domains.iter().map(|id| id.uuid()).collect();
         let done = sqlx::query!(
             "INSERT INTO template_trials (trial_id, name, form, version, domains, author, created_at)
-             SELECT $1, name, form, version, $5, $6, $7 FROM template_versions
+             SELECT $1, name, form, version, '{}', $5, $6 FROM template_versions
              WHERE name = $2 AND form = $3 AND version = $4",
             trial.uuid(),
             name,
             form,
             version,
-            &domains,
             author,
             now,
         )

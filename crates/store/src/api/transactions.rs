@@ -6,7 +6,10 @@ use certmill_model::{ChallengeToken, Chance, TenantId};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
-use super::audit::{self, AuditEntry};
+use super::{
+    audit::{self, AuditEntry},
+    idempotency,
+};
 use crate::StoreError;
 
 /// How far somebody sees.
@@ -187,7 +190,7 @@ impl DerefMut for PlatformTx {
 }
 
 impl ScopedTx {
-    /// Makes everything done in it last, and `entry` with it: who changed what.
+    /// Makes everything done in it last, and `entry` with it: who changed what, and that a request with a key is done.
     pub async fn commit(
         mut self,
         entry: &AuditEntry<'_>,
@@ -195,6 +198,9 @@ impl ScopedTx {
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         audit::record(self.connection(), entry, chance, now).await?;
+        if let Some(keyed) = &entry.actor.keyed {
+            idempotency::done(self.connection(), keyed).await?;
+        }
         Ok(self.tx.commit().await?)
     }
 

@@ -26,6 +26,12 @@ const OPERATIONS: Duration = Duration::days(30);
 const COMING_IN: Duration = Duration::hours(2);
 const KEYS: Duration = Duration::hours(24);
 
+/// How long what came of trials of templates is shown; a version remembers by itself that one passed.
+const TRIALS: Duration = Duration::days(30);
+
+/// How long links for the owners of shops are listed: they last 90 days at most.
+const LINKS: Duration = Duration::days(180);
+
 /// What is deleted after a while.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Expendable {
@@ -47,6 +53,12 @@ pub enum Expendable {
     Operations,
     /// What was answered to requests with an `Idempotency-Key`, after 24 hours.
     IdempotencyKeys,
+    /// Trials of templates, 30 days after somebody asked for them.
+    Trials,
+    /// Deliveries to load balancers, after 90 days.
+    Deployments,
+    /// Links for the owners of shops, 180 days after they were made, when they have ended long ago.
+    SetupLinks,
 }
 
 /// Up to where rows have been looked at.
@@ -55,7 +67,7 @@ struct Reached(OffsetDateTime, Uuid);
 
 impl Expendable {
     /// All of it.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Orders,
         Self::Certificates,
         Self::Events,
@@ -64,6 +76,9 @@ impl Expendable {
         Self::Webhooks,
         Self::Operations,
         Self::IdempotencyKeys,
+        Self::Trials,
+        Self::Deployments,
+        Self::SetupLinks,
     ];
 }
 
@@ -89,6 +104,9 @@ impl Engine {
                 Expendable::Webhooks => webhooks(&mut tx, now - WEBHOOKS).await?,
                 Expendable::Operations => operations(&mut tx, now).await?,
                 Expendable::IdempotencyKeys => idempotency_keys(&mut tx, now - KEYS).await?,
+                Expendable::Trials => trials(&mut tx, now - TRIALS).await?,
+                Expendable::Deployments => deployments(&mut tx, now - ENDED).await?,
+                Expendable::SetupLinks => setup_links(&mut tx, now - LINKS).await?,
             };
             tx.commit().await?;
             deleted += batch.deleted;
@@ -111,6 +129,11 @@ struct Batch {
 impl Batch {
     fn new(deleted: u64, seen: usize, last: Option<Reached>) -> Self {
         Self { deleted, reached: last.filter(|_| seen as i64 == BATCH) }
+    }
+
+    /// Where all that is found is deleted: the next one begins anew.
+    fn of_all(deleted: u64, before: OffsetDateTime) -> Self {
+        Self::new(deleted, deleted as usize, Some(Reached(before, Uuid::nil())))
     }
 }
 
@@ -210,18 +233,22 @@ async fn let_go_of_certificates(
     Ok(done.rows_affected() as usize)
 }
 
-/// Their ids begin with the time (RFC 9562 section 5.7), so that they are found by them.
+/// The first id that is made at `instant`: ids begin with the time (RFC 9562 section 5.7), so that what is old is found by them.
+fn first_id(instant: OffsetDateTime) -> Uuid {
+    let millis = u128::try_from(instant.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    Uuid::from_u128(millis << 80)
+}
+
 async fn events(connection: &mut PgConnection, before: OffsetDateTime) -> Result<Batch, StoreError> {
-    let millis = u128::try_from(before.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
     let done = sqlx::query!(
         "DELETE FROM events WHERE event_id = ANY (ARRAY (
              SELECT event_id FROM events WHERE event_id < $1 ORDER BY event_id LIMIT $2))",
-        Uuid::from_u128(millis << 80),
+        first_id(before),
         BATCH,
     )
     .execute(connection)
     .await?;
-    Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(before, Uuid::nil()))))
+    Ok(Batch::of_all(done.rows_affected(), before))
 }
 
 /// A worker that looked at a domain while it was deleted has left what it saw.
@@ -257,7 +284,7 @@ async fn buckets(connection: &mut PgConnection, now: OffsetDateTime) -> Result<B
     )
     .execute(connection)
     .await?;
-    Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(now, Uuid::nil()))))
+    Ok(Batch::of_all(done.rows_affected(), now))
 }
 
 async fn webhooks(connection: &mut PgConnection, before: OffsetDateTime) -> Result<Batch, StoreError> {
@@ -269,7 +296,7 @@ async fn webhooks(connection: &mut PgConnection, before: OffsetDateTime) -> Resu
     )
     .execute(connection)
     .await?;
-    Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(before, Uuid::nil()))))
+    Ok(Batch::of_all(done.rows_affected(), before))
 }
 
 /// A batch of lines of operations that are too old or too many, and those operations that have none left.
@@ -356,5 +383,41 @@ async fn idempotency_keys(
     )
     .execute(connection)
     .await?;
-    Ok(Batch::new(done.rows_affected(), done.rows_affected() as usize, Some(Reached(before, Uuid::nil()))))
+    Ok(Batch::of_all(done.rows_affected(), before))
+}
+
+async fn trials(connection: &mut PgConnection, before: OffsetDateTime) -> Result<Batch, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM template_trials WHERE trial_id = ANY (ARRAY (
+             SELECT trial_id FROM template_trials WHERE trial_id < $1 ORDER BY trial_id LIMIT $2))",
+        first_id(before),
+        BATCH,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Batch::of_all(done.rows_affected(), before))
+}
+
+async fn deployments(connection: &mut PgConnection, before: OffsetDateTime) -> Result<Batch, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM deployments WHERE deployment_id = ANY (ARRAY (
+             SELECT deployment_id FROM deployments WHERE deployment_id < $1 ORDER BY deployment_id LIMIT $2))",
+        first_id(before),
+        BATCH,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Batch::of_all(done.rows_affected(), before))
+}
+
+async fn setup_links(connection: &mut PgConnection, before: OffsetDateTime) -> Result<Batch, StoreError> {
+    let done = sqlx::query!(
+        "DELETE FROM setup_links WHERE link_id = ANY (ARRAY (
+             SELECT link_id FROM setup_links WHERE link_id < $1 ORDER BY link_id LIMIT $2))",
+        first_id(before),
+        BATCH,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Batch::of_all(done.rows_affected(), before))
 }

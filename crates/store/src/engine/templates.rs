@@ -28,8 +28,6 @@ pub struct DueTrial {
     pub trial_id: TrialId,
     /// What is tried.
     pub candidate: TemplateText,
-    /// The domains to be shown; empty: some that are served.
-    pub domains: Vec<DomainId>,
     /// When somebody asked for it.
     pub created_at: OffsetDateTime,
 }
@@ -199,7 +197,7 @@ impl Engine {
                  WHERE finished_at IS NULL AND (lease_until IS NULL OR lease_until < now())
                  ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
                AND v.name = t.name AND v.form = t.form AND v.version = t.version
-             RETURNING t.trial_id, t.name, t.form, t.version, t.domains, t.created_at, v.source",
+             RETURNING t.trial_id, t.name, t.form, t.version, t.created_at, v.source",
             interval(LEASE * 4),
         )
         .fetch_optional(&self.pool)
@@ -209,7 +207,6 @@ impl Engine {
         Ok(Some(DueTrial {
             trial_id: TrialId::from_uuid(row.trial_id),
             candidate: TemplateText { name: row.name, form, version: row.version, source: row.source },
-            domains: row.domains.into_iter().map(DomainId::from_uuid).collect(),
             created_at: row.created_at,
         }))
     }
@@ -294,35 +291,26 @@ impl Engine {
         self.wake().await
     }
 
-    /// Up to `limit` domains that a target serves: those of `wanted`, else some with the template, else any.
+    /// Up to `limit` domains that a target serves: some with the template, else any.
     pub async fn trial_samples(
         &self,
         lease: &TargetLease,
         template: &TemplateRef,
-        wanted: &[DomainId],
         limit: i64,
     ) -> Result<Vec<TemplateSample>, StoreError> {
-        let wanted: Vec<_> = wanted.iter().map(|id| id.uuid()).collect();
         let served = [template.name().to_owned(), template.to_string()];
         let rows = sqlx::query!(
-            "WITH own AS (
+            "WITH with_it AS (
                  SELECT domain_id FROM placements
-                 WHERE target_id = $1 AND served_certificate_id IS NOT NULL AND domain_id = ANY ($2) LIMIT $4
-             ), with_it AS (
-                 SELECT domain_id FROM placements
-                 WHERE target_id = $1 AND served_certificate_id IS NOT NULL AND served_template = ANY ($3)
-                   AND NOT EXISTS (SELECT 1 FROM own) LIMIT $4
+                 WHERE target_id = $1 AND served_certificate_id IS NOT NULL AND served_template = ANY ($2) LIMIT $3
              ), others AS (
                  SELECT domain_id FROM placements
-                 WHERE target_id = $1 AND served_certificate_id IS NOT NULL
-                   AND NOT EXISTS (SELECT 1 FROM own) AND NOT EXISTS (SELECT 1 FROM with_it) LIMIT $4
+                 WHERE target_id = $1 AND served_certificate_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM with_it) LIMIT $3
              )
              SELECT d.domain_id, d.name, t.upstream FROM domains d JOIN tenants t USING (tenant_id)
-             WHERE d.domain_id IN (SELECT domain_id FROM own UNION ALL SELECT domain_id FROM with_it
-                                   UNION ALL SELECT domain_id FROM others)
+             WHERE d.domain_id IN (SELECT domain_id FROM with_it UNION ALL SELECT domain_id FROM others)
              ORDER BY d.name",
             lease.target_id.uuid(),
-            &wanted,
             &served,
             limit,
         )

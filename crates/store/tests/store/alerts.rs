@@ -152,3 +152,38 @@ async fn a_mail_is_sent_by_one_worker_and_one_that_wakes_late_changes_nothing() 
     base.engine.mail_sent(&again, now()).await.unwrap();
     assert_eq!(base.sql("SELECT count(*) FROM mails WHERE status = 'sent' AND error IS NULL").await, 1);
 }
+
+#[tokio::test]
+async fn the_names_of_a_cause_come_page_by_page_each_once_and_to_a_tenant_its_own_alone() {
+    let base = Base::new().await;
+    let mut platform = base.api.platform().await.unwrap();
+    let other = platform.put_tenant(&tenant("Bella Casa", &base.chance), now()).await.unwrap();
+    platform.commit().await.unwrap();
+    for name in ["c.example.com", "a.example.com", "b.example.com"] {
+        base.put(name).await;
+    }
+    base.put_for(other, "d.example.com").await;
+    base.sql(
+        "WITH made AS (
+             INSERT INTO problems (domain_id, tenant_id, code, detail, since, last_attempt_at)
+             SELECT domain_id, tenant_id, 'caa_forbids', name, now(), now() FROM domains RETURNING 1)
+         SELECT count(*) FROM made",
+    )
+    .await;
+    for (of, reach, names) in
+        [(None, Reach::Platform, 4), (Some(base.tenant), Reach::Platform, 3), (None, Reach::Tenant(other), 1)]
+    {
+        let cause = Cause { tenant_id: of, code: ProblemCode::CaaForbids, about: About::Nobody };
+        let mut tx = base.api.read(reach).await.unwrap();
+        let (mut seen, mut after) = (std::collections::BTreeSet::new(), None);
+        loop {
+            let page = tx.domains_of_cause(&cause, after.as_ref(), 2).await.unwrap();
+            assert!(page.iter().all(|one| seen.insert(one.name.clone())), "{seen:?} {page:?}");
+            match page.into_iter().last() {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), names, "{seen:?}");
+    }
+}

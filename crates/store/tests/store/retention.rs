@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use crate::base::{Base, now};
+use certmill_model::{ReleaseId, SetupLinkId, TrialId};
 use certmill_store::Expendable;
 
 impl Base {
@@ -137,4 +138,50 @@ async fn limits_that_nobody_uses_go_and_those_that_hold_stay() {
     .await;
     assert_eq!(base.delete(Expendable::Buckets).await, 1);
     assert_eq!(base.sql("SELECT count(*) FROM limit_buckets").await, 3);
+}
+
+#[tokio::test]
+async fn trials_deliveries_and_links_to_owners_go_by_the_age_of_their_ids() {
+    let base = Base::new().await;
+    let target = base.target("lb1", None).await.uuid();
+    let domain = base.put("shop.example.com").await.uuid();
+    let (tenant, chance) = (base.tenant.uuid(), &base.chance);
+    base.sql(
+        "WITH made AS (INSERT INTO templates (name, form, created_at, updated_at)
+                       VALUES ('sale', 'shared', now(), now()) RETURNING 1::bigint)
+         SELECT * FROM made",
+    )
+    .await;
+    base.sql(
+        "INSERT INTO template_versions (name, form, version, source, note, author, created_at)
+         VALUES ('sale', 'shared', 1, '', '', 'Ada', now()) RETURNING 1::bigint",
+    )
+    .await;
+    for days in [29, 31, 89, 91, 179, 181] {
+        let at = now() - time::Duration::days(days);
+        let (trial, deployment, link) = (
+            TrialId::new(chance, at).uuid(),
+            ReleaseId::new(chance, at).uuid(),
+            SetupLinkId::new(chance, at).uuid(),
+        );
+        for statement in [
+            format!(
+                "INSERT INTO template_trials (trial_id, name, form, version, domains, author, created_at)
+                 VALUES ('{trial}', 'sale', 'shared', 1, '{{}}', 'Ada', now()) RETURNING 1::bigint"
+            ),
+            format!(
+                "INSERT INTO deployments (deployment_id, target_id, status, domains, started_at)
+                 VALUES ('{deployment}', '{target}', 'succeeded', 1, now()) RETURNING 1::bigint"
+            ),
+            format!(
+                "INSERT INTO setup_links (hash, link_id, tenant_id, domain_id, language, created_at, expires_at)
+                 VALUES (uuid_send('{link}'), '{link}', '{tenant}', '{domain}', 'en', now(), now()) RETURNING 1::bigint"
+            ),
+        ] {
+            base.sql(&statement).await;
+        }
+    }
+    assert_eq!(base.delete(Expendable::Trials).await, 5);
+    assert_eq!(base.delete(Expendable::Deployments).await, 3);
+    assert_eq!(base.delete(Expendable::SetupLinks).await, 1);
 }

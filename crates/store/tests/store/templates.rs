@@ -18,7 +18,7 @@ impl Base {
         let new = NewTemplateVersion { template, source, note: "", author: "Ada" };
         let (version, _) = tx.save_template(new, None, now()).await.unwrap();
         let trial = TrialId::new(&self.chance, now());
-        assert!(tx.ask_trial(trial, (template, version), &[], "Ada", now()).await.unwrap());
+        assert!(tx.ask_trial(trial, (template, version), "Ada", now()).await.unwrap());
         changed(tx, &self.chance).await;
         let outcome = TrialOutcome { passed: true, ..TrialOutcome::default() };
         self.engine.finish_trial(trial, &outcome, now()).await.unwrap();
@@ -225,4 +225,28 @@ async fn a_target_that_has_a_version_first_is_looked_at_again_until_the_version_
     done.await.unwrap();
     // The worker is killed here.
     assert!(base.waits(first).await && !base.waits(second).await);
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_deleted_uses_no_template() {
+    let (base, template, _) = with_two_targets().await;
+    let mut tx = base.api.scoped(Reach::Platform).await.unwrap();
+    assert_eq!(tx.template_use(&template).await.unwrap().tenants, ["Nordwind"]);
+    base.sql("UPDATE tenants SET status = 'deleted' RETURNING 1::bigint").await;
+    assert!(tx.template_use(&template).await.unwrap().tenants.is_empty());
+}
+
+#[tokio::test]
+async fn the_first_domains_of_a_template_are_listed_by_name_whatever_way_they_name_it() {
+    let (base, template, _) = with_two_targets().await;
+    for (name, named) in
+        [("c.example.com", "storefront"), ("a.example.com", "storefront:shared"), ("b.example.com", "")]
+    {
+        base.put(name).await;
+        let name_it = "UPDATE domains SET template = NULLIF";
+        base.sql(&format!("{name_it}('{named}', '') WHERE name = '{name}' RETURNING 1::bigint")).await;
+    }
+    let mut tx = base.api.scoped(Reach::Platform).await.unwrap();
+    let used = tx.template_use(&template).await.unwrap();
+    assert_eq!((used.domains, used.count), (vec!["a.example.com".to_owned(), "c.example.com".to_owned()], 3));
 }

@@ -149,7 +149,7 @@ impl Caller {
 }
 
 fn actor(kind: &'static str, id: Option<String>, name: String) -> Actor {
-    Actor { kind, id, name, request_id: None, address: None }
+    Actor { kind, id, name, request_id: None, address: None, keyed: None }
 }
 
 impl FromRequestParts<WebState> for Caller {

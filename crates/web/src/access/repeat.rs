@@ -9,10 +9,11 @@ use axum::{
 use certmill_model::TokenId;
 use certmill_store::{KeyedRequest, Reach, Repeated};
 use certmill_vault::ApiToken;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
+use super::Caller;
 use crate::{WebState, problem::Problem};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -49,17 +50,23 @@ impl Sender {
         if self.is_upload {
             return Err(not_taken());
         }
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let body = to_bytes(body, LONGEST_BODY).await;
         let body = body.map_err(|_| Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE))?;
         let target = head.uri.path_and_query().map_or("", |target| target.as_str());
         let print = print(&head.method, target, &body);
-        let keyed = KeyedRequest { reach: self.reach, token_id: self.token_id, key, print };
-        match self.state.store.begin_keyed(&keyed, self.state.now()).await? {
+        let started_at = self.state.now();
+        let keyed = KeyedRequest { reach: self.reach, token_id: self.token_id, key, print, started_at };
+        match self.state.store.begin_keyed(&keyed).await? {
             Repeated::New => {}
-            Repeated::UnderWay => return Ok(([(RETRY_AFTER, "1")], under_way()).into_response()),
+            Repeated::AnswerLost => return Err(answer_lost()),
+            Repeated::UnderWay => return Err(Problem::under_way()),
             Repeated::Differs => return Err(differs()),
             Repeated::Answered { status, sealed } => return self.replay(&keyed, status, &sealed),
+        }
+        // Whatever the caller commits says that this request is done.
+        if let Some(caller) = head.extensions.get_mut::<Caller>() {
+            caller.actor.keyed = Some(keyed.clone());
         }
         let request = Request::from_parts(head, Body::from(body));
         // It goes on when its sender is gone: what it does has its answer for the next one.
@@ -71,7 +78,8 @@ impl Sender {
         }
     }
 
-    /// Keeps `answer` for the next request with the key; a refusal is not kept, since nothing was done.
+    /// Keeps `answer` for the next request with the key; a refusal is not kept: either nothing was done, or that it was stands with
+    /// what was done.
     async fn keep(self, keyed: KeyedRequest, answer: Response) -> Response {
         let (head, body) = answer.into_parts();
         let is_done = head.status.is_success() || head.status.is_redirection();
@@ -159,9 +167,9 @@ fn not_taken() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_not_taken", "No key here", detail)
 }
 
-fn under_way() -> Problem {
-    let detail = "A request with this Idempotency-Key is being answered. Send it again in a moment.";
-    Problem::new(StatusCode::CONFLICT, "request_under_way", "Being answered", detail)
+fn answer_lost() -> Problem {
+    let detail = "A request with this Idempotency-Key was done, and its answer is lost. Read what it changed; it is not done again.";
+    Problem::new(StatusCode::CONFLICT, "answer_lost", "Done, answer lost", detail)
 }
 
 fn differs() -> Problem {

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use certmill_model::{BulkLine, Label, OperationId, RawLine, RefusedLine, TemplateRef, TenantId};
-use certmill_store::{AuditEntry, NewLine};
+use certmill_store::{AuditEntry, NewLine, Reach};
 use futures_util::{Stream, StreamExt};
 use http::{StatusCode, header::LOCATION};
 use serde::Deserialize;
@@ -230,7 +230,8 @@ impl<'a> Intake<'a> {
         match &self.known {
             Some((known, is_there)) if known == template => Ok(*is_there),
             _ => {
-                let is_there = self.state.has_template(template).await?;
+                let mut tx = self.state.store.read(Reach::Tenant(self.tenant)).await?;
+                let is_there = self.state.has_template(&mut tx, template).await?;
                 self.known = Some((template.clone(), is_there));
                 Ok(is_there)
             }

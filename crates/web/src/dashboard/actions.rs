@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use certmill_model::{EmailAddress, Hostname, KeyType, Label, Metadata, Tags, TemplateRef, TenantId};
-use certmill_store::{AuditEntry, Domain, DomainWish, Put, Reach, StoreError};
+use certmill_store::{AuditEntry, Domain, DomainWish, Put, Reach, ScopedTx, StoreError};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ use crate::{
     api::{Action, DomainRef, act},
     owners::{self, LinkWish, MadeLink},
     problem::Problem,
+    templates,
 };
 
 /// How long a link for the owner of a shop opens its page.
@@ -129,8 +130,11 @@ pub(super) async fn change(
     Path(name): Path<String>,
     Form(form): Form<ChangeForm>,
 ) -> Result<Response, Problem> {
-    let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
-    match read_change(&state, &domain, &form).await {
+    let mut reader = state.store.read(caller.reach).await?;
+    let domain = named(&mut reader, &name).await?;
+    let wish = read_change(&state, &mut reader, &domain, &form).await;
+    drop(reader);
+    match wish {
         Ok(wish) => {
             put(&state, &caller, domain.tenant_id, &wish, "domain.changed").await?;
             let words = "The change is kept, and goes to the load balancers by itself.";
@@ -316,13 +320,9 @@ async fn change_page(
     form: &ChangeForm,
     fault: Option<Fault>,
 ) -> Result<Response, Problem> {
-    let published = state.store.read(caller.reach).await?.list_templates().await?;
-    let published = published.into_iter().filter(|row| row.published_version.is_some()).map(|row| row.name);
-    let files = state.settings.templates.iter().map(|(name, _)| name.clone());
-    let mut templates: Vec<_> = files.chain(published).chain(Some(form.template.clone())).collect();
-    templates.retain(|template| !template.is_empty());
-    templates.sort_unstable();
-    templates.dedup();
+    let mut reader = state.store.read(caller.reach).await?;
+    let templates = templates::to_choose_from(state, &mut reader, &form.template).await?;
+    drop(reader);
     let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = ChangeDomainPage {
         frame: Frame::new(caller, "/domains"),
@@ -355,12 +355,17 @@ fn read_new(
     Ok((asked, wish))
 }
 
-async fn has_template(state: &WebState, wanted: &TemplateRef) -> Result<bool, Fault> {
-    let found = state.has_template(wanted).await;
+async fn has_template(state: &WebState, tx: &mut ScopedTx, wanted: &TemplateRef) -> Result<bool, Fault> {
+    let found = state.has_template(tx, wanted).await;
     found.map_err(|_| ("template", "the templates cannot be read at the moment; try again".to_owned()))
 }
 
-async fn read_change(state: &WebState, domain: &Domain, form: &ChangeForm) -> Result<DomainWish, Fault> {
+async fn read_change(
+    state: &WebState,
+    tx: &mut ScopedTx,
+    domain: &Domain,
+    form: &ChangeForm,
+) -> Result<DomainWish, Fault> {
     let template = match form.template.trim() {
         "" => None,
         text => Some(TemplateRef::parse(text).map_err(|error| ("template", error.to_string()))?),
@@ -368,7 +373,7 @@ async fn read_change(state: &WebState, domain: &Domain, form: &ChangeForm) -> Re
     // What the domain has already stays possible, whatever became of the template.
     let is_kept = template.as_ref().map(ToString::to_string) == domain.template;
     let is_known = match &template {
-        Some(wanted) => is_kept || has_template(state, wanted).await?,
+        Some(wanted) => is_kept || has_template(state, tx, wanted).await?,
         None => true,
     };
     if !is_known {

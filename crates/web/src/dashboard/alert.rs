@@ -163,14 +163,14 @@ struct Place {
     state: WebState,
     reach: Reach,
     cause: Cause,
-    /// Behind which name the next page begins; nothing: there is none.
-    next: VecDeque<Option<String>>,
+    /// Behind which one the next page begins; nothing: there is none.
+    next: VecDeque<Option<CauseDomain>>,
 }
 
 async fn read(mut place: Place) -> Result<Option<(Bytes, Place)>, StoreError> {
     let Some(after) = place.next.pop_front() else { return Ok(None) };
     let mut tx = place.state.store.read(place.reach).await?;
-    let found = tx.domains_of_cause(&place.cause, after.as_deref(), PAGE).await?;
+    let found = tx.domains_of_cause(&place.cause, after.as_ref(), PAGE).await?;
     let mut text = if after.is_none() { "name,since,not_after,detail\r\n".to_owned() } else { String::new() };
     for one in &found {
         let CauseDomain { name, detail, .. } = one;
@@ -180,7 +180,7 @@ async fn read(mut place: Place) -> Result<Option<(Bytes, Place)>, StoreError> {
         text.push_str("\r\n");
     }
     if found.len() as i64 == PAGE {
-        place.next.extend(found.last().map(|last| Some(last.name.clone())));
+        place.next.extend(found.last().cloned().map(Some));
     }
     Ok(Some((text.into(), place)))
 }
@@ -195,7 +195,8 @@ async fn page(
     let (id, now) = (parse(alert)?, state.now());
     let mut tx = state.store.read(caller.reach).await?;
     let row = find(&mut tx, id).await?;
-    let hits = tx.domains_of_cause(&row.cause, None, SHOWN).await?;
+    let mut hits = tx.domains_of_cause(&row.cause, None, SHOWN).await?;
+    hits.sort_by(|one, other| one.name.cmp(&other.name));
     let told = tx.mails_of_alert(id).await?;
     let page = AlertPage {
         frame: Frame::new(caller, "/alerts"),

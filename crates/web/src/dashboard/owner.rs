@@ -103,6 +103,7 @@ pub(super) async fn check(
         id: tx.setup_link_id(&link.hash()).await?.map(|id| id.to_string()),
         name: "whoever has the link".into(),
         request_id: Some(request_id),
+        keyed: None,
         address: address.map(|address| address.to_string()),
     };
     drop(tx);

@@ -254,7 +254,6 @@ pub(super) fn event(kind: EventKind) -> Look {
         EventKind::CertificateIssued => look("seal", "good", "Certificate issued"),
         EventKind::CertificateRenewed => look("seal", "good", "Certificate renewed"),
         EventKind::CertificateExpiring => look("alert", "bad", "Certificate ends soon"),
-        EventKind::CertificateRevoked => look("cross", "bad", "Certificate revoked"),
         EventKind::Served => look("server", "good", "Served by a load balancer"),
         EventKind::DomainActive => look("check", "good", "Active on every load balancer"),
         EventKind::ProblemOpened => look("alert", "bad", "Problem seen"),

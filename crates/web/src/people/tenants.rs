@@ -123,12 +123,14 @@ pub(crate) async fn add_tenant(
     text: NewTenantText,
 ) -> Result<TenantRow, Problem> {
     let (id, now) = (TenantId::new(&state.chance, state.now()), state.now());
+    let mut tx = state.store.scoped(caller.reach).await?;
+    let template = text.template.as_deref().unwrap_or("storefront");
     let mut new = TenantChange {
         tenant: Tenant {
             tenant_id: id,
             name: parse_name(&text.name)?,
             upstream: parse_upstream(&text.upstream)?,
-            template: parse_template(state, text.template.as_deref().unwrap_or("storefront")).await?,
+            template: parse_template(state, &mut tx, template).await?,
             key_type: KeyType::EcdsaP256,
             authorities: None,
         },
@@ -146,7 +148,6 @@ pub(crate) async fn add_tenant(
         quota_requests: Some(text.quota_requests),
         ..TenantText::default()
     };
-    let mut tx = state.store.scoped(caller.reach).await?;
     apply(state, &mut tx, &mut new, rest).await?;
     tx.add_tenant(&new, now).await?;
     let row = tx.find_tenant_row(id).await?.ok_or_else(Problem::internal)?;
@@ -269,7 +270,7 @@ async fn apply(
         tenant.upstream = parse_upstream(&upstream)?;
     }
     if let Some(template) = text.template {
-        tenant.template = parse_template(state, &template).await?;
+        tenant.template = parse_template(state, tx, &template).await?;
     }
     if let Some(key_type) = text.key_type {
         tenant.key_type = key_type.parse().map_err(|error| invalid("key_type", error))?;
@@ -330,9 +331,9 @@ fn parse_upstream(text: &str) -> Result<UpstreamAddress, Problem> {
     UpstreamAddress::parse(text.trim()).map_err(|error| invalid("upstream", error))
 }
 
-async fn parse_template(state: &WebState, text: &str) -> Result<TemplateRef, Problem> {
+async fn parse_template(state: &WebState, tx: &mut ScopedTx, text: &str) -> Result<TemplateRef, Problem> {
     let template = TemplateRef::parse(text).map_err(|error| invalid("template", error))?;
-    if state.has_template(&template).await? {
+    if state.has_template(tx, &template).await? {
         Ok(template)
     } else {
         Err(invalid("template", "there is no such template"))

@@ -255,7 +255,7 @@ pub(crate) async fn mail_new_password(
     let invited = with_link(state, &mut tx, user, "certmill", lasts).await?;
     let user = invited.user;
     let (id, name) = (user.user_id.to_string(), user.name.to_string());
-    let actor = Actor { kind: "user", id: Some(id.clone()), name, request_id: None, address };
+    let actor = Actor { kind: "user", id: Some(id.clone()), name, request_id: None, address, keyed: None };
     let entry = AuditEntry {
         actor: &actor,
         action: "user.password_forgotten",

@@ -162,3 +162,38 @@ async fn an_owner_is_mailed_the_records_and_told_once_when_the_name_works() {
     bench.clock.advance(Duration::hours(1));
     assert!(letters(&bench).await.is_empty(), "nobody is told twice");
 }
+
+#[tokio::test]
+async fn a_tenant_sends_so_many_letters_to_owners_in_a_day_and_no_more() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    bench.register(&token, NAME).await;
+    bench.engine.use_mail_server(Some("mail.example.com:587")).await.unwrap();
+    let path = format!("/v1/domains/{NAME}/setup-links");
+    let ask = async |body: &str| bench.post(&path).token(&token).json(body.to_owned()).send().await;
+    // Also to the same address again and again.
+    let letter = r#"{"email":"owner@example-shops.test"}"#;
+    assert_eq!(ask(letter).await.status, StatusCode::CREATED);
+    bench.clock.advance(Duration::hours(10));
+    for _ in 1..200 {
+        assert_eq!(ask(letter).await.status, StatusCode::CREATED);
+        bench.clock.advance(Duration::seconds(1));
+    }
+    let refused = ask(letter).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "too_many_letters")
+    );
+    let left = 14 * 3_600 - 199;
+    assert_eq!(refused.header("retry-after"), left.to_string());
+    assert!(refused.text.contains("hand it over yourself"), "{}", refused.text);
+    assert_eq!(ask("{}").await.status, StatusCode::CREATED, "a link without a letter is made");
+    let (_, other) = bench.tenant("Bella Casa").await;
+    bench.register(&other, "other.example-shops.test").await;
+    let theirs = "/v1/domains/other.example-shops.test/setup-links";
+    let sent = bench.post(theirs).token(&other).json(letter).send().await;
+    assert_eq!(sent.status, StatusCode::CREATED, "{}", sent.text);
+    bench.clock.advance(Duration::seconds(left));
+    assert_eq!(ask(letter).await.status, StatusCode::CREATED, "the first one is a day ago");
+    assert_eq!(ask(letter).await.code(), "too_many_letters");
+}

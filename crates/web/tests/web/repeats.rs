@@ -1,8 +1,10 @@
 //! Requests that are sent again under their key, errors that say when to come again, and secrets that are changed at once.
 
+use certmill_model::TokenId;
+use certmill_store::{Actor, AuditEntry, KeyedRequest, Reach, Repeated, StoreError};
 use http::StatusCode;
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use time::Duration;
 
 use crate::support::{Bench, exchange::Answer};
@@ -10,6 +12,20 @@ use crate::support::{Bench, exchange::Answer};
 impl Bench {
     async fn keyed(&self, token: &str, key: &str, path: &str, body: &str) -> Answer {
         self.post(path).token(token).header("idempotency-key", key).json(body.to_owned()).send().await
+    }
+}
+
+impl Bench {
+    /// Has every answer be lost, as if certmill were killed before it keeps one.
+    async fn lose_answers(&self) {
+        let mut connection = PgConnection::connect(&self.database).await.unwrap();
+        for statement in [
+            "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE TRIGGER lose BEFORE UPDATE ON idempotency_keys FOR EACH ROW
+             WHEN (NEW.sealed_answer IS NOT NULL) EXECUTE FUNCTION lose()",
+        ] {
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        }
     }
 }
 
@@ -138,4 +154,69 @@ async fn of_several_rotations_at_once_each_follows_the_one_before() {
     for answer in futures_util::future::join_all((0..6).map(|_| send())).await {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn what_was_done_is_not_done_again_when_its_answer_is_lost() {
+    let bench = Bench::new().await;
+    let (tenant, token) = bench.tenant("Nordwind").await;
+    bench.lose_answers().await;
+    let path = "/v1/webhook-endpoints";
+    assert_eq!(bench.keyed(&token, "one", path, WEBHOOK).await.status, StatusCode::CREATED);
+    assert_eq!(bench.keyed(&token, "one", path, WEBHOOK).await.code(), "request_under_way");
+    bench.clock.advance(Duration::minutes(2));
+    let lost = bench.keyed(&token, "one", path, WEBHOOK).await;
+    assert_eq!((lost.status, lost.code().as_str()), (StatusCode::CONFLICT, "answer_lost"));
+    let listed = bench.get(path).token(&token).send().await.json();
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed}");
+
+    // The platform's keys are its own, also where it works for a tenant.
+    bench.register(&token, "a.brand.test").await;
+    let platform = bench.token(None).await;
+    let pause = "/v1/domains/a.brand.test/pause";
+    let paused = bench.keyed(&platform, "two", pause, "").await;
+    assert_eq!(paused.status, StatusCode::OK, "{} {tenant}", paused.text);
+    bench.clock.advance(Duration::minutes(2));
+    assert_eq!(bench.keyed(&platform, "two", pause, "").await.code(), "answer_lost");
+}
+
+#[tokio::test]
+async fn who_comes_late_neither_changes_anything_nor_answers_in_the_place_of_another() {
+    let bench = Bench::new().await;
+    let (tenant, _) = bench.tenant("Nordwind").await;
+    let mut connection = PgConnection::connect(&bench.database).await.unwrap();
+    let token =
+        sqlx::query_scalar("SELECT token_id FROM api_tokens").fetch_one(&mut connection).await.unwrap();
+    let first = KeyedRequest {
+        reach: Reach::Tenant(tenant),
+        token_id: TokenId::from_uuid(token),
+        key: "one".into(),
+        print: [7; 32],
+        started_at: bench.now(),
+    };
+    assert!(matches!(bench.api.begin_keyed(&first).await.unwrap(), Repeated::New));
+    let second = KeyedRequest { started_at: bench.now() + Duration::minutes(2), ..first.clone() };
+    assert!(matches!(bench.api.begin_keyed(&second).await.unwrap(), Repeated::New));
+
+    let actor = Actor { keyed: Some(first.clone()), ..Actor::command_line() };
+    let entry = AuditEntry {
+        actor: &actor,
+        action: "test",
+        object_kind: "test",
+        object_id: None,
+        object_name: "late".into(),
+        tenant: Some(tenant),
+        detail: Value::Null,
+    };
+    let tx = bench.api.scoped(first.reach).await.unwrap();
+    let late = tx.commit(&entry, &bench.chance, bench.now()).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+    bench.api.release_keyed(&first).await.unwrap();
+    bench.api.finish_keyed(&second, 200, b"second").await.unwrap();
+    bench.api.finish_keyed(&first, 201, b"first").await.unwrap();
+    let third = KeyedRequest { started_at: bench.now() + Duration::minutes(4), ..first };
+    let Repeated::Answered { status, sealed } = bench.api.begin_keyed(&third).await.unwrap() else {
+        panic!("the answer is kept");
+    };
+    assert_eq!((status, sealed.as_slice()), (200, b"second".as_slice()));
 }

@@ -3,7 +3,8 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use certmill_model::{RenderedFile, TrialOutcome};
+use certmill_model::TrialOutcome;
+use sqlx::{Connection, PgConnection};
 
 use crate::support::{Bench, exchange::Answer, operator::Operator};
 
@@ -46,16 +47,33 @@ impl Templates {
     async fn pass(&self, passed: bool) {
         let trial = self.bench.engine.take_trial().await.unwrap().expect("one was asked for");
         let words = (!passed).then(|| "[emerg] unknown directive".to_owned());
-        let rendered = vec![RenderedFile { path: "servers/mine.conf".into(), text: TEXT.into() }];
         let outcome = TrialOutcome {
             passed,
             words,
-            rendered,
             tested_on: Some("lb1".into()),
             samples: vec!["shop.example".into()],
             ..TrialOutcome::default()
         };
         self.bench.engine.finish_trial(trial.trial_id, &outcome, self.bench.now()).await.unwrap();
+    }
+}
+
+impl Bench {
+    /// Publishes a template that no file has.
+    async fn publish(&self, name: &str) {
+        let mut connection = PgConnection::connect(&self.database).await.unwrap();
+        sqlx::query(
+            "WITH made AS (
+                 INSERT INTO templates (name, form, published_version, created_at, updated_at)
+                 VALUES ($1, 'shared', 1, now(), now())
+             )
+             INSERT INTO template_versions (name, form, version, source, note, author, created_at)
+             VALUES ($1, 'shared', 1, 'return 204;', '', 'Ada', now())",
+        )
+        .bind(name)
+        .execute(&mut connection)
+        .await
+        .unwrap();
     }
 }
 
@@ -208,4 +226,44 @@ async fn the_pages_lead_from_a_text_to_its_publication_and_back() {
     assert!(operator.page("/templates/mine:shared").await.text.contains("A published version"));
     let page = operator.page("/templates").await;
     assert!(page.text.contains("A published version"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn no_change_holds_a_row_while_it_waits_for_a_second_connection() {
+    let bench = Bench::with_one_connection().await;
+    let platform = bench.token(None).await;
+    let (tenant, token) = bench.tenant("Nordwind").await;
+    bench.publish("special").await;
+    bench.register(&token, "a.brand.test").await;
+    let domain = "/v1/domains/a.brand.test";
+    let template = r#"{"template":"special"}"#;
+    let put = bench.put("/v1/domains/b.brand.test").token(&token).json(template).send().await;
+    assert_eq!(put.status, StatusCode::CREATED, "{}", put.text);
+    // The second time nothing changes.
+    for _ in 0..2 {
+        let changed = bench.patch(domain).token(&token).json(template).send().await;
+        assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+        let path = format!("/v1/tenants/{tenant}");
+        let changed = bench.patch(&path).token(&platform).json(template).send().await;
+        assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    }
+    for action in ["pause", "pause", "resume", "resume"] {
+        let done = bench.post(&format!("{domain}/{action}")).token(&token).send().await;
+        assert_eq!(done.status, StatusCode::OK, "{action}: {}", done.text);
+    }
+    let new = r#"{"name":"Bella Casa","upstream":"10.0.0.5:8080","template":"special"}"#;
+    let added = bench.post("/v1/tenants").token(&platform).json(new).send().await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
+}
+
+#[tokio::test]
+async fn what_is_published_can_be_chosen_as_the_template_of_a_tenant() {
+    let bench = Bench::new().await;
+    let (tenant, _) = bench.tenant("Nordwind").await;
+    bench.publish("special").await;
+    let operator = Operator::of(&bench).await;
+    for path in ["/tenants/new".to_owned(), format!("/tenants/{tenant}")] {
+        let page = operator.page(&path).await.text;
+        assert!(page.contains("value=\"special\""), "{path}: {page}");
+    }
 }

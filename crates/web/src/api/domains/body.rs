@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, Request};
 use certmill_model::{Hostname, KeyType, Label, Metadata, Tags, TemplateRef, TenantId};
-use certmill_store::{DomainWish, StoreError};
+use certmill_store::{DomainWish, ScopedTx, StoreError};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -89,10 +89,15 @@ impl PostDomain {
 
 impl PutDomain {
     /// What is wanted of `name`.
-    pub(super) async fn wish(&self, name: Hostname, state: &WebState) -> Result<DomainWish, Problem> {
+    pub(super) async fn wish(
+        &self,
+        name: Hostname,
+        state: &WebState,
+        tx: &mut ScopedTx,
+    ) -> Result<DomainWish, Problem> {
         Ok(DomainWish {
             external_id: self.external_id()?,
-            template: self.template(async |wanted| state.has_template(wanted).await).await?,
+            template: self.template(async |wanted| state.has_template(tx, wanted).await).await?,
             key_type: self.key_type()?,
             tags: self.tags()?,
             metadata: self.metadata()?,

@@ -62,11 +62,13 @@ pub(super) async fn patch(
         let detail = "a domain stays with its tenant: remove it there, and register it here".to_owned();
         return Err(Problem::field("/tenant".into(), "invalid_field", detail));
     }
-    let wish = body.wish(domain.name.clone(), &state).await?;
+    let wish = body.wish(domain.name.clone(), &state, &mut tx).await?;
     let now = state.now();
     let put = tx.put_domain(&wish, &state.chance, now).await?;
     let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) = &put;
-    if !matches!(put, Put::Same(_)) {
+    if matches!(put, Put::Same(_)) {
+        drop(tx);
+    } else {
         let wanted = Value::Object(domain.wanted());
         let did = caller.did("domain.changed", "domain", domain.domain_id, &domain.name, wanted);
         tx.commit_audited(&AuditEntry { tenant: Some(domain.tenant_id), ..did }, &state.chance, now).await?;

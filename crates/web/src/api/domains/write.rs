@@ -94,11 +94,13 @@ async fn register(
     conditions: &Conditions,
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant_or(body.tenant()?)?;
-    if !state.store.read(caller.reach).await?.has_tenant(tenant).await? {
+    let mut reader = state.store.read(caller.reach).await?;
+    if !reader.has_tenant(tenant).await? {
         return Err(Problem::no_such("tenant"));
     }
     state.settings.name_policy.check(&name)?;
-    let wish = body.wish(name, state).await?;
+    let wish = body.wish(name, state, &mut reader).await?;
+    drop(reader);
     let mut put = try_put(state, caller, tenant, &wish, conditions).await?;
     if put.is_none() {
         // Two requests of the same tenant can race for a new name: the second look finds it as ours.

@@ -26,6 +26,7 @@ use crate::{
     },
     people::{self, BrandingText, GRACE, NewTenantText, TenantAction, TenantText},
     problem::Problem,
+    templates,
 };
 
 /// Rows on a page.
@@ -481,12 +482,10 @@ impl Choices {
         let choice =
             |value: String, words: String, chosen: &str| Choice { chosen: value == chosen, value, words };
         let template = form.template.as_deref().unwrap_or_default();
-        let known = state.settings.templates.iter().map(|(name, _)| name.clone());
-        let mut templates: Vec<_> = known.chain(given(template)).collect();
-        templates.sort_unstable();
-        templates.dedup();
+        let mut reader = state.store.read(caller.reach).await?;
+        let templates = templates::to_choose_from(state, &mut reader, template.trim()).await?;
         let groups = match caller.reach {
-            Reach::Platform => state.store.read(caller.reach).await?.list_groups().await?,
+            Reach::Platform => reader.list_groups().await?,
             Reach::Tenant(_) => Vec::new(),
         };
         let (key_type, group) =

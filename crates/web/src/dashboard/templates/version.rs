@@ -106,10 +106,15 @@ pub(super) async fn publish(
     let (found, _) = templates::find(&mut state.store.read(caller.reach).await?, &template).await?;
     let number = templates::number(&version)?;
     match templates::publish(&state, &caller, &found, Some(number), seen.revision).await {
-        Ok(()) => {
-            let words = format!(
-                "Version {number} goes to one load balancer now, and to the others once that one serves it."
-            );
+        Ok(first) => {
+            let words = match first {
+                Some(first) => {
+                    format!(
+                        "Version {number} goes to {first} now, and to the others once that one serves it."
+                    )
+                }
+                None => format!("Version {number} goes to all load balancers now."),
+            };
             Ok(done(&state, &caller, &format!("/templates/{found}"), &words))
         }
         Err(problem) if matches!(problem.status, StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED) => {

@@ -45,8 +45,17 @@ impl Bench {
 
     /// A bench whose dashboard is found at `public_url`.
     pub(crate) async fn at(public_url: &str) -> Self {
+        Self::with(public_url, 4).await
+    }
+
+    /// A bench of which all requests share one connection: whoever takes a second one waits for himself.
+    pub(crate) async fn with_one_connection() -> Self {
+        Self::with("http://127.0.0.1:8080", 1).await
+    }
+
+    async fn with(public_url: &str, connections: u32) -> Self {
         let (server, database) = new_database().await;
-        let api = connect_api(&database, 4).await.unwrap();
+        let api = connect_api(&database, connections).await.unwrap();
         let engine = connect_engine(&database, 2).await.unwrap();
         let clock = Arc::new(ManualClock::new(datetime!(2026-11-21 12:00 UTC)));
         let chance = Arc::new(Chance::seeded(7));
