@@ -15,7 +15,7 @@ use http::StatusCode;
 use serde_json::Map;
 use tracing::Instrument;
 
-use super::{frame::Frame, list::ListQuery, pages, visit::done, words};
+use super::{frame::Frame, list::ListQuery, operation_words, pages, visit::done};
 use crate::{WebState, access::Caller, api::bulk, problem::Problem};
 
 /// What may be done with many.
@@ -72,15 +72,15 @@ pub(super) async fn ask(
     let Choice { action, whom } = Choice::read(&pairs)?;
     let mut tx = state.store.read(caller.reach).await?;
     let (count, domains, all) = match &whom {
-        Whom::Picked(ids) => (words::domains(ids.len() as i64), picked(&mut tx, ids).await?, None),
+        Whom::Picked(ids) => (operation_words::domains(ids.len() as i64), picked(&mut tx, ids).await?, None),
         Whom::All(list) => (list.count(&mut tx, state.now()).await?, Vec::new(), Some(&**list)),
     };
     let picked: Vec<_> = domains.iter().map(|domain| Picked::new(domain, action)).collect();
     let page = BulkPage {
         frame: Frame::new(&caller, "/domains"),
-        title: words::bulk_title(action),
-        heading: words::bulk_title(action).replace("domains", &count),
-        meaning: words::bulk_meaning(action),
+        title: operation_words::bulk_title(action),
+        heading: operation_words::bulk_title(action).replace("domains", &count),
+        meaning: operation_words::bulk_meaning(action),
         action: action.as_str(),
         is_danger: action == BulkAction::Delete,
         left: picked.iter().filter(|one| one.hindrance.is_some()).count(),
@@ -265,13 +265,13 @@ impl Gathering<'_> {
         if let Some(open) = self.open.get(&tenant) {
             return Ok(*open);
         }
-        let operation = bulk::begin(self.state, tenant, words::bulk_title(self.action)).await?;
+        let operation = bulk::begin(self.state, tenant, operation_words::bulk_title(self.action)).await?;
         self.open.insert(tenant, (operation, 0));
         Ok((operation, 0))
     }
 
     async fn complete(&self) -> Result<(), Problem> {
-        let title = words::bulk_title(self.action);
+        let title = operation_words::bulk_title(self.action);
         for (tenant, (operation, lines)) in &self.open {
             bulk::complete(self.state, self.caller, *tenant, *operation, title, *lines).await?;
         }

@@ -16,6 +16,7 @@ use super::{
     dns::DnsCard,
     frame::Frame,
     moment::Moment,
+    operation_words,
     pages::{self, DomainPage, Refresh},
     past::{CertificateRow, OrderRow, Weeks, placements},
     words::{self, Look},
@@ -156,7 +157,7 @@ fn steps(domain: &Domain) -> Vec<Step> {
 
 impl Step {
     fn new(action: BulkAction, domain: &Domain) -> Self {
-        let (icon, words) = words::bulk_action(action);
+        let (icon, words) = operation_words::bulk_action(action);
         let hindrance = action.hindrance(domain.status, domain.renew_after.is_some());
         Self { action: action.as_str(), icon, words, hindrance }
     }

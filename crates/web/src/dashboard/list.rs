@@ -16,6 +16,7 @@ use super::{
     bulk,
     frame::Frame,
     moment::{Moment, number},
+    operation_words,
     pages::{self, ListPage},
     words::{self, Look},
 };
@@ -107,9 +108,9 @@ pub(super) async fn show(
         is_platform: caller.reach == Reach::Platform,
         chips: chips(&query, &counts, unhealthy),
         narrowings: narrowings(&query),
-        all: count.clone().unwrap_or_else(|| words::domains(query.shown(&counts, unhealthy))),
+        all: count.clone().unwrap_or_else(|| operation_words::domains(query.shown(&counts, unhealthy))),
         count,
-        actions: bulk::ACTIONS.map(|action| (action.as_str(), words::bulk_action(action))),
+        actions: bulk::ACTIONS.map(|action| (action.as_str(), operation_words::bulk_action(action))),
         found: page.found,
         is_empty: counts.is_empty(),
         rows: domains.into_iter().map(|domain| Row::new(domain, &problems, now)).collect(),
@@ -139,7 +140,7 @@ impl ListQuery {
             return Ok(counted(tx.count_domains_capped(&self.filter(now)).await?));
         }
         let (counts, unhealthy) = (tx.count_domains().await?, tx.count_unhealthy().await?);
-        Ok(words::domains(self.shown(&counts, unhealthy)))
+        Ok(operation_words::domains(self.shown(&counts, unhealthy)))
     }
 
     /// How many there are of what a chip shows.
@@ -253,7 +254,7 @@ fn narrowings(query: &ListQuery) -> Vec<Narrowing> {
 
 fn counted(count: CappedCount) -> String {
     match count {
-        CappedCount::Exactly(count) => words::domains(count as i64),
+        CappedCount::Exactly(count) => operation_words::domains(count as i64),
         CappedCount::MoreThan(count) => format!("more than {} domains", number(count as i64)),
         CappedCount::Unknown => "very many domains".to_owned(),
     }

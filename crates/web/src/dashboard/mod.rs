@@ -15,6 +15,7 @@ mod inventory;
 mod list;
 mod login;
 mod moment;
+mod operation_words;
 mod operations;
 mod overview;
 mod owner;

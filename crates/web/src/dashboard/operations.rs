@@ -16,9 +16,10 @@ use super::{
     inventory::Choice,
     list::address,
     moment::{Moment, number},
+    operation_words,
     pages::{self, Refresh},
     visit::done,
-    words::{self, Look},
+    words::Look,
 };
 use crate::{
     WebState,
@@ -217,8 +218,8 @@ impl OperationCard {
         Self {
             id: row.operation_id.to_string(),
             title: row.title,
-            look: words::operation(row.status),
-            sentence: words::operation_sentence(row.status, row.is_cancelled),
+            look: operation_words::operation(row.status),
+            sentence: operation_words::operation_sentence(row.status, row.is_cancelled),
             total: count(row.total),
             done: count(row.done),
             failed: (row.failed > 0).then(|| count(row.failed)),
@@ -238,7 +239,7 @@ impl LineCard {
     fn new(row: LineRow, goes_on: bool) -> Self {
         Self {
             line: row.line,
-            look: words::line(row.result, goes_on),
+            look: operation_words::line(row.result, goes_on),
             name: row.name,
             reference: row.reference,
             detail: row.detail,
