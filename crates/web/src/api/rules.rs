@@ -56,7 +56,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let mut tx = state.store.read(caller.reach).await?;
     let user = tx.find_user(parse(&user)?).await?.ok_or_else(|| Problem::no_such("user"))?;
-    Ok(answer(people::rule_of(&state, &mut tx, &user).await?))
+    Ok(answer(&people::rule_of(&state, &mut tx, &user).await?))
 }
 
 /// Change what a user is mailed
@@ -80,10 +80,10 @@ pub(super) async fn put(
     StrictJson(text): StrictJson<RuleText>,
 ) -> Result<Response, Problem> {
     let expected = |revision| if_match.check(revision);
-    Ok(answer(people::put_rule(&state, &caller, parse(&user)?, &text, expected).await?))
+    Ok(answer(&people::put_rule(&state, &caller, parse(&user)?, &text, expected).await?))
 }
 
-fn answer(rule: RuleRow) -> Response {
+fn answer(rule: &RuleRow) -> Response {
     let document = RuleDocument {
         least_level: rule.least_level.map(AlertLevel::as_str),
         digest: rule.digest.as_str(),

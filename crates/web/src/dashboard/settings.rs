@@ -29,7 +29,7 @@ struct Account {
 /// How much of a limit is used.
 struct Used {
     what: String,
-    used: u32,
+    taken: u32,
     rate: String,
     blocked: Option<Moment>,
 }
@@ -100,7 +100,7 @@ impl Account {
             what: limit.endpoint.map_or("new orders".to_owned(), |endpoint| {
                 format!("requests: {}", endpoint.as_str().replace('_', " "))
             }),
-            used: limit.used,
+            taken: limit.used,
             rate: limit.rate.to_string(),
             blocked: limit.blocked_until.map(|until| Moment::new(until, now)),
         };
