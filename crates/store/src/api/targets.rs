@@ -5,7 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use certmill_model::{GroupId, Label, TargetId, TargetState};
 use time::OffsetDateTime;
 
-use super::{PlatformTx, ScopedTx};
+use super::{
+    PlatformTx, ScopedTx,
+    planning::{plan_as_usual, plan_each},
+};
 use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
 
 /// A target to be added.
@@ -48,9 +51,12 @@ pub struct TargetRow {
     pub group_id: Option<GroupId>,
     /// Domains on it.
     pub domains: i64,
-    /// Domains of which something is still to be delivered to it.
+    /// Domains of which something is still to be delivered to it; 10,000 stand for that many and more.
     pub pending: i64,
 }
+
+/// What waits for a target is counted up to here: for a new one it is everything.
+const PENDING_COUNTED: i64 = 10_000;
 
 impl PlatformTx {
     /// Adds a target, or changes the one with that name. Its first delivery places every domain with a certificate on it.
@@ -117,6 +123,8 @@ impl ScopedTx {
     }
 
     async fn select_targets(&mut self, id: Option<TargetId>) -> Result<Vec<TargetRow>, StoreError> {
+        // A target without placements would have the planner read those of all others for its count.
+        plan_each(self.connection()).await?;
         let rows = sqlx::query!(
             r#"SELECT target_id, name, address, public_addresses, settings, state, state_detail, state_since,
                       release_number, group_id,
@@ -124,12 +132,15 @@ impl ScopedTx {
                       GREATEST((SELECT count(*) FROM (
                           SELECT 1 FROM placements p WHERE p.target_id = t.target_id LIMIT 1000) AS few),
                           (SELECT r.domains FROM rollup_targets r WHERE r.target_id = t.target_id)) AS "domains!",
-                      (SELECT count(*) FROM placements p WHERE p.target_id = t.target_id AND pending) AS "pending!"
+                      (SELECT count(*) FROM (
+                          SELECT 1 FROM placements p WHERE p.target_id = t.target_id AND pending LIMIT $2) AS waiting) AS "pending!"
                FROM targets t WHERE $1::uuid IS NULL OR target_id = $1 ORDER BY name"#,
             id.map(TargetId::uuid),
+            PENDING_COUNTED,
         )
         .fetch_all(self.connection())
         .await?;
+        plan_as_usual(self.connection()).await?;
         rows.into_iter()
             .map(|row| {
                 let addresses = row.public_addresses.iter().map(|address| parsed("targets", address));

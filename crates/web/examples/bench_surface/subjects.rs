@@ -1,6 +1,8 @@
 //! What there is to be asked for, of the tenant that has half of all domains.
 
-use certmill_model::TenantId;
+use certmill_model::{
+    AlertId, CertificateId, OperationId, OrderId, TargetId, TenantId, TokenId, UserId, WebhookEndpointId,
+};
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
@@ -14,20 +16,39 @@ pub(crate) struct Subjects {
     ids: Vec<(&'static str, String)>,
 }
 
-/// The placeholder of a path, and which thing stands in its place.
-const THINGS: [(&str, &str); 9] = [
-    ("{target}", "SELECT target_id FROM targets WHERE $1 IS NOT NULL ORDER BY name LIMIT 1"),
-    ("{user}", "SELECT user_id FROM users WHERE tenant_id = $1 LIMIT 1"),
-    ("{token}", "SELECT token_id FROM api_tokens WHERE tenant_id = $1 LIMIT 1"),
-    ("{tenant}", "SELECT tenant_id FROM tenants WHERE tenant_id = $1"),
-    ("{certificate}", "SELECT certificate_id FROM certificates WHERE tenant_id = $1 LIMIT 1"),
-    ("{order}", "SELECT order_id FROM orders WHERE tenant_id = $1 AND status = 'invalid' LIMIT 1"),
-    ("{operation}", "SELECT operation_id FROM operations WHERE tenant_id = $1 ORDER BY total DESC LIMIT 1"),
+/// The placeholder of a path, which thing stands in its place, and how its id is written.
+const THINGS: [(&str, &str, fn(Uuid) -> String); 9] = [
+    ("{target}", "SELECT target_id FROM targets WHERE $1 IS NOT NULL ORDER BY name LIMIT 1", |id| {
+        TargetId::from_uuid(id).to_string()
+    }),
+    ("{user}", "SELECT user_id FROM users WHERE tenant_id = $1 LIMIT 1", |id| {
+        UserId::from_uuid(id).to_string()
+    }),
+    ("{token}", "SELECT token_id FROM api_tokens WHERE tenant_id = $1 LIMIT 1", |id| {
+        TokenId::from_uuid(id).to_string()
+    }),
+    ("{tenant}", "SELECT tenant_id FROM tenants WHERE tenant_id = $1", |id| {
+        TenantId::from_uuid(id).to_string()
+    }),
+    ("{certificate}", "SELECT certificate_id FROM certificates WHERE tenant_id = $1 LIMIT 1", |id| {
+        CertificateId::from_uuid(id).to_string()
+    }),
+    ("{order}", "SELECT order_id FROM orders WHERE tenant_id = $1 AND status = 'invalid' LIMIT 1", |id| {
+        OrderId::from_uuid(id).to_string()
+    }),
+    (
+        "{operation}",
+        "SELECT operation_id FROM operations WHERE tenant_id = $1 ORDER BY total DESC LIMIT 1",
+        |id| OperationId::from_uuid(id).to_string(),
+    ),
     (
         "{alert}",
         "SELECT alert_id FROM alerts WHERE tenant_id = $1 AND resolved_at IS NULL ORDER BY names DESC LIMIT 1",
+        |id| AlertId::from_uuid(id).to_string(),
     ),
-    ("{webhook}", "SELECT endpoint_id FROM webhook_endpoints WHERE tenant_id = $1 LIMIT 1"),
+    ("{webhook}", "SELECT endpoint_id FROM webhook_endpoints WHERE tenant_id = $1 LIMIT 1", |id| {
+        WebhookEndpointId::from_uuid(id).to_string()
+    }),
 ];
 
 impl Subjects {
@@ -42,10 +63,10 @@ impl Subjects {
         .fetch_all(&mut *owner)
         .await?;
         let mut ids = Vec::new();
-        for (placeholder, which) in THINGS {
+        for (placeholder, which, written) in THINGS {
             let id: Uuid =
                 sqlx::query_scalar(AssertSqlSafe(which)).bind(tenant).fetch_one(&mut *owner).await?;
-            ids.push((placeholder, id.to_string()));
+            ids.push((placeholder, written(id)));
         }
         Ok(Self { tenant: TenantId::from_uuid(tenant), names, ids })
     }

@@ -1,5 +1,6 @@
 //! What of a filter is selective: a bounded list of ids, read by an index of its own.
 
+use certmill_model::TenantId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -26,11 +27,14 @@ pub(super) async fn narrow(
         narrowed.ids =
             Some(by_suffix(connection, &narrowed, suffix).await?).filter(|ids| ids.len() as i64 <= FEW);
     }
+    // What has led to ids is not asked of each of them once more.
     if let (None, Some(tag)) = (&narrowed.ids, &filter.tag) {
         narrowed.ids = selective(by_tag(connection, &narrowed, tag).await?);
+        narrowed.tag = narrowed.tag.filter(|_| narrowed.ids.is_none());
     }
     if let (None, Some(code)) = (&narrowed.ids, filter.problem) {
         narrowed.ids = selective(by_problem(connection, &narrowed, code.as_str()).await?);
+        narrowed.problem = narrowed.problem.filter(|_| narrowed.ids.is_none());
     }
     if narrowed.ids.is_none() && (filter.expires_before.is_some() || filter.expires_after.is_some()) {
         narrowed.ids = selective(by_end(connection, &narrowed).await?);
@@ -39,12 +43,70 @@ pub(super) async fn narrow(
         narrowed.ids = selective(by_change(connection, &narrowed, since).await?);
     }
     if let (None, Some(accounts)) = (&narrowed.ids, &narrowed.accounts) {
-        narrowed.ids = selective(by_account(connection, &narrowed, accounts).await?);
+        narrowed.ids = by_account(connection, &narrowed, accounts).await?;
     }
     if let (None, Some(target)) = (&narrowed.ids, filter.target) {
         narrowed.ids = selective(by_target(connection, &narrowed, target.uuid()).await?);
+        narrowed.target = narrowed.target.filter(|_| narrowed.ids.is_none());
     }
     Ok(narrowed)
+}
+
+/// How many a tag or a problem leads to, up to `at_most`, where nothing else is asked for; else `None`.
+pub(super) async fn count(
+    connection: &mut PgConnection,
+    filter: &DomainFilter,
+    at_most: i64,
+) -> Result<Option<i64>, StoreError> {
+    let rest = DomainFilter { tenant: filter.tenant, ..DomainFilter::default() };
+    let tenant = filter.tenant.map(TenantId::uuid);
+    if let Some(tag) = &filter.tag
+        && *filter == (DomainFilter { tag: Some(tag.clone()), ..rest.clone() })
+    {
+        return Ok(Some(count_tagged(connection, tenant, tag, at_most).await?));
+    }
+    if let Some(code) = filter.problem
+        && *filter == (DomainFilter { problem: Some(code), ..rest })
+    {
+        return Ok(Some(count_troubled(connection, tenant, code.as_str(), at_most).await?));
+    }
+    Ok(None)
+}
+
+async fn count_tagged(
+    connection: &mut PgConnection,
+    tenant: Option<Uuid>,
+    tag: &str,
+    at_most: i64,
+) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM (
+               SELECT 1 FROM domain_tags WHERE tag = $1 AND ($2::uuid IS NULL OR tenant_id = $2) LIMIT $3) AS tagged"#,
+        tag,
+        tenant,
+        at_most,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(count)
+}
+
+async fn count_troubled(
+    connection: &mut PgConnection,
+    tenant: Option<Uuid>,
+    code: &str,
+    at_most: i64,
+) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM (
+               SELECT 1 FROM problems WHERE code = $1 AND ($2::uuid IS NULL OR tenant_id = $2) LIMIT $3) AS troubled"#,
+        code,
+        tenant,
+        at_most,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(count)
 }
 
 fn selective(ids: Vec<Uuid>) -> Option<Vec<Uuid>> {
@@ -161,24 +223,31 @@ async fn by_change(
     Ok(ids)
 }
 
+/// `None`: they have had too many orders for a list of them. Their number alone is read of an index without the rows.
 async fn by_account(
     connection: &mut PgConnection,
     narrowed: &Narrowed,
     accounts: &[Uuid],
-) -> Result<Vec<Uuid>, StoreError> {
-    let ids = sqlx::query_scalar!(
-        "SELECT d.domain_id FROM orders o JOIN certificates c USING (order_id)
-         JOIN domains d ON d.certificate_id = c.certificate_id
-         WHERE o.account_id = ANY($1) AND o.status = 'valid' AND ($2::uuid IS NULL OR o.tenant_id = $2)
-           AND d.status <> 'deleted'
-         LIMIT $3",
+) -> Result<Option<Vec<Uuid>>, StoreError> {
+    let orders = sqlx::query_scalar!(
+        "SELECT order_id FROM orders
+         WHERE account_id = ANY($1) AND status = 'valid' AND ($2::uuid IS NULL OR tenant_id = $2)
+         ORDER BY account_id, order_id LIMIT $3",
         accounts,
         narrowed.tenant,
         SELECTIVE + 1,
     )
+    .fetch_all(&mut *connection)
+    .await?;
+    let Some(orders) = selective(orders) else { return Ok(None) };
+    let ids = sqlx::query_scalar!(
+        "SELECT d.domain_id FROM certificates c JOIN domains d ON d.certificate_id = c.certificate_id
+         WHERE c.order_id = ANY($1) AND d.status <> 'deleted'",
+        &orders,
+    )
     .fetch_all(connection)
     .await?;
-    Ok(ids)
+    Ok(Some(ids))
 }
 
 async fn by_target(

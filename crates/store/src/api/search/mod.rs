@@ -32,7 +32,7 @@ pub(super) use position::instant_and_id;
 pub use position::{DomainPosition, DomainSort, InvalidPosition};
 
 /// Which domains are searched for; by default all.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DomainFilter {
     /// Those whose name has this in it, or whose shop's id begins so.
     pub q: Option<SearchText>,
@@ -146,12 +146,9 @@ async fn read(
 
 async fn count(connection: &mut PgConnection, filter: &DomainFilter) -> Result<CappedCount, StoreError> {
     plan_each(connection).await?;
-    let narrowed = facets::narrow(connection, filter).await?;
-    let narrowed = text::narrow(connection, narrowed, filter.q.as_ref()).await?;
-    let counted = if narrowed.is_for_a_walk() && narrowed.is_of_names() {
-        walk::count(connection, &narrowed, COUNTED + 1).await?
-    } else {
-        quickly(connection, async |connection| page::count(connection, &narrowed, COUNTED + 1).await).await?
+    let counted = match facets::count(connection, filter, COUNTED + 1).await? {
+        Some(count) => Some(count),
+        None => count_rows(connection, filter).await?,
     };
     plan_as_usual(connection).await?;
     Ok(match counted {
@@ -159,6 +156,15 @@ async fn count(connection: &mut PgConnection, filter: &DomainFilter) -> Result<C
         Some(_) => CappedCount::MoreThan(COUNTED.unsigned_abs()),
         None => CappedCount::Unknown,
     })
+}
+
+async fn count_rows(connection: &mut PgConnection, filter: &DomainFilter) -> Result<Option<i64>, StoreError> {
+    let narrowed = facets::narrow(connection, filter).await?;
+    let narrowed = text::narrow(connection, narrowed, filter.q.as_ref()).await?;
+    if narrowed.is_for_a_walk() && narrowed.is_of_names() {
+        return walk::count(connection, &narrowed, COUNTED + 1).await;
+    }
+    quickly(connection, async |connection| page::count(connection, &narrowed, COUNTED + 1).await).await
 }
 
 /// What `search` finds within a moment; `None`: it takes longer, and was given up.

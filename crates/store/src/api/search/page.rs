@@ -111,9 +111,9 @@ macro_rules! suiting {
                   SELECT 1 FROM domain_tags g WHERE g.domain_id = d.domain_id AND g.tag = $13))
               AND ($14::uuid IS NULL OR EXISTS (
                   SELECT 1 FROM placements l WHERE l.domain_id = d.domain_id AND l.target_id = $14))
-              AND ($15::uuid[] IS NULL OR EXISTS (
-                  SELECT 1 FROM certificates a JOIN orders o USING (order_id)
-                  WHERE a.certificate_id = d.certificate_id AND o.account_id = ANY($15)))
+              AND ($15::uuid[] IS NULL OR (
+                  SELECT o.account_id FROM certificates a JOIN orders o USING (order_id)
+                  WHERE a.certificate_id = d.certificate_id) = ANY($15))
               AND (($16::timestamptz IS NULL AND $17::timestamptz IS NULL) OR EXISTS (
                   SELECT 1 FROM certificates e WHERE e.certificate_id = d.certificate_id
                     AND ($16 IS NULL OR e.not_after >= $16) AND ($17 IS NULL OR e.not_after < $17)))
