@@ -57,19 +57,51 @@ closed_set! {
     }
 }
 
+/// What becomes of a wish for a domain that is there, whoever has it: a request, a form, or a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Possible {
+    /// It is done.
+    Now,
+    /// It is so already, in these words: nothing changes.
+    Already(&'static str),
+    /// It is refused: a stable word for programs, and the reason for people.
+    Not(&'static str, &'static str),
+}
+
 impl BulkAction {
-    /// Why that cannot be done with a domain in `status`, which has a certificate that could be renewed or not; `None`: it can.
-    pub fn hindrance(self, status: DomainStatus, is_renewable: bool) -> Option<&'static str> {
+    /// Whether that can be done with a domain in `status`, which has a certificate that could be renewed or not.
+    pub fn possible(self, status: DomainStatus, is_renewable: bool) -> Possible {
         match (self, status) {
-            (Self::Put | Self::Patch | Self::Delete, _) | (Self::Resume, DomainStatus::Paused) => None,
-            (_, DomainStatus::PendingDeletion | DomainStatus::Deleted) => Some("It is being removed."),
-            (_, DomainStatus::Blocked) => Some("The platform has blocked this name."),
-            (Self::Resume, _) => Some("It is not paused."),
-            (Self::Pause, DomainStatus::Paused) => Some("It is paused already."),
-            (_, DomainStatus::Paused) => Some("It is paused."),
-            (Self::Renew, _) if !is_renewable => Some("It has no certificate yet that could be renewed."),
-            (Self::Check | Self::Renew | Self::Pause, _) => None,
+            (Self::Put | Self::Patch | Self::Delete, _) | (Self::Resume, DomainStatus::Paused) => {
+                Possible::Now
+            }
+            (_, DomainStatus::PendingDeletion | DomainStatus::Deleted) => {
+                Possible::Not("domain_being_removed", "It is being removed.")
+            }
+            (_, DomainStatus::Blocked) => {
+                Possible::Not("domain_blocked", "The platform has blocked this name.")
+            }
+            (Self::Resume, _) => Possible::Already("It is not paused."),
+            (Self::Pause, DomainStatus::Paused) => Possible::Already("It is paused already."),
+            (_, DomainStatus::Paused) => Possible::Not("domain_paused", "It is paused."),
+            (Self::Renew, _) if !is_renewable => {
+                Possible::Not("not_renewable", "It has no certificate yet that could be renewed.")
+            }
+            (Self::Check | Self::Renew | Self::Pause, _) => Possible::Now,
         }
+    }
+
+    /// Why nothing would come of it; `None`: something would.
+    pub fn hindrance(self, status: DomainStatus, is_renewable: bool) -> Option<&'static str> {
+        match self.possible(status, is_renewable) {
+            Possible::Now => None,
+            Possible::Already(why) | Possible::Not(_, why) => Some(why),
+        }
+    }
+
+    /// The status with which a request of its own is answered (RFC 9110): what is looked at or renewed comes later.
+    pub fn done(self) -> i16 {
+        if matches!(self, Self::Pause | Self::Resume) { 200 } else { 202 }
     }
 }
 

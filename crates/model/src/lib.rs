@@ -52,7 +52,7 @@ pub use branding::{AccentColour, Branding, InvalidAccent, InvalidProductName, Pr
 pub use breaker::Breaker;
 pub use bulk::{
     BulkAction, BulkLine, KEPT_LINES, KEPT_OPERATIONS, LineWish, OPEN_OPERATIONS, OperationStatus,
-    ParsedWish, RawLine, RefusedLine, STORED_LINES, merge_patch,
+    ParsedWish, Possible, RawLine, RefusedLine, STORED_LINES, merge_patch,
 };
 pub use ca_words::told_to_tenants;
 pub use challenge::{ChallengeKind, possible_challenges};

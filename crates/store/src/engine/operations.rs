@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use certmill_model::{
     BulkAction, Chance, DomainId, DomainStatus, EventId, EventKind, Hostname, LineWish, OperationId,
-    OperationStatus, RefusedLine, TenantId,
+    OperationStatus, Possible, RefusedLine, TenantId,
 };
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
@@ -339,16 +339,14 @@ async fn steer(
     }
     let outcome = |line: &Line| match rows.iter().find(|row| row.name == line.name.as_str()) {
         None => Outcome::missing(line.number),
-        Some(row) if row.changed => Outcome::done(line.number, 202, row.id),
-        Some(row) => {
-            let why = action.hindrance(row.status, row.is_renewable);
-            Outcome::failed(
-                line.number,
-                409,
-                "not_possible_now",
-                why.unwrap_or("It changed just now. Try again."),
-            )
-        }
+        Some(row) if row.changed => Outcome::done(line.number, action.done(), row.id),
+        Some(row) => match action.possible(row.status, row.is_renewable) {
+            Possible::Already(_) => Outcome::done(line.number, 200, row.id),
+            Possible::Not(code, why) => Outcome::failed(line.number, 409, code, why),
+            Possible::Now => {
+                Outcome::failed(line.number, 409, "changed_meanwhile", "It changed just now. Try again.")
+            }
+        },
     };
     Ok(lines.iter().map(outcome).collect())
 }

@@ -1,7 +1,7 @@
 //! What is done with a domain that is there: `/renew`, `/pause`, `/resume`.
 
 use axum::{extract::State, response::Response};
-use certmill_model::DomainStatus;
+use certmill_model::{BulkAction, Possible};
 use certmill_store::{AuditEntry, Domain};
 use http::StatusCode;
 use serde_json::json;
@@ -95,21 +95,22 @@ pub(crate) async fn act(
 ) -> Result<Domain, Problem> {
     let (mut tx, domain) = name.lock(state, caller).await?;
     let now = state.now();
-    let noted = match (action, domain.status) {
-        (Action::Renew, _) if tx.renew_domain(&domain, now).await? => "domain.renewal_requested",
-        (Action::Renew, _) => return Err(not_renewable()),
-        (_, DomainStatus::Blocked) => return Err(blocked()),
-        (_, DomainStatus::PendingDeletion) => return Err(Problem::being_removed()),
-        (Action::Pause, DomainStatus::Paused) => return Ok(domain),
-        (Action::Pause, _) => {
+    if !is_wanted(action.into(), &domain)? {
+        return Ok(domain);
+    }
+    let noted = match action {
+        Action::Renew => {
+            tx.renew_domain(&domain, now).await?;
+            "domain.renewal_requested"
+        }
+        Action::Pause => {
             tx.pause_domain(&domain, &state.chance, now).await?;
             "domain.paused"
         }
-        (Action::Resume, DomainStatus::Paused) => {
+        Action::Resume => {
             tx.resume_domain(&domain, &state.chance, now).await?;
             "domain.resumed"
         }
-        (Action::Resume, _) => return Ok(domain),
     };
     let domain = tx.find_domain(&domain.name).await?.ok_or_else(Problem::no_such_domain)?;
     let did = caller.did(noted, "domain", domain.domain_id, &domain.name, json!({}));
@@ -118,12 +119,24 @@ pub(crate) async fn act(
     Ok(domain)
 }
 
-fn not_renewable() -> Problem {
-    let detail = "It has no certificate yet that could be renewed, or is paused, blocked or being removed.";
-    Problem::new(StatusCode::CONFLICT, "not_renewable", "Nothing to renew", detail)
+/// Whether something is to be done for it; `false`: it is so already. What cannot be done is refused.
+pub(super) fn is_wanted(action: BulkAction, domain: &Domain) -> Result<bool, Problem> {
+    match action.possible(domain.status, domain.renew_after.is_some()) {
+        Possible::Now => Ok(true),
+        Possible::Already(_) => Ok(false),
+        Possible::Not(code, why) => {
+            let title = if code == "not_renewable" { "Nothing to renew" } else { "Not possible now" };
+            Err(Problem::new(StatusCode::CONFLICT, code, title, why))
+        }
+    }
 }
 
-fn blocked() -> Problem {
-    let detail = "The platform has blocked this name. Ask its support.";
-    Problem::new(StatusCode::CONFLICT, "domain_blocked", "Domain is blocked", detail)
+impl From<Action> for BulkAction {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Renew => Self::Renew,
+            Action::Pause => Self::Pause,
+            Action::Resume => Self::Resume,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use certmill_model::{Check, CheckKind, CheckResult, DomainStatus, Finding};
+use certmill_model::{BulkAction, Check, CheckKind, CheckResult, Finding};
 use certmill_store::{Domain, PlacementOfDomain, Setup};
 use http::{StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     super::{documents::DomainDetails, refusals::OfAction},
+    actions::is_wanted,
     name::DomainRef,
     representation::answer,
 };
@@ -113,9 +114,7 @@ pub(super) async fn post(
     name: DomainRef,
 ) -> Result<Response, Problem> {
     let domain = name.find(&state, &mut state.store.read(caller.reach).await?).await?;
-    if domain.status == DomainStatus::PendingDeletion {
-        return Err(Problem::being_removed());
-    }
+    is_wanted(BulkAction::Check, &domain)?;
     let looked = look_now(&state, &domain, &caller.actor).await?;
     if let Looked::TooSoon(seconds) = looked {
         return Ok(([(RETRY_AFTER, seconds.to_string())], too_soon()).into_response());
