@@ -18,7 +18,7 @@ use http::{
 };
 use tracing::Instrument;
 
-use crate::{PublicUrl, WebState, dashboard, problem::Problem};
+use crate::{PublicUrl, WebState, brand::Face, dashboard, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -39,7 +39,8 @@ pub(crate) async fn observe(State(state): State<WebState>, mut request: Request,
         let mut response = next.run(request).await;
         if let Some(problem) = problem_of(&response) {
             log(&problem);
-            let page = wants_html.then(|| dashboard::error_page(&problem, &request_id, theme));
+            let face = response.extensions().get::<Face>();
+            let page = wants_html.then(|| dashboard::error_page(&problem, &request_id, theme, face));
             let told = Told { url: &state.settings.public_url, path: uri.path(), request_id: &request_id };
             response = with_problem(&response, &problem, &told, page);
         }

@@ -116,7 +116,19 @@ async fn pass_page(gate: &Gate, request: Request, next: Next) -> Passed {
         .ok_or_else(|| log_in_first(&request))?;
     let holder = gate.state.store.session_holder(&id.hash(), gate.state.now(), SESSION_IDLE).await;
     let holder = holder.map_err(refusal)?.ok_or_else(|| log_in_first(&request))?;
-    let mut caller = Caller::of_session(holder, &id);
+    let caller = Caller::of_session(holder, &id);
+    let face = caller.face.clone();
+    let passed = pass_person(gate, request, next, caller).await;
+    let mut answer = passed.unwrap_or_else(|refused| *refused.0);
+    // Whatever page it becomes outside of here: a refusal, too, is one in the tenant's name.
+    if let Some(face) = face {
+        answer.extensions_mut().insert(face);
+    }
+    Ok(answer)
+}
+
+async fn pass_person(gate: &Gate, request: Request, next: Next, mut caller: Caller) -> Passed {
+    let (settings, changes) = (&gate.state.settings, !is_reading(request.method()));
     permitted(gate, &caller, request.method()).map_err(refusal)?;
     caller.visit = Visit::of(request.method(), request.uri(), request.headers(), &caller.csrf);
     let says = caller.visit.flash.is_some();

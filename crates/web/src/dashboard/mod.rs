@@ -37,6 +37,7 @@ use certmill_model::Permission;
 
 use crate::{
     access::{Access, Routes},
+    brand::Face,
     problem::Problem,
 };
 
@@ -100,7 +101,12 @@ pub(crate) fn routes() -> Routes {
         .merge(people::routes())
 }
 
-/// The page that tells of `problem`, in the colours that the reader chose.
-pub(crate) fn error_page(problem: &Problem, request_id: &str, theme: Option<&str>) -> Response {
-    pages::answer(problem.status, &pages::ErrorPage::new(problem, request_id, theme))
+/// The page that tells of `problem`, in the colours that the reader chose and as the reader's tenant appears.
+pub(crate) fn error_page(
+    problem: &Problem,
+    request_id: &str,
+    theme: Option<&str>,
+    face: Option<&Face>,
+) -> Response {
+    pages::answer(problem.status, &pages::ErrorPage::new(problem, request_id, theme, face))
 }

@@ -298,6 +298,8 @@ pub(super) struct PasswordPage<'a> {
     /// Whether it is the first one.
     pub(super) is_new: bool,
     pub(super) fault: Option<&'a str>,
+    /// How the tenant of whose user it is appears; `None`: the platform's own people see certmill.
+    pub(super) face: Option<Face>,
 }
 
 /// A link that sets no password.
@@ -319,11 +321,18 @@ pub(super) struct ErrorPage<'a> {
     detail: &'a str,
     request_id: &'a str,
     theme: Option<&'a str>,
+    /// How the tenant of who asked appears, where that is known.
+    face: Option<&'a Face>,
 }
 
 impl<'a> ErrorPage<'a> {
-    pub(super) fn new(problem: &'a Problem, request_id: &'a str, theme: Option<&'a str>) -> Self {
+    pub(super) fn new(
+        problem: &'a Problem,
+        request_id: &'a str,
+        theme: Option<&'a str>,
+        face: Option<&'a Face>,
+    ) -> Self {
         let status = problem.status.as_u16();
-        Self { status, title: &problem.title, detail: &problem.detail, request_id, theme }
+        Self { status, title: &problem.title, detail: &problem.detail, request_id, theme, face }
     }
 }

@@ -5,13 +5,13 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
-use certmill_store::User;
+use certmill_store::{Reach, User};
 use certmill_vault::{ApiToken, Password};
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::pages::{self, PasswordPage, StalePasswordLinkPage};
-use crate::{WebState, access::PeerAddress, problem::Problem};
+use crate::{WebState, access::PeerAddress, brand::Face, problem::Problem};
 
 /// What somebody typed. Without `Debug`.
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ pub(super) async fn ask(
     Path(link): Path<String>,
 ) -> Result<Response, Problem> {
     Ok(match holder(&state, &link).await? {
-        Some((link, user)) => page(StatusCode::OK, &link, &user, None),
+        Some((link, user)) => page(&state, StatusCode::OK, &link, &user, None).await?,
         None => stale(),
     })
 }
@@ -43,7 +43,7 @@ pub(super) async fn set(
         Ok(password) => password,
         Err(error) => {
             let words = format!("The password cannot be used: {error}.");
-            return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &link, &user, Some(&words)));
+            return page(&state, StatusCode::UNPROCESSABLE_ENTITY, &link, &user, Some(&words)).await;
         }
     };
     let place = state.passwords.acquire().await.map_err(|_| Problem::internal())?;
@@ -65,15 +65,28 @@ async fn holder(state: &WebState, link: &str) -> Result<Option<(ApiToken, User)>
     Ok(user.map(|user| (link, user)))
 }
 
-fn page(status: StatusCode, link: &ApiToken, user: &User, fault: Option<&str>) -> Response {
+async fn page(
+    state: &WebState,
+    status: StatusCode,
+    link: &ApiToken,
+    user: &User,
+    fault: Option<&str>,
+) -> Result<Response, Problem> {
+    let face = match user.tenant_id {
+        Some(tenant) => {
+            Some(Face::new(tenant, state.store.read(Reach::Tenant(tenant)).await?.tenant_face(tenant).await?))
+        }
+        None => None,
+    };
     let page = PasswordPage {
         link: link.expose(),
         name: user.name.as_str(),
         email: user.email.as_str(),
         is_new: !user.has_password,
         fault,
+        face,
     };
-    pages::answer(status, &page)
+    Ok(pages::answer(status, &page))
 }
 
 fn stale() -> Response {

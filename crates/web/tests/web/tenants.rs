@@ -191,6 +191,17 @@ async fn a_tenants_people_see_its_brand_and_no_word_of_ours() {
         assert!(page.contains(words), "{words}: {page}");
     }
 
+    let link = bench.invite(Some(tenant), Role::Viewer, "new@example.com").await;
+    let welcome = bench.get(&link).send().await.text;
+    let cookie = somebody(&bench, tenant).await.cookie;
+    let refused = bench.get("/targets").cookie(&cookie).header("accept", "text/html").send().await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    for page in [welcome, refused.text] {
+        assert!(page.contains("Nord TLS") && !page.to_lowercase().contains("certmill<"), "{page}");
+    }
+    let link = bench.invite(None, Role::Viewer, "ours@example.com").await;
+    assert!(bench.get(&link).send().await.text.contains("certmill</a>"), "nobody's brand");
+
     let style = bench.get(&format!("/brand/{tenant}.css")).send().await;
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
     assert!(style.text.starts_with(":root{--accent:light-dark(#8a1538,#"), "{}", style.text);
@@ -208,9 +219,13 @@ async fn a_tenants_people_see_its_brand_and_no_word_of_ours() {
 }
 
 async fn signed_in(bench: &Bench, tenant: TenantId, path: &str) -> Answer {
+    somebody(bench, tenant).await.page(path).await
+}
+
+async fn somebody(bench: &Bench, tenant: TenantId) -> Operator<'_> {
     let email = format!("somebody-{}@example.com", bench.chance.fraction());
     let link = bench.invite(Some(tenant), Role::TenantAdmin, &email).await;
     let password = "correct horse battery";
     bench.post(&link).form(&[("password", password)]).send().await;
-    Operator::known_by(bench, &email, password).await.page(path).await
+    Operator::known_by(bench, &email, password).await
 }
