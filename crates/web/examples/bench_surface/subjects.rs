@@ -16,8 +16,11 @@ pub(crate) struct Subjects {
     ids: Vec<(&'static str, String)>,
 }
 
+/// How the id of one kind is written.
+type Written = fn(Uuid) -> String;
+
 /// The placeholder of a path, which thing stands in its place, and how its id is written.
-const THINGS: [(&str, &str, fn(Uuid) -> String); 9] = [
+const THINGS: [(&str, &str, Written); 9] = [
     ("{target}", "SELECT target_id FROM targets WHERE $1 IS NOT NULL ORDER BY name LIMIT 1", |id| {
         TargetId::from_uuid(id).to_string()
     }),

@@ -205,6 +205,33 @@ impl World {
         })
     }
 
+    /// The tenant's id, when it has a brand of its own.
+    async fn brand(&self, tenant: &Tenant) -> String {
+        let logo = BASE64.encode(&PICTURE);
+        let body = json!({ "branding": { "accent": "#0f766e", "logo": logo } }).to_string();
+        let path = format!("/v1/tenants/{}", tenant.id);
+        let set = Call::new(&self.bench.router, Method::PATCH, &path).token(&self.platform);
+        let set = set.json(body).send().await;
+        assert_eq!(set.status, StatusCode::OK, "{}", set.text);
+        tenant.id.to_string()
+    }
+
+    /// The name of a target that is left out.
+    async fn target_out(&self, number: usize) -> String {
+        let name = self.target(number).await;
+        let out = Call::new(&self.bench.router, Method::PATCH, &format!("/v1/targets/{name}"));
+        let out = out.token(&self.platform).json(r#"{"disabled":true}"#).send().await;
+        assert_eq!(out.status, StatusCode::OK, "{}", out.text);
+        name
+    }
+
+    /// What is answered to one who makes a link for the owner of the shop `name`, which is registered.
+    async fn setup_link(&self, tenant: &Tenant, name: &str) -> serde_json::Value {
+        self.bench.register(&tenant.token, name).await;
+        let call = self.bench.post(&format!("/v1/domains/{name}/setup-links")).token(&tenant.token);
+        call.json("{}").send().await.json()
+    }
+
     /// A new thing of this kind.
     async fn make(&self, kind: &str, whose: Whose) -> String {
         if let Some(id) = self.missing(kind).filter(|_| whose == Whose::Missing) {
@@ -253,26 +280,12 @@ impl World {
                 let link = self.bench.invite(Some(tenant.id), Role::Viewer, &email).await;
                 link.rsplit('/').next().expect("a path").to_owned()
             }
-            "brand" => {
-                let logo = BASE64.encode(&PICTURE);
-                let body = json!({ "branding": { "accent": "#0f766e", "logo": logo } }).to_string();
-                let path = format!("/v1/tenants/{}", tenant.id);
-                let set = Call::new(&self.bench.router, Method::PATCH, &path).token(&self.platform);
-                let set = set.json(body).send().await;
-                assert_eq!(set.status, StatusCode::OK, "{}", set.text);
-                tenant.id.to_string()
-            }
+            "brand" => self.brand(tenant).await,
             "email" => format!("user-{number}@example.com"),
             "user" => self.user(tenant, number, whose).await,
             "token" => self.token(tenant).await,
             "target" => self.target(number).await,
-            "target out" => {
-                let name = self.target(number).await;
-                let out = Call::new(&self.bench.router, Method::PATCH, &format!("/v1/targets/{name}"));
-                let out = out.token(&self.platform).json(r#"{"disabled":true}"#).send().await;
-                assert_eq!(out.status, StatusCode::OK, "{}", out.text);
-                name
-            }
+            "target out" => self.target_out(number).await,
             "group" => {
                 let body = json!({ "name": format!("group {number}") }).to_string();
                 let made = self.bench.post("/v1/target-groups").token(&self.platform).json(body).send().await;
@@ -296,17 +309,11 @@ impl World {
                 if whose == Whose::Missing {
                     return format!("{name}/setup-links/lnk_01jd4z6k3m8q2v5w7x9y0a1b2c");
                 }
-                self.bench.register(&tenant.token, &name).await;
-                let path = format!("/v1/domains/{name}/setup-links");
-                let call = Call::new(&self.bench.router, Method::POST, &path).token(&tenant.token);
-                let made = call.json("{}").send().await.json();
+                let made = self.setup_link(tenant, &name).await;
                 format!("{name}/setup-links/{}", made["id"].as_str().expect("a link"))
             }
             "opened link" => {
-                let name = format!("opened-{number}.example-shops.test");
-                self.bench.register(&tenant.token, &name).await;
-                let call = self.bench.post(&format!("/v1/domains/{name}/setup-links")).token(&tenant.token);
-                let made = call.json("{}").send().await.json();
+                let made = self.setup_link(tenant, &format!("opened-{number}.example-shops.test")).await;
                 made["url"].as_str().and_then(|url| url.rsplit('/').next()).expect("a link").to_owned()
             }
             // There may be few of them: most requests are about the same one.
