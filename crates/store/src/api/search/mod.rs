@@ -72,9 +72,6 @@ const SEARCH_MILLIS: i32 = 200;
 /// What is counted at most.
 const COUNTED: i64 = 10_000;
 
-/// What is counted at most where names are looked at one by one.
-const COUNTED_BY_WALK: i64 = 1_000;
-
 impl ScopedTx {
     /// Up to `limit` domains by name, beginning behind the name `after`.
     pub async fn list_domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
@@ -149,31 +146,25 @@ async fn read(
 
 async fn count(connection: &mut PgConnection, filter: &DomainFilter) -> Result<CappedCount, StoreError> {
     plan_each(connection).await?;
-    let (counted, at_most) = match facets::count(connection, filter, COUNTED + 1).await? {
-        Some(count) => (Some(count), COUNTED),
+    let counted = match facets::count(connection, filter, COUNTED + 1).await? {
+        Some(count) => Some(count),
         None => count_rows(connection, filter).await?,
     };
     plan_as_usual(connection).await?;
     Ok(match counted {
-        Some(count) if count <= at_most => CappedCount::Exactly(count.unsigned_abs()),
-        Some(_) => CappedCount::MoreThan(at_most.unsigned_abs()),
+        Some(count) if count <= COUNTED => CappedCount::Exactly(count.unsigned_abs()),
+        Some(_) => CappedCount::MoreThan(COUNTED.unsigned_abs()),
         None => CappedCount::Unknown,
     })
 }
 
-/// How many rows suit, and up to how many they were counted.
-async fn count_rows(
-    connection: &mut PgConnection,
-    filter: &DomainFilter,
-) -> Result<(Option<i64>, i64), StoreError> {
+async fn count_rows(connection: &mut PgConnection, filter: &DomainFilter) -> Result<Option<i64>, StoreError> {
     let narrowed = facets::narrow(connection, filter).await?;
     let narrowed = text::narrow(connection, narrowed, filter.q.as_ref()).await?;
     if narrowed.is_for_a_walk() && narrowed.is_of_names() {
-        let counted = walk::count(connection, &narrowed, COUNTED_BY_WALK + 1).await?;
-        return Ok((counted, COUNTED_BY_WALK));
+        return walk::count(connection, &narrowed, COUNTED + 1).await;
     }
-    let count = async |connection: &mut PgConnection| page::count(connection, &narrowed, COUNTED + 1).await;
-    Ok((quickly(connection, count).await?, COUNTED))
+    quickly(connection, async |connection| page::count(connection, &narrowed, COUNTED + 1).await).await
 }
 
 /// What `search` finds within a moment; `None`: it takes longer, and was given up.
