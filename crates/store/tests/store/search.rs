@@ -121,9 +121,14 @@ async fn nobody_finds_another_tenants_names_by_any_way() {
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(ask)).execute(&mut web).await.unwrap();
     for wanted in [format!("'{}'", other.uuid()), "NULL".into()] {
-        let ask = format!("SELECT count(*) FROM names_containing({wanted}, 'theirs', 9)");
-        let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(ask)).fetch_one(&mut web).await.unwrap();
-        assert_eq!(found, 0, "{wanted}");
+        for search in [
+            format!("names_containing({wanted}, 'theirs', 9)"),
+            format!("names_with_any({wanted}, '{{%theirs%}}', 'theirs', 9)"),
+        ] {
+            let ask = format!("SELECT count(*) FROM {search}");
+            let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(ask)).fetch_one(&mut web).await.unwrap();
+            assert_eq!(found, 0, "{search}");
+        }
     }
 }
 
