@@ -43,7 +43,13 @@ impl Cluster {
     ///
     /// As root the server runs as the user `postgres` and the directory is made that user's.
     pub async fn start(directory: &Path) -> Result<Self, ClusterError> {
+        Self::start_with(directory, &[]).await
+    }
+
+    /// The same with settings of the server, as `name=value`, in place of those that a small one runs with.
+    pub async fn start_with(directory: &Path, settings: &[&str]) -> Result<Self, ClusterError> {
         let directory = directory.to_owned();
+        let settings: Vec<_> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let (home, lock, command) = spawn_blocking(move || {
             let server_user = ServerUser::current()?;
             let home = Home::prepare(&directory, &server_user)?;
@@ -53,7 +59,7 @@ impl Cluster {
             if !home.is_initialised() {
                 initialise::initialise(&home, &binaries, &server_user)?;
             }
-            let command = postmaster::command(&home, &binaries, &server_user)?;
+            let command = postmaster::command(&home, &binaries, &server_user, &settings)?;
             Ok((home, lock, command))
         })
         .await

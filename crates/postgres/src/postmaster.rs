@@ -39,18 +39,19 @@ const SETTINGS: [&str; 9] = [
     "timezone=UTC",
 ];
 
-/// The command that runs the server of `home`, writing to its log.
+/// The command that runs the server of `home`, writing to its log. The last setting of a name counts.
 pub(crate) fn command(
     home: &Home,
     binaries: &Binaries,
     server_user: &ServerUser,
+    settings: &[String],
 ) -> Result<Command, ClusterError> {
     let log = open_log(home).map_err(io_error(&home.log()))?;
     let mut command = server_user.command(binaries.program("postgres"), home.directory());
     command.arg("-D").arg(home.data());
     let quoted = home.directory_name().replace('"', "\"\"");
     let own = [format!("port={}", home::PORT), format!("unix_socket_directories=\"{quoted}\"")];
-    for setting in SETTINGS.into_iter().chain(own.iter().map(String::as_str)) {
+    for setting in SETTINGS.into_iter().chain(settings.iter().chain(&own).map(String::as_str)) {
         command.args(["-c", setting]);
     }
     command.stdout(log.try_clone().map_err(io_error(&home.log()))?).stderr(log);

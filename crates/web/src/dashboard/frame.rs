@@ -78,7 +78,7 @@ const GROUPS: &[(&str, &[Entry])] = &[
     (
         "People",
         &[
-            ("/tenants", "Tenants", "house", Some('t'), Permission::TenantsManage),
+            ("/tenants", "Tenants", "house", Some('n'), Permission::TenantsManage),
             ("/branding", "Looks and defaults", "house", None, Permission::TenantWrite),
             ("/users", "Users", "people", Some('u'), Permission::UsersRead),
             ("/tokens", "Tokens", "key", Some('k'), Permission::TokensRead),
@@ -129,4 +129,19 @@ fn groups(caller: &Caller, path: &str) -> Vec<NavGroup> {
         .iter()
         .map(|(words, entries)| NavGroup { words, entries: entries.iter().filter_map(entry).collect() });
     groups.filter(|group| !group.entries.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_shortcut_leads_to_one_page() {
+        let keys: Vec<_> =
+            GROUPS.iter().flat_map(|(_, entries)| *entries).filter_map(|entry| entry.3).collect();
+        let distinct: BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len(), "{keys:?}");
+    }
 }

@@ -12,6 +12,9 @@ use tokio::process::Command;
 
 use super::error::BenchError;
 
+/// Half of what a million domains take up on disk: a database of their size has it.
+const MEMORY: &str = "shared_buffers=2GB";
+
 /// How much there is.
 #[derive(Args)]
 pub(crate) struct Settings {
@@ -37,7 +40,7 @@ async fn measure(settings: &Settings, program: &str, arguments: &[&str]) -> Resu
     let directory = tempfile::tempdir().map_err(BenchError::Directory)?;
     // The server's user must be able to go through it.
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).map_err(BenchError::Directory)?;
-    let cluster = Cluster::start(&directory.path().join("postgres")).await?;
+    let cluster = Cluster::start_with(&directory.path().join("postgres"), &[MEMORY]).await?;
     let (domains, tenants) = (settings.domains.to_string(), settings.tenants.to_string());
     let filled = example("seed", &cluster.url(), &[&domains, &tenants]).await;
     let done = match filled {
