@@ -27,7 +27,11 @@ export const PAGES = [
     path: async () => `/certificates/${await firstOf('/v1/certificates')}`,
   },
   { name: 'orders', shape: /^\/orders$/, path: () => '/orders' },
-  { name: 'operations', shape: /^\/operations$/, path: () => '/operations?refresh=off' },
+  {
+    name: 'operations',
+    shape: /^\/operations$/,
+    path: async () => ((await bulk(LINES)), '/operations?refresh=off'),
+  },
   {
     name: 'operation',
     shape: /^\/operations\/[^/]+$/,
@@ -39,7 +43,7 @@ export const PAGES = [
   {
     name: 'domains-bulk',
     shape: /^\/domains\/bulk$/,
-    path: async () => `/domains/bulk?action=resume&pick=${await idOf(stage.active)}&pick=${await idOf(stage.failing)}`,
+    path: async () => `/domains/bulk?action=pause&pick=${await idOf(stage.active)}&pick=${await idOf(stage.failing)}`,
   },
   { name: 'domain-new', shape: /^\/domains\/new$/, path: () => '/domains/new' },
   { name: 'domain-active', shape: /^\/domains\/[^/]+$/, path: () => `/domains/${stage.active}?refresh=off` },
