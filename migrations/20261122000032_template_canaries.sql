@@ -3,12 +3,12 @@
 -- A function, an index and one constraint less; the version before this one runs beside it. The index takes a few seconds with
 -- 1,000,000 placements, and writers wait.
 
-CREATE INDEX placements_by_template ON placements (target_id, served_template) WHERE served_template IS NOT NULL;
-
 -- With the constraint, a version that nobody had proved counted for all load balancers as soon as the first one was removed.
 ALTER TABLE templates DROP CONSTRAINT templates_canary_target_id_fkey;
 COMMENT ON COLUMN templates.canary_target_id IS
     'the one target that published_version is brought to so far, removed perhaps by now; NULL: all of them';
+
+CREATE INDEX placements_by_template ON placements (target_id, served_template) WHERE served_template IS NOT NULL;
 
 -- The target that has a template first; NULL: none can. A domain that names no form means the shared one, where there is one.
 CREATE FUNCTION template_canary(template_name text, template_form text, previous uuid) RETURNS uuid

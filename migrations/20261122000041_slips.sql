@@ -3,8 +3,9 @@
 -- A function is added, and one index takes another one's place; the version before this one goes on with names_like.
 
 -- What waits for a load balancer is counted without the rows themselves.
-CREATE INDEX placements_waiting ON placements (target_id, next_attempt_at) INCLUDE (tenant_id) WHERE pending;
+-- Dropped first: its lock is the strongest, and whoever waits for it holds no other.
 DROP INDEX placements_pending;
+CREATE INDEX placements_waiting ON placements (target_id, next_attempt_at) INCLUDE (tenant_id) WHERE pending;
 
 CREATE FUNCTION names_with_any(wanted_tenant uuid, patterns text[], meant text, of_each integer)
     RETURNS TABLE (domain_id uuid, likeness real)

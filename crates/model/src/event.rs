@@ -49,7 +49,6 @@ closed_set! {
         Served = "served",
         /// Less is left of the certificate than a renewal in time would leave.
         CertificateExpiring = "certificate_expiring",
-        /// The certificate was revoked at the CA.
         /// Every load balancer serves it.
         DomainActive = "domain_active",
         /// A problem was seen for the first time.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use certmill_model::{BulkAction, Possible};
 use certmill_store::{Actor, AuditEntry, Domain, Reach, StoreError};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -26,12 +27,17 @@ pub(crate) enum Looked {
     Done,
     /// It will; whoever asked did not wait for it.
     UnderWay,
+    /// It does not look at a domain that is paused, blocked or being removed.
+    Never,
     /// It looked a moment ago; the next look may be asked for in so many seconds.
     TooSoon(i64),
 }
 
 /// Asks the engine for a look at `domain` because `actor` wants it, and waits for it.
 pub(crate) async fn look_now(state: &WebState, domain: &Domain, actor: &Actor) -> Result<Looked, StoreError> {
+    if BulkAction::Check.possible(domain.status, true) != Possible::Now {
+        return Ok(Looked::Never);
+    }
     let before = checked_at(state, domain).await?;
     if let Some(wait) = before.and_then(|at| pause_left(at, state.now())) {
         return Ok(Looked::TooSoon(wait));

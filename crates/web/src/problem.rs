@@ -141,6 +141,13 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "domain_being_removed", "Being removed", detail)
     }
 
+    /// No index leads to what is looked for.
+    pub(crate) fn too_broad() -> Self {
+        let detail =
+            "Too much would have to be looked at for this. Narrow it: another filter, or more letters.";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "search_too_broad", "Search too broad", detail)
+    }
+
     /// A request with the same key is being answered, or was taken over by another while this one took so long.
     pub(crate) fn under_way() -> Self {
         let detail = "A request with this Idempotency-Key is being answered. Send it again in a moment.";
@@ -265,15 +272,7 @@ impl From<StoreError> for Problem {
                     detail,
                 );
             }
-            error if error.took_too_long() => {
-                let detail = "Too much would have to be looked at for this. Narrow it: another filter, or more letters.";
-                return Self::new(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "search_too_broad",
-                    "Search too broad",
-                    detail,
-                );
-            }
+            error if error.took_too_long() => return Self::too_broad(),
             StoreError::QuotaReached => {
                 let detail =
                     "The tenant has as many domains as it may. Remove some, or ask the platform for more.";

@@ -376,13 +376,15 @@ impl ScopedTx {
             .collect()
     }
 
-    /// Adds a rule, or changes the one of the same user for the same names; that takes back that it was unsubscribed from.
+    /// Adds a rule, or changes the one of the same user for the same names, which has the revision of `rule`, or is `Stale`; that
+    /// takes back that it was unsubscribed from.
     pub async fn put_rule(&mut self, rule: &RuleRow, now: OffsetDateTime) -> Result<RuleId, StoreError> {
         let id = sqlx::query_scalar!(
             "INSERT INTO notification_rules (rule_id, user_id, tenant_id, least_level, digest, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $6)
              ON CONFLICT (user_id, tenant_id) DO UPDATE SET least_level = $4, digest = $5, updated_at = $6,
                  unsubscribed_at = NULL, revision = notification_rules.revision + 1
+             WHERE notification_rules.revision = $7
              RETURNING rule_id",
             rule.rule_id.uuid(),
             rule.user_id.uuid(),
@@ -390,10 +392,11 @@ impl ScopedTx {
             rule.least_level.map(AlertLevel::as_str),
             rule.digest.as_str(),
             now,
+            rule.revision,
         )
-        .fetch_one(&mut *self.tx)
+        .fetch_optional(&mut *self.tx)
         .await?;
-        Ok(RuleId::from_uuid(id))
+        id.map(RuleId::from_uuid).ok_or(StoreError::Stale)
     }
 
     /// Removes a rule; `false`: there is none. A user's last one comes back as it is at first: set it to nothing instead.

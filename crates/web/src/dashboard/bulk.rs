@@ -101,8 +101,8 @@ pub(super) async fn start(
     match whom {
         Whom::Picked(ids) => {
             let domains = picked(&mut state.store.read(caller.reach).await?, &ids).await?;
-            gathering.add(&domains).await?;
-            gathering.complete().await?;
+            let added = gathering.add(&domains).await;
+            gathering.end(added).await?;
         }
         Whom::All(list) => {
             // So that there is a page to lead to, before anything was found.
@@ -184,16 +184,9 @@ type Open = BTreeMap<TenantId, (OperationId, i32)>;
 /// Makes lines of all domains that suit `list`.
 async fn gather(state: WebState, caller: Caller, action: BulkAction, open: Open, list: Box<ListQuery>) {
     let mut gathering = Gathering { state: &state, caller: &caller, action, open };
-    let gathered = match gathering.add_all(&list).await {
-        Ok(()) => gathering.complete().await,
-        Err(problem) => Err(problem),
-    };
-    let Err(problem) = gathered else { return };
-    warn(&problem, "domains could not be gathered for an operation");
-    for (operation, _) in gathering.open.values() {
-        if let Err(problem) = bulk::abandon(&state, &caller, *operation).await {
-            warn(&problem, "an operation could not be abandoned; it ends when no line has come for a while");
-        }
+    let added = gathering.add_all(&list).await;
+    if let Err(problem) = gathering.end(added).await {
+        warn(&problem, "domains could not be gathered for an operation");
     }
 }
 
@@ -225,6 +218,10 @@ impl Gathering<'_> {
             // Similar names help whoever looks for one. Nobody meant them.
             if page.found == Found::Similar {
                 return Ok(());
+            }
+            // Better nothing than a part of what was meant.
+            if page.found == Found::InPart && page.next.is_none() {
+                return Err(Problem::too_broad());
             }
             self.add(&page.domains).await?;
             after = page.next;
@@ -268,6 +265,25 @@ impl Gathering<'_> {
         let operation = bulk::begin(self.state, tenant, operation_words::bulk_title(self.action)).await?;
         self.open.insert(tenant, (operation, 0));
         Ok((operation, 0))
+    }
+
+    /// Lets the operations begin, or, where not all lines came, gives them up: open ones count against the tenant.
+    async fn end(&self, added: Result<(), Problem>) -> Result<(), Problem> {
+        let ended = match added {
+            Ok(()) => self.complete().await,
+            Err(problem) => Err(problem),
+        };
+        if ended.is_err() {
+            for (operation, _) in self.open.values() {
+                if let Err(problem) = bulk::abandon(self.state, self.caller, *operation).await {
+                    warn(
+                        &problem,
+                        "an operation could not be abandoned; it ends when no line has come for a while",
+                    );
+                }
+            }
+        }
+        ended
     }
 
     async fn complete(&self) -> Result<(), Problem> {

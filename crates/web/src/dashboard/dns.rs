@@ -70,10 +70,8 @@ pub(super) async fn check(
     let name = Hostname::parse(&name).map_err(|_| Problem::no_such_domain())?;
     let domain = state.store.read(caller.reach).await?.find_domain(&name).await?;
     let domain = domain.ok_or_else(Problem::no_such_domain)?;
-    if domain.status != DomainStatus::PendingDeletion {
-        // The page shows when the last look was and whether one is due: more there is not to tell.
-        look_now(&state, &domain, &caller.actor).await?;
-    }
+    // The page shows when the last look was and whether one is due: more there is not to tell.
+    look_now(&state, &domain, &caller.actor).await?;
     Ok(Redirect::to(&format!("/domains/{name}#dns")).into_response())
 }
 

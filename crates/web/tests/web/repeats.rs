@@ -96,6 +96,12 @@ async fn what_was_refused_may_be_sent_again_under_its_key() {
     assert_eq!((paused.status, paused.json()["status"].as_str()), (StatusCode::OK, Some("paused")));
     let again = bench.keyed(&token, "one", path, "").await;
     assert_eq!(again.header("idempotent-replayed"), "true", "{}", again.text);
+    // A name that another tenant has is claimed, which is written down, and refused all the same.
+    let (_, other) = bench.tenant("Suedwind").await;
+    for _ in 0..2 {
+        let refused = bench.keyed(&other, "one", "/v1/domains", r#"{"name":"a.brand.test"}"#).await;
+        assert_eq!(refused.code(), "domain_taken", "{}", refused.text);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use certmill_model::{Hostname, Label, TenantId};
-use certmill_store::{AuditEntry, DomainWish, Put, StoreError};
+use certmill_store::{Actor, AuditEntry, DomainWish, Put, StoreError};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -127,8 +127,11 @@ async fn claim(
         "external_id": wish.external_id.as_ref().map(Label::as_str),
         "template": wish.template.as_ref().map(ToString::to_string),
     });
+    // The request is refused, and may come once more under its key.
+    let actor = Actor { keyed: None, ..caller.actor.clone() };
     let did = caller.did("domain.claimed", "claim", &wish.name, &wish.name, wanted);
-    tx.commit_audited(&AuditEntry { tenant: Some(tenant), ..did }, &state.chance, now).await?;
+    let did = AuditEntry { actor: &actor, tenant: Some(tenant), ..did };
+    tx.commit_audited(&did, &state.chance, now).await?;
     Ok(Problem::domain_taken(record))
 }
 
