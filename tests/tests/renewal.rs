@@ -209,9 +209,10 @@ async fn a_renewal_that_fails_changes_the_health_and_the_old_certificate_stays_s
     let stage = stage().await;
     let failures = [
         ("away.shops.test", Answer::html(503, "<h1>busy</h1>"), "ca_unavailable"),
-        ("full.shops.test", Answer::problem(429, "rateLimited", "too many"), "ca_rate_limited"),
         ("refused.shops.test", Answer::problem(400, "rejectedIdentifier", "no"), "ca_rejected_name"),
         ("caa.shops.test", Answer::problem(403, "caa", "CAA forbids"), "caa_forbids"),
+        // The last one: it has every order of the account wait.
+        ("full.shops.test", Answer::problem(429, "rateLimited", "too many"), "ca_rate_limited"),
     ];
     let mut before = Vec::new();
     for (name, _, _) in &failures {
@@ -219,11 +220,9 @@ async fn a_renewal_that_fails_changes_the_health_and_the_old_certificate_stays_s
         before.push(stage.stage.active(name).await);
     }
     let mut rules = Vec::new();
-    for (name, answer, _) in &failures {
+    for ((name, answer, code), before) in failures.iter().zip(&before) {
         rules.push(stage.ca.add(When::of(Endpoint::NewOrder).about(name), answer.clone()));
         stage.renew(name).await;
-    }
-    for ((name, _, code), before) in failures.iter().zip(&before) {
         let told = |domain: &Value| has_problem(domain, code);
         let domain = stage.stage.shops.wait_for(name, SOON, told).await.unwrap();
         assert_eq!(
