@@ -24,6 +24,7 @@ mod search;
 mod setup;
 mod setup_links;
 mod targets;
+mod template_trials;
 mod template_use;
 mod templates;
 mod tenant_settings;
@@ -58,9 +59,10 @@ pub use search::{CappedCount, DomainFilter, DomainPage, DomainPosition, DomainSo
 pub use setup::Setup;
 pub use setup_links::{NewSetupLink, SetupLinkHolder, SetupLinkRow, TenantFace};
 pub use targets::{NewTarget, TargetRow};
+pub use template_trials::Trial;
 pub use template_use::TemplateUse;
 pub use templates::{
-    NewTemplateVersion, Published, TemplatePublication, TemplateRemoval, TemplateRow, TemplateVersion, Trial,
+    NewTemplateVersion, Published, TemplatePublication, TemplateRemoval, TemplateRow, TemplateVersion,
 };
 pub use tenant_settings::{TenantChange, TenantRow};
 pub use tenants::Tenant;

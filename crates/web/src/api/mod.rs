@@ -23,6 +23,7 @@ mod rules;
 mod stats;
 mod streamed;
 pub(crate) mod targets;
+mod template_documents;
 mod templates;
 mod tenants;
 mod tokens;
