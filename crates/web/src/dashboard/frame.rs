@@ -78,7 +78,7 @@ const GROUPS: &[(&str, &[Entry])] = &[
     (
         "People",
         &[
-            ("/tenants", "Tenants", "house", Some('n'), Permission::TenantsManage),
+            ("/tenants", "Tenants", "house", Some('e'), Permission::TenantsManage),
             ("/branding", "Looks and defaults", "house", None, Permission::TenantWrite),
             ("/users", "Users", "people", Some('u'), Permission::UsersRead),
             ("/tokens", "Tokens", "key", Some('k'), Permission::TokensRead),
