@@ -5,7 +5,7 @@ use certmill_model::{
     Form, Hostname, Label, PreviewedDomain, TemplateDraft, TemplateMistake, TemplateRef, TrialId,
 };
 use certmill_store::{
-    AuditEntry, NewTemplateVersion, Published, Reach, ScopedTx, TemplateRemoval, TemplateRow,
+    AuditEntry, Canary, NewTemplateVersion, Published, Reach, ScopedTx, TemplateRemoval, TemplateRow,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -220,7 +220,7 @@ pub(crate) async fn publish(
     template: &TemplateRef,
     version: Option<i32>,
     revision: i64,
-) -> Result<Option<String>, Problem> {
+) -> Result<Option<Canary>, Problem> {
     put_live(state, caller, template, version, ("template.published", revision)).await
 }
 
@@ -246,7 +246,7 @@ async fn put_live(
     template: &TemplateRef,
     version: Option<i32>,
     (action, revision): (&'static str, i64),
-) -> Result<Option<String>, Problem> {
+) -> Result<Option<Canary>, Problem> {
     let mut tx = state.store.scoped(caller.reach).await?;
     let author = &caller.actor.name;
     match tx.publish_template(template, version, Some(revision), author, state.now()).await? {

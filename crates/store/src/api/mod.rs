@@ -62,7 +62,7 @@ pub use targets::{NewTarget, TargetRow};
 pub use template_trials::Trial;
 pub use template_use::TemplateUse;
 pub use templates::{
-    NewTemplateVersion, Published, TemplatePublication, TemplateRemoval, TemplateRow, TemplateVersion,
+    Canary, NewTemplateVersion, Published, TemplatePublication, TemplateRemoval, TemplateRow, TemplateVersion,
 };
 pub use tenant_settings::{TenantChange, TenantRow};
 pub use tenants::Tenant;

@@ -30,21 +30,25 @@ pub struct Setup {
 }
 
 impl TenantTx {
-    /// Asks for a look at the name now. The engine is woken when this transaction commits.
-    pub async fn request_check(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<(), StoreError> {
+    /// Asks for a look at the name now. The engine is woken when this transaction commits. `false`: the same was asked for before,
+    /// and the engine has not come to it, or there is nothing to look at.
+    pub async fn request_check(&mut self, domain: DomainId, now: OffsetDateTime) -> Result<bool, StoreError> {
         // Slow looks become frequent again: somebody is at it. No CA is asked sooner for it.
-        sqlx::query!(
-            "UPDATE domains SET next_action_at = $3, check_after = $3, nudged_until = NULL,
-                 consecutive_failures = CASE WHEN status IN ('pending_dns', 'failed') THEN 0 ELSE consecutive_failures END
-             WHERE domain_id = $1 AND tenant_id = $2 AND status NOT IN ('pending_deletion', 'deleted')",
+        let is_new = sqlx::query_scalar!(
+            r#"UPDATE domains d SET next_action_at = $3, check_after = $3, nudged_until = NULL,
+                   consecutive_failures = CASE WHEN d.status IN ('pending_dns', 'failed') THEN 0 ELSE d.consecutive_failures END
+               FROM (SELECT domain_id, check_after, next_action_at FROM domains
+                     WHERE domain_id = $1 AND tenant_id = $2 FOR UPDATE) AS before
+               WHERE d.domain_id = before.domain_id AND d.status NOT IN ('pending_deletion', 'deleted')
+               RETURNING (before.check_after <= $3 AND before.next_action_at <= $3) IS NOT TRUE AS "is_new!""#,
             domain.uuid(),
             self.tenant.uuid(),
             now,
         )
-        .execute(self.connection())
+        .fetch_optional(self.connection())
         .await?;
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
-        Ok(())
+        Ok(is_new.unwrap_or(false))
     }
 }
 

@@ -20,13 +20,21 @@ pub struct TemplateRow {
     pub published_version: Option<i32>,
     /// The newest version.
     pub latest_version: Option<i32>,
-    /// The load balancer that the published version is brought to first; `None`: it is brought to all of them. Where that one was
-    /// removed, another takes its place as soon as there is one.
-    pub canary: Option<String>,
+    /// The load balancer that the published version is brought to first; `None`: it is brought to all of them.
+    pub canary: Option<Canary>,
     /// Grows with every change: for `If-Match`.
     pub revision: i64,
     /// When it was last changed.
     pub updated_at: OffsetDateTime,
+}
+
+/// The load balancer that a published version is brought to before the others.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Canary {
+    /// The one of this name.
+    Target(String),
+    /// It was removed. Another takes its place as soon as there is one.
+    Removed,
 }
 
 /// A version of a template.
@@ -126,9 +134,8 @@ impl ScopedTx {
         let rows = sqlx::query!(
             r#"SELECT name, form, built_in IS NOT NULL AS "has_file!", published_version, revision, updated_at,
                       (SELECT max(version) FROM template_versions v WHERE v.name = t.name AND v.form = t.form) AS latest_version,
-                      CASE WHEN canary_target_id IS NOT NULL THEN COALESCE(
-                          (SELECT c.name FROM targets c WHERE c.target_id = t.canary_target_id), 'one that was removed')
-                      END AS canary
+                      canary_target_id IS NOT NULL AS "has_canary!",
+                      (SELECT c.name FROM targets c WHERE c.target_id = t.canary_target_id) AS canary
                FROM templates t WHERE $1::text IS NULL OR (name = $1 AND form = $2) ORDER BY name, form"#,
             only.map(TemplateRef::name),
             only.map(|template| key(template).1),
@@ -143,7 +150,7 @@ impl ScopedTx {
                     has_file: row.has_file,
                     published_version: row.published_version,
                     latest_version: row.latest_version,
-                    canary: row.canary,
+                    canary: row.has_canary.then(|| row.canary.map_or(Canary::Removed, Canary::Target)),
                     revision: row.revision,
                     updated_at: row.updated_at,
                 })

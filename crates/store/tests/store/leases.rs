@@ -134,7 +134,8 @@ async fn a_look_that_is_asked_for_during_another_is_made_after_it() {
     let domain = base.put("shop.example.com").await;
     let looking = base.claim(domain).await.unwrap();
     let mut tx = base.api.tenant(base.tenant).await.unwrap();
-    tx.request_check(domain, now()).await.unwrap();
+    assert!(tx.request_check(domain, now()).await.unwrap(), "nobody has asked for it");
+    assert!(!tx.request_check(domain, now()).await.unwrap(), "the same was asked for before");
     tx.commit().await.unwrap();
     let checks = Checks { looks: Vec::new(), checked_at: now() };
     let looked = Looked {

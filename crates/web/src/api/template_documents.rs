@@ -1,7 +1,7 @@
 //! What `/v1/templates` takes and answers.
 
 use certmill_model::{PreviewedDomain, TemplateMistake};
-use certmill_store::{TemplateRow, TemplateVersion, Trial};
+use certmill_store::{Canary, TemplateRow, TemplateVersion, Trial};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -31,7 +31,9 @@ pub(super) struct TemplateDocument {
     pub(super) published_version: Option<i32>,
     /// The newest version.
     pub(super) latest_version: Option<i32>,
-    /// The load balancer that the published version is brought to first; null: all of them.
+    /// `all`: load balancers are brought to it at the same time. `first`: one is, and the others once that one serves it.
+    pub(super) rollout: &'static str,
+    /// That one; null: there is none, or it was removed, and another takes its place as soon as there is one.
     pub(super) canary: Option<String>,
     /// When it was last changed.
     #[serde(with = "time::serde::rfc3339")]
@@ -219,7 +221,11 @@ impl From<TemplateRow> for TemplateDocument {
             has_file: row.has_file,
             published_version: row.published_version,
             latest_version: row.latest_version,
-            canary: row.canary,
+            rollout: if row.canary.is_some() { "first" } else { "all" },
+            canary: row.canary.and_then(|canary| match canary {
+                Canary::Target(name) => Some(name),
+                Canary::Removed => None,
+            }),
             updated_at: row.updated_at,
         }
     }

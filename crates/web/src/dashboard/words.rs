@@ -4,6 +4,7 @@ use certmill_model::{
     AlertLevel, CertificateStatus, CheckResult, DeploymentStatus, DomainStatus, EventKind, Health, KeyType,
     OrderStatus, TargetState, TenantStatus,
 };
+use certmill_store::Canary;
 
 use crate::{people::UserStatus, setup::Purpose};
 
@@ -196,6 +197,14 @@ pub(super) fn template(is_published: bool, has_file: bool) -> Look {
         (true, _) => look("check", "good", "A published version"),
         (false, true) => look("file", "idle", "The file"),
         (false, false) => look("pause", "idle", "Not served"),
+    }
+}
+
+/// The load balancer that a version goes to before the others.
+pub(super) fn canary(canary: Canary) -> String {
+    match canary {
+        Canary::Target(name) => name,
+        Canary::Removed => "a load balancer that takes the place of one that was removed".to_owned(),
     }
 }
 

@@ -84,6 +84,20 @@ async fn the_form_on_the_page_is_taken_from_no_other_site() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_the_same_look_again_and_again_leaves_one_entry_in_the_audit_log() {
+    let bench = bench().await;
+    let path = format!("{}/check", link(&bench).await);
+    let ask =
+        || Call::new(&bench.router, Method::POST, &path).header("origin", "http://127.0.0.1:8080").send();
+    let answers = tokio::join!(ask(), ask(), ask());
+    for answer in [answers.0, answers.1, answers.2] {
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    }
+    let audit = Operator::of(&bench).await.page("/audit?action=domain.check_requested").await.text;
+    assert_eq!(audit.matches("whoever has the link").count(), 1, "{audit}");
+}
+
+#[tokio::test]
 async fn a_link_ends_after_two_weeks_and_a_made_up_one_opens_nothing() {
     let bench = bench().await;
     let path = link(&bench).await;

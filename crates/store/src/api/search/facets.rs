@@ -29,11 +29,12 @@ pub(super) async fn narrow(
     }
     // What has led to ids is not asked of each of them once more.
     if let (None, Some(tag)) = (&narrowed.ids, &filter.tag) {
-        narrowed.ids = selective(by_tag(connection, &narrowed, tag).await?);
+        narrowed.ids = selective(by_tag(connection, narrowed.tenant, tag, SELECTIVE + 1).await?);
         narrowed.tag = narrowed.tag.filter(|_| narrowed.ids.is_none());
     }
     if let (None, Some(code)) = (&narrowed.ids, filter.problem) {
-        narrowed.ids = selective(by_problem(connection, &narrowed, code.as_str()).await?);
+        narrowed.ids =
+            selective(by_problem(connection, narrowed.tenant, code.as_str(), SELECTIVE + 1).await?);
         narrowed.problem = narrowed.problem.filter(|_| narrowed.ids.is_none());
     }
     if narrowed.ids.is_none() && (filter.expires_before.is_some() || filter.expires_after.is_some()) {
@@ -63,50 +64,14 @@ pub(super) async fn count(
     if let Some(tag) = &filter.tag
         && *filter == (DomainFilter { tag: Some(tag.clone()), ..rest.clone() })
     {
-        return Ok(Some(count_tagged(connection, tenant, tag, at_most).await?));
+        return Ok(Some(by_tag(connection, tenant, tag, at_most).await?.len() as i64));
     }
     if let Some(code) = filter.problem
         && *filter == (DomainFilter { problem: Some(code), ..rest })
     {
-        return Ok(Some(count_troubled(connection, tenant, code.as_str(), at_most).await?));
+        return Ok(Some(by_problem(connection, tenant, code.as_str(), at_most).await?.len() as i64));
     }
     Ok(None)
-}
-
-async fn count_tagged(
-    connection: &mut PgConnection,
-    tenant: Option<Uuid>,
-    tag: &str,
-    at_most: i64,
-) -> Result<i64, StoreError> {
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM (
-               SELECT 1 FROM domain_tags WHERE tag = $1 AND ($2::uuid IS NULL OR tenant_id = $2) LIMIT $3) AS tagged"#,
-        tag,
-        tenant,
-        at_most,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(count)
-}
-
-async fn count_troubled(
-    connection: &mut PgConnection,
-    tenant: Option<Uuid>,
-    code: &str,
-    at_most: i64,
-) -> Result<i64, StoreError> {
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM (
-               SELECT 1 FROM problems WHERE code = $1 AND ($2::uuid IS NULL OR tenant_id = $2) LIMIT $3) AS troubled"#,
-        code,
-        tenant,
-        at_most,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(count)
 }
 
 fn selective(ids: Vec<Uuid>) -> Option<Vec<Uuid>> {
@@ -158,14 +123,15 @@ async fn by_suffix(
 
 async fn by_tag(
     connection: &mut PgConnection,
-    narrowed: &Narrowed,
+    tenant: Option<Uuid>,
     tag: &str,
+    at_most: i64,
 ) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
         "SELECT domain_id FROM domain_tags WHERE tag = $1 AND ($2::uuid IS NULL OR tenant_id = $2) LIMIT $3",
         tag,
-        narrowed.tenant,
-        SELECTIVE + 1,
+        tenant,
+        at_most,
     )
     .fetch_all(connection)
     .await?;
@@ -174,14 +140,15 @@ async fn by_tag(
 
 async fn by_problem(
     connection: &mut PgConnection,
-    narrowed: &Narrowed,
+    tenant: Option<Uuid>,
     code: &str,
+    at_most: i64,
 ) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
         "SELECT domain_id FROM problems WHERE code = $1 AND ($2::uuid IS NULL OR tenant_id = $2) LIMIT $3",
         code,
-        narrowed.tenant,
-        SELECTIVE + 1,
+        tenant,
+        at_most,
     )
     .fetch_all(connection)
     .await?;

@@ -228,7 +228,7 @@ async fn page(
         count: if used.count > 10_000 { "more than 10 000".to_owned() } else { number(used.count) },
         may_change: caller.may(Permission::TemplatesWrite),
         has_file: row.has_file,
-        canary: row.canary,
+        canary: row.canary.map(words::canary),
         form: row.form.as_str(),
         name: row.name,
         form_text,

@@ -107,7 +107,7 @@ pub(super) async fn publish(
     let number = templates::number(&version)?;
     match templates::publish(&state, &caller, &found, Some(number), seen.revision).await {
         Ok(first) => {
-            let words = match first {
+            let words = match first.map(words::canary) {
                 Some(first) => {
                     format!(
                         "Version {number} goes to {first} now, and to the others once that one serves it."
