@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod forgot;
+mod tenant_forms;
 mod tenants;
 mod tokens;
 mod unsubscribe;

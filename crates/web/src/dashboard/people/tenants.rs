@@ -6,14 +6,18 @@ use axum::{
     extract::{Multipart, Path, Request, State},
     response::{IntoResponse, Redirect, Response},
 };
-use certmill_model::{KeyType, Permission, ProductName, SupportUrl, TenantId, TenantStatus};
+use certmill_model::{Permission, TenantId, TenantStatus};
 use certmill_store::{Reach, TenantRow};
 use data_encoding::BASE64;
 use http::StatusCode;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Choice, ConfirmPage, answer, mendable, unchanged_since};
+use super::{
+    ConfirmPage, answer, mendable,
+    tenant_forms::{BrandForm, Choices, TenantForm},
+    unchanged_since,
+};
 use crate::{
     WebState,
     access::Caller,
@@ -26,7 +30,6 @@ use crate::{
     },
     people::{self, BrandingText, GRACE, NewTenantText, TenantAction, TenantText},
     problem::Problem,
-    templates,
 };
 
 /// Rows on a page.
@@ -36,35 +39,6 @@ const ROWS: usize = 50;
 pub(super) struct ListQuery {
     #[serde(default)]
     after: String,
-}
-
-/// What somebody typed; a field that was not on the form is not there.
-#[derive(Clone, Default, Deserialize)]
-pub(super) struct TenantForm {
-    name: Option<String>,
-    upstream: Option<String>,
-    template: Option<String>,
-    key_type: Option<String>,
-    authorities: Option<String>,
-    target_group: Option<String>,
-    quota_domains: Option<String>,
-    quota_requests: Option<String>,
-    #[serde(default)]
-    revision: i64,
-}
-
-#[derive(Clone, Default, Deserialize)]
-pub(super) struct BrandForm {
-    #[serde(default)]
-    product_name: String,
-    #[serde(default)]
-    support_url: String,
-    #[serde(default)]
-    accent: String,
-    #[serde(default)]
-    without_logo: String,
-    #[serde(default)]
-    revision: i64,
 }
 
 struct Row {
@@ -111,15 +85,7 @@ struct TenantPage {
     fault: Option<(&'static str, String)>,
 }
 
-/// What can be chosen for a tenant.
-struct Choices {
-    templates: Vec<Choice>,
-    key_types: Vec<Choice>,
-    groups: Vec<Choice>,
-    /// The CAs of the configuration.
-    authorities: String,
-}
-
+/// The tenants, by name.
 pub(super) async fn list(
     State(state): State<WebState>,
     caller: Caller,
@@ -213,14 +179,7 @@ pub(super) async fn change_brand(
     Path(tenant): Path<String>,
     Form(form): Form<BrandForm>,
 ) -> Result<Response, Problem> {
-    let branding = BrandingText {
-        product_name: Some(given(&form.product_name)),
-        support_url: Some(given(&form.support_url)),
-        accent: Some(given(&form.accent)),
-        logo: (form.without_logo == "on").then_some(None),
-    };
-    let text = TenantText { branding: Some(branding), ..TenantText::default() };
-    changed(&state, &caller, parse(&tenant)?, Ok(text), form.revision, "brand").await
+    changed(&state, &caller, parse(&tenant)?, Ok(form.read()), form.revision, "brand").await
 }
 
 /// Takes another logo.
@@ -367,11 +326,6 @@ fn path_of(id: TenantId) -> String {
     format!("/tenants/{id}")
 }
 
-/// What was typed, if anything was.
-fn given(text: &str) -> Option<String> {
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
 async fn new_page(
     state: &WebState,
     caller: &Caller,
@@ -420,83 +374,5 @@ impl Row {
             quota: row.quota_domains.map(|quota| number(quota.into())),
             created: Moment::new(row.created_at, now),
         }
-    }
-}
-
-impl BrandForm {
-    fn of(row: &TenantRow) -> Self {
-        let brand = &row.branding;
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        Self {
-            product_name: text(brand.product_name.as_ref().map(ProductName::as_str)),
-            support_url: text(brand.support_url.as_ref().map(SupportUrl::as_str)),
-            accent: brand.accent.map(|accent| accent.to_string()).unwrap_or_default(),
-            without_logo: String::new(),
-            revision: row.revision,
-        }
-    }
-}
-
-impl TenantForm {
-    fn of(row: &TenantRow) -> Self {
-        let tenant = &row.tenant;
-        Self {
-            name: Some(tenant.name.to_string()),
-            upstream: Some(tenant.upstream.to_string()),
-            template: Some(tenant.template.to_string()),
-            key_type: Some(tenant.key_type.as_str().to_owned()),
-            authorities: tenant.authorities.as_ref().map(|names| names.join(", ")),
-            target_group: row.target_group.map(|group| group.to_string()),
-            quota_domains: row.quota_domains.map(|quota| quota.to_string()),
-            quota_requests: row.quota_requests.map(|quota| quota.to_string()),
-            revision: row.revision,
-        }
-    }
-
-    /// What is wanted; an empty field that need not be filled unsets what was there.
-    fn read(&self) -> Result<TenantText, Problem> {
-        let optional = |text: &Option<String>| text.as_deref().map(given);
-        let names = |text: String| text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>();
-        Ok(TenantText {
-            name: self.name.clone(),
-            upstream: self.upstream.clone(),
-            template: self.template.clone(),
-            key_type: self.key_type.clone(),
-            authorities: optional(&self.authorities).map(|text| text.map(names)),
-            target_group: optional(&self.target_group),
-            quota_domains: whole_number("quota_domains", self.quota_domains.as_deref())?,
-            quota_requests: whole_number("quota_requests", self.quota_requests.as_deref())?,
-            branding: None,
-        })
-    }
-}
-
-#[expect(clippy::option_option, reason = "not on the form and left empty are two things")]
-fn whole_number(field: &str, text: Option<&str>) -> Result<Option<Option<i32>>, Problem> {
-    let read = |text: String| text.parse().map_err(|_| people::invalid(field, "it is no whole number"));
-    text.map(|text| given(text).map(read).transpose()).transpose()
-}
-
-impl Choices {
-    async fn new(state: &WebState, caller: &Caller, form: &TenantForm) -> Result<Self, Problem> {
-        let choice =
-            |value: String, words: String, chosen: &str| Choice { chosen: value == chosen, value, words };
-        let template = form.template.as_deref().unwrap_or_default();
-        let mut reader = state.store.read(caller.reach).await?;
-        let templates = templates::to_choose_from(state, &mut reader, template.trim()).await?;
-        let groups = match caller.reach {
-            Reach::Platform => reader.list_groups().await?,
-            Reach::Tenant(_) => Vec::new(),
-        };
-        let (key_type, group) =
-            (form.key_type.as_deref().unwrap_or_default(), form.target_group.as_deref().unwrap_or_default());
-        let key =
-            |kind: &KeyType| choice(kind.as_str().to_owned(), words::key_type(*kind).to_owned(), key_type);
-        Ok(Self {
-            templates: templates.into_iter().map(|name| choice(name.clone(), name, template)).collect(),
-            key_types: KeyType::ALL.iter().map(key).collect(),
-            groups: groups.into_iter().map(|one| choice(one.group_id.to_string(), one.name, group)).collect(),
-            authorities: state.settings.authorities.join(", "),
-        })
     }
 }
