@@ -49,7 +49,7 @@ pub(super) struct EventSchema {
     /// Its id.
     #[schema(example = "evt_01jd4z6k3m8q2v5w7x9y0a1b2c")]
     id: String,
-    /// What happened, as a stable word; `/docs/api` lists them.
+    /// What happened, as a stable word; `/docs/webhooks` lists them.
     #[schema(rename = "type", example = "domain.active")]
     r#type: String,
     /// When.
