@@ -13,7 +13,7 @@ use crate::{StoreError, WAKE_CHANNEL};
 pub struct TargetChange {
     /// What a shop's A and AAAA records must hold.
     pub public_addresses: Vec<IpAddr>,
-    /// The group that it serves in; `None`: it serves tenants that have no group.
+    /// The group that it serves in. Tenants without a group are served by every target.
     pub group_id: Option<GroupId>,
     /// Whether it is left out: nothing is delivered to it, and no name is led there.
     pub disabled: bool,

@@ -233,7 +233,7 @@ pub(super) struct TargetDocument {
     since: OffsetDateTime,
     /// The release that is live there.
     release: Option<i64>,
-    /// The id of the group that it serves in; null: it serves tenants that have no group.
+    /// The id of the group that it serves in; null: none. Tenants without a group are served by every load balancer.
     group: Option<String>,
     /// Domains on it.
     domains: i64,

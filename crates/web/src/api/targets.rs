@@ -38,7 +38,7 @@ pub(super) struct PatchTarget {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, example = json!(["203.0.113.7"]))]
     public_addresses: Option<Vec<IpAddr>>,
-    /// The id of the group that it serves in; null: it serves tenants that have no group.
+    /// The id of the group that it serves in; null: none. Tenants without a group are served by every load balancer.
     #[serde(default, deserialize_with = "patched")]
     #[schema(value_type = Option<String>)]
     #[expect(clippy::option_option, reason = "left out and null are two things in a merge patch (RFC 7396)")]
