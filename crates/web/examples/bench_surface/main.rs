@@ -1,4 +1,4 @@
-//! How long every page and every read of the API takes, on a database that `seed` of crate `store` has filled.
+//! How long pages and reads of the API take, on a database that `seed` of crate `store` has filled.
 //!
 //! `bench_surface URL [REQUESTS]`: the real server on a port of its own, and connections that stay open. The last line is the
 //! result.

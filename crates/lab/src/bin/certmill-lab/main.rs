@@ -47,7 +47,7 @@ enum Command {
     BenchPlanner(bench::planner::Settings),
     /// Issue at a CA that refuses nonces and fails at random, until every domain has its certificate
     BenchFaults(bench::faults::Settings),
-    /// Measure every page and every read of the API with a million domains
+    /// Measure the pages and reads of the API with a million domains
     BenchSurface(bench::surface::Settings),
     /// Measure an import of 100,000 lines beside a million domains
     BenchImport(bench::surface::Settings),
