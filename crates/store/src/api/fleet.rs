@@ -36,6 +36,14 @@ impl ScopedTx {
         Ok(found.map(TargetId::from_uuid))
     }
 
+    /// Nobody else changes the target before this transaction ends.
+    pub async fn lock_target(&mut self, id: TargetId) -> Result<(), StoreError> {
+        sqlx::query!("SELECT target_id FROM targets WHERE target_id = $1 FOR NO KEY UPDATE", id.uuid())
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Changes a target. One that is taken in again is delivered to at once.
     pub async fn change_target(
         &mut self,

@@ -42,7 +42,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::{
-    domains::{Action, DomainRef, act, domain_json},
+    domains::{Action, DomainRef, act, domain_json, wanted_version},
     json::patched,
     page::encode,
 };

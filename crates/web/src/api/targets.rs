@@ -90,7 +90,7 @@ pub(super) async fn change(
     MergePatch(patch): MergePatch<PatchTarget>,
 ) -> Result<Json<TargetDocument>, Problem> {
     let mut tx = state.store.scoped(caller.reach).await?;
-    let found = find(&mut tx, &target).await?;
+    let found = lock(&mut tx, &target).await?;
     let change = TargetChange {
         public_addresses: patch.public_addresses.unwrap_or_else(|| found.public_addresses.clone()),
         group_id: patch.group.unwrap_or(found.group_id),
@@ -166,6 +166,13 @@ pub(crate) async fn find(tx: &mut ScopedTx, target: &str) -> Result<TargetRow, P
     let id: Option<TargetId> = target.parse().ok();
     let id = tx.target_id(id, target).await?.ok_or_else(missing)?;
     tx.find_target(id).await?.ok_or_else(missing)
+}
+
+/// The same, and nobody else changes it before `tx` ends.
+pub(crate) async fn lock(tx: &mut ScopedTx, target: &str) -> Result<TargetRow, Problem> {
+    let found = find(tx, target).await?;
+    tx.lock_target(found.target_id).await?;
+    tx.find_target(found.target_id).await?.ok_or_else(|| Problem::no_such("target"))
 }
 
 /// Refuses what cannot be.

@@ -5,8 +5,10 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use certmill_model::{EmailAddress, Hostname, KeyType, Label, Metadata, Tags, TemplateRef, TenantId};
-use certmill_store::{AuditEntry, Domain, DomainWish, Put, Reach, ScopedTx, StoreError};
+use certmill_model::{
+    DomainStatus, EmailAddress, Hostname, KeyType, Label, Metadata, Tags, TemplateRef, TenantId,
+};
+use certmill_store::{AuditEntry, Domain, DomainWish, Put, Reach, ScopedTx, StoreError, TenantTx};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +25,7 @@ use super::{
 use crate::{
     WebState,
     access::Caller,
-    api::{Action, DomainRef, act},
+    api::{Action, DomainRef, act, wanted_version},
     owners::{self, LinkWish, MadeLink},
     problem::Problem,
     templates,
@@ -56,6 +58,9 @@ pub(super) struct ChangeForm {
     pub(super) key_type: String,
     #[serde(default)]
     pub(super) tags: String,
+    /// The version of what was shown.
+    #[serde(default)]
+    pub(super) version: String,
 }
 
 /// In which language the page for the owner is, and who gets the link by mail; blank: nobody.
@@ -69,6 +74,18 @@ pub(super) struct LinkForm {
 
 /// A field that is wrong, and why.
 type Fault = (&'static str, String);
+
+impl ChangeForm {
+    fn of(domain: &Domain) -> Self {
+        Self {
+            external_id: domain.external_id.clone().unwrap_or_default(),
+            template: domain.template.clone().unwrap_or_default(),
+            key_type: domain.key_type.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+            tags: domain.tags.join(", "),
+            version: wanted_version(domain),
+        }
+    }
+}
 
 /// The form for another domain.
 pub(super) async fn ask_new(State(state): State<WebState>, caller: Caller) -> Result<Response, Problem> {
@@ -90,14 +107,14 @@ pub(super) async fn add(
     if state.store.read(caller.reach).await?.tenant_names(&[tenant]).await?.is_empty() {
         return Err(Problem::no_such("tenant"));
     }
-    match put(&state, &caller, tenant, &wish, "domain.created").await {
-        Ok(Put::Created(domain)) => {
-            let words = format!("{} is registered. What its owner has to set is below.", domain.name);
-            Ok(done(&state, &caller, &format!("/domains/{}", domain.name), &words))
-        }
-        Ok(Put::Changed(domain) | Put::Same(domain)) => {
-            let words = format!("{} was registered already.", domain.name);
-            Ok(done(&state, &caller, &format!("/domains/{}", domain.name), &words))
+    match create(&state, &caller, tenant, &wish).await {
+        Ok(is_new) => {
+            let words = if is_new {
+                format!("{} is registered. What its owner has to set is below.", wish.name)
+            } else {
+                format!("{} was registered already, and is left as it was.", wish.name)
+            };
+            Ok(done(&state, &caller, &format!("/domains/{}", wish.name), &words))
         }
         Err(StoreError::NameTaken) => {
             let fault = ("name", "somebody else has this name".to_owned());
@@ -114,34 +131,37 @@ pub(super) async fn ask_change(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let domain = named(&mut state.store.read(caller.reach).await?, &name).await?;
-    let form = ChangeForm {
-        external_id: domain.external_id.clone().unwrap_or_default(),
-        template: domain.template.clone().unwrap_or_default(),
-        key_type: domain.key_type.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
-        tags: domain.tags.join(", "),
-    };
-    change_page(&state, &caller, &domain.name, &form, None).await
+    change_page(&state, &caller, &domain.name, &ChangeForm::of(&domain), (StatusCode::OK, None)).await
 }
 
 /// Changes what is wanted of a domain.
 pub(super) async fn change(
     State(state): State<WebState>,
     caller: Caller,
-    Path(name): Path<String>,
+    name: DomainRef,
     Form(form): Form<ChangeForm>,
 ) -> Result<Response, Problem> {
-    let mut reader = state.store.read(caller.reach).await?;
-    let domain = named(&mut reader, &name).await?;
-    let wish = read_change(&state, &mut reader, &domain, &form).await;
-    drop(reader);
-    match wish {
-        Ok(wish) => {
-            put(&state, &caller, domain.tenant_id, &wish, "domain.changed").await?;
-            let words = "The change is kept, and goes to the load balancers by itself.";
-            Ok(done(&state, &caller, &format!("/domains/{}", domain.name), words))
-        }
-        Err(fault) => change_page(&state, &caller, &domain.name, &form, Some(fault)).await,
+    let (mut tx, domain) = name.lock(&state, &caller).await?;
+    if domain.status == DomainStatus::PendingDeletion {
+        return Err(Problem::being_removed());
     }
+    if let Err(problem) = pages::unchanged_since(form.version.as_str())(&wanted_version(&domain)) {
+        let (status, form) = (problem.status, ChangeForm::of(&domain));
+        let fault = ("", problem.detail.trim_end_matches('.').to_owned());
+        return change_page(&state, &caller, &domain.name, &form, (status, Some(fault))).await;
+    }
+    let wish = match read_change(&state, &mut tx, &domain, &form).await {
+        Ok(wish) => wish,
+        Err(fault) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return change_page(&state, &caller, &domain.name, &form, (status, Some(fault))).await;
+        }
+    };
+    let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) =
+        tx.put_domain(&wish, &state.chance, state.now()).await?;
+    commit(&state, &caller, tx, &domain, "domain.changed").await?;
+    let words = "The change is kept, and goes to the load balancers by itself.";
+    Ok(done(&state, &caller, &format!("/domains/{}", domain.name), words))
 }
 
 /// Has its certificate renewed now.
@@ -318,12 +338,11 @@ async fn change_page(
     caller: &Caller,
     name: &Hostname,
     form: &ChangeForm,
-    fault: Option<Fault>,
+    (status, fault): (StatusCode, Option<Fault>),
 ) -> Result<Response, Problem> {
     let mut reader = state.store.read(caller.reach).await?;
     let templates = templates::to_choose_from(state, &mut reader, &form.template).await?;
     drop(reader);
-    let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = ChangeDomainPage {
         frame: Frame::new(caller, "/domains"),
         name: name.as_str(),
@@ -412,21 +431,36 @@ fn metadata(kept: &Value) -> Metadata {
     Metadata::parse(pairs).unwrap_or_default()
 }
 
-async fn put(
+/// Registers a domain. `false`: the tenant has it already, and it stays as it is.
+async fn create(
     state: &WebState,
     caller: &Caller,
     tenant: TenantId,
     wish: &DomainWish,
-    action: &'static str,
-) -> Result<Put, StoreError> {
+) -> Result<bool, StoreError> {
     let mut tx = state.store.tenant(tenant).await?;
-    let put = tx.put_domain(wish, &state.chance, state.now()).await?;
-    let (Put::Created(domain) | Put::Changed(domain) | Put::Same(domain)) = &put;
-    let detail =
-        json!({ "external_id": domain.external_id, "template": domain.template, "tags": domain.tags });
-    let entry = entry(caller, domain, action, detail);
-    tx.commit_audited(&entry, &state.chance, state.now()).await?;
-    Ok(put)
+    // What is being removed is registered anew.
+    if tx.lock_domain(&wish.name).await?.is_some_and(|domain| domain.status != DomainStatus::PendingDeletion)
+    {
+        return Ok(false);
+    }
+    match tx.put_domain(wish, &state.chance, state.now()).await? {
+        Put::Created(domain) => commit(state, caller, tx, &domain, "domain.created").await?,
+        Put::Changed(domain) => commit(state, caller, tx, &domain, "domain.changed").await?,
+        Put::Same(_) => return Ok(false),
+    }
+    Ok(true)
+}
+
+async fn commit(
+    state: &WebState,
+    caller: &Caller,
+    tx: TenantTx,
+    domain: &Domain,
+    action: &'static str,
+) -> Result<(), StoreError> {
+    let entry = entry(caller, domain, action, Value::Object(domain.wanted()));
+    tx.commit_audited(&entry, &state.chance, state.now()).await
 }
 
 fn entry<'a>(caller: &'a Caller, domain: &Domain, action: &'static str, detail: Value) -> AuditEntry<'a> {

@@ -91,6 +91,7 @@ struct TargetPage {
     addresses: String,
     group_id: String,
     is_disabled: bool,
+    shown: String,
     groups: Vec<TargetGroup>,
     deliveries: Vec<Delivery>,
     may_change: bool,
@@ -116,6 +117,9 @@ struct ChangeForm {
     group: String,
     #[serde(default)]
     disabled: String,
+    /// What was shown, as [`ChangeForm::text`] writes it.
+    #[serde(default)]
+    shown: String,
 }
 
 /// What somebody typed to make a group.
@@ -134,7 +138,7 @@ async fn show(
     caller: Caller,
     Path(target): Path<String>,
 ) -> Result<Response, Problem> {
-    page(&state, &caller, &target, None).await
+    page(&state, &caller, &target, (None, StatusCode::OK, None)).await
 }
 
 async fn change(
@@ -144,13 +148,19 @@ async fn change(
     Form(form): Form<ChangeForm>,
 ) -> Result<Response, Problem> {
     let mut tx = state.store.scoped(caller.reach).await?;
-    let found = targets::find(&mut tx, &target).await?;
+    let found = targets::lock(&mut tx, &target).await?;
+    if let Err(problem) = pages::unchanged_since(form.shown.as_str())(&ChangeForm::of(&found).shown) {
+        return page(&state, &caller, &target, (None, problem.status, Some(problem.detail.into_owned())))
+            .await;
+    }
+    let refused = StatusCode::UNPROCESSABLE_ENTITY;
     let change = match read_change(&form) {
         Ok(change) => change,
-        Err(fault) => return page(&state, &caller, &target, Some((form, fault))).await,
+        Err(fault) => return page(&state, &caller, &target, (Some(form), refused, Some(fault))).await,
     };
     if let Err(problem) = targets::check(&mut tx, &change).await {
-        return page(&state, &caller, &target, Some((form, problem.detail.into_owned()))).await;
+        let fault = problem.detail.into_owned();
+        return page(&state, &caller, &target, (Some(form), refused, Some(fault))).await;
     }
     tx.change_target(found.target_id, &change, state.now()).await?;
     let detail = json!({ "public_addresses": change.public_addresses, "group": change.group_id, "disabled": change.disabled });
@@ -261,15 +271,13 @@ async fn page(
     state: &WebState,
     caller: &Caller,
     target: &str,
-    refused: Option<(ChangeForm, String)>,
+    (form, status, fault): (Option<ChangeForm>, StatusCode, Option<String>),
 ) -> Result<Response, Problem> {
     let now = state.now();
     let mut tx = state.store.read(caller.reach).await?;
     let found = targets::find(&mut tx, target).await?;
     let deliveries = tx.list_deployments(Some(found.target_id), None, None, DELIVERIES).await?;
     let groups = tx.list_groups().await?;
-    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let (form, fault) = refused.unzip();
     let form = form.unwrap_or_else(|| ChangeForm::of(&found));
     let page = TargetPage {
         frame: Frame::new(caller, "/targets"),
@@ -278,6 +286,7 @@ async fn page(
         addresses: form.addresses,
         group_id: form.group,
         is_disabled: form.disabled == "on",
+        shown: form.shown,
         row: Row::new(found, &groups, now),
         groups,
         deliveries: deliveries.into_iter().map(|row| Delivery::new(row, now)).collect(),
@@ -309,11 +318,18 @@ fn path_of(name: &str) -> String {
 impl ChangeForm {
     fn of(target: &TargetRow) -> Self {
         let addresses: Vec<_> = target.public_addresses.iter().map(ToString::to_string).collect();
-        Self {
+        let form = Self {
             addresses: addresses.join(", "),
             group: target.group_id.map(|group| group.to_string()).unwrap_or_default(),
             disabled: if target.state == TargetState::Disabled { "on".into() } else { String::new() },
-        }
+            shown: String::new(),
+        };
+        Self { shown: form.text(), ..form }
+    }
+
+    /// All that the form sets.
+    fn text(&self) -> String {
+        format!("{} | {} | {}", self.addresses, self.group, self.disabled)
     }
 }
 

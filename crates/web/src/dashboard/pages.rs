@@ -35,6 +35,17 @@ pub(crate) fn answer(status: StatusCode, page: &impl Template) -> Response {
     }
 }
 
+/// Refuses a form that was filled in when another version than the one that is there was shown.
+pub(super) fn unchanged_since<T: PartialEq>(shown: T) -> impl FnOnce(T) -> Result<(), Problem> {
+    move |revision| {
+        if revision == shown {
+            return Ok(());
+        }
+        let words = "It was changed meanwhile. What is there now is shown below; change it again.";
+        Err(Problem::new(StatusCode::CONFLICT, "changed_meanwhile", "Changed meanwhile", words))
+    }
+}
+
 /// Whether a page keeps itself up to date: by htmx, which takes its live areas anew, or without scripts by loading it again.
 pub(super) enum Refresh {
     /// Nothing is under way.

@@ -88,6 +88,7 @@ struct WebhookPage {
     frame: Frame,
     row: Row,
     is_disabled: bool,
+    is_off_wanted: bool,
     both_until: Option<Moment>,
     sent: Vec<Sent>,
     form: WebhookForm,
@@ -117,6 +118,9 @@ struct WebhookForm {
     description: String,
     #[serde(default)]
     disabled: String,
+    /// Of what was shown.
+    #[serde(default)]
+    revision: i64,
 }
 
 /// How far back events are sent again.
@@ -156,7 +160,7 @@ async fn show(
     caller: Caller,
     Path(endpoint): Path<String>,
 ) -> Result<Response, Problem> {
-    page(&state, &caller, &endpoint, None).await
+    page(&state, &caller, &endpoint, (None, StatusCode::OK, None)).await
 }
 
 async fn change(
@@ -171,11 +175,15 @@ async fn change(
         description: Some(form.description.trim().to_owned()),
         disabled: Some(form.disabled == "on"),
     };
-    match webhooks::change(&state, &caller, &endpoint, &patch, |_| Ok(())).await {
+    match webhooks::change(&state, &caller, &endpoint, &patch, pages::unchanged_since(form.revision)).await {
         Ok(_) => Ok(done(&state, &caller, &format!("/webhooks/{endpoint}"), "The settings are kept.")),
         Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
             let fault = problem.detail.clone().into_owned();
-            page(&state, &caller, &endpoint, Some((form, fault))).await
+            page(&state, &caller, &endpoint, (Some(form), problem.status, Some(fault))).await
+        }
+        Err(problem) if problem.status == StatusCode::CONFLICT => {
+            let fault = problem.detail.into_owned();
+            page(&state, &caller, &endpoint, (None, problem.status, Some(fault))).await
         }
         Err(problem) => Err(problem),
     }
@@ -256,21 +264,21 @@ async fn page(
     state: &WebState,
     caller: &Caller,
     endpoint: &str,
-    refused: Option<(WebhookForm, String)>,
+    (form, status, fault): (Option<WebhookForm>, StatusCode, Option<String>),
 ) -> Result<Response, Problem> {
     let now = state.now();
     let mut tx = state.store.read(caller.reach).await?;
     let found = webhooks::find(&mut tx, endpoint).await?;
     let sent = tx.list_webhook_deliveries(found.endpoint_id, None, None, DELIVERIES).await?;
-    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let (form, fault) = refused.unzip();
+    let form = form.unwrap_or_else(|| WebhookForm::of(&found));
     let page = WebhookPage {
         frame: Frame::new(caller, "/webhooks"),
         row: Row::new(&found, now),
         is_disabled: found.disabled_at.is_some(),
+        is_off_wanted: form.disabled == "on",
         both_until: found.previous_secret_until.filter(|at| *at > now).map(|at| Moment::new(at, now)),
         sent: sent.into_iter().map(|delivery| Sent::new(delivery, now)).collect(),
-        form: form.unwrap_or_else(|| WebhookForm::of(&found)),
+        form,
         may_change: caller.may(Permission::WebhooksWrite),
         fault,
     };
@@ -299,7 +307,8 @@ impl WebhookForm {
             url: endpoint.url.to_string(),
             types: webhooks::types(endpoint).unwrap_or_default().join(", "),
             description: endpoint.description.clone(),
-            disabled: String::new(),
+            disabled: if endpoint.disabled_at.is_some() { "on".into() } else { String::new() },
+            revision: endpoint.revision,
         }
     }
 

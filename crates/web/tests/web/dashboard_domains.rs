@@ -64,17 +64,62 @@ async fn settings_are_changed_and_a_domain_is_removed_after_a_question() {
     let operator = Operator::of(&bench).await;
     let path = format!("/domains/{NAME}");
     let form = [("external_id", "shop-1"), ("key_type", "rsa_2048"), ("tags", "eu")];
-    assert_eq!(operator.send(&format!("{path}/change"), &form).await.status, StatusCode::SEE_OTHER);
-    let page = operator.page(&format!("{path}/change")).await.text;
+    let change = format!("{path}/change");
+    assert_eq!(operator.fill(&change, &change, &form).await.status, StatusCode::SEE_OTHER);
+    let page = operator.page(&change).await.text;
     assert!(page.contains("value=\"shop-1\"") && page.contains("value=\"rsa_2048\" selected"), "{page}");
     let seen = bench.get(&format!("/v1/domains/{NAME}")).token(&token).send().await.json();
     assert_eq!((&seen["metadata"]["plan"], &seen["key_type"]), (&json!("gold"), &json!("rsa_2048")));
-    let wrong = operator.send(&format!("{path}/change"), &[("template", "none-such")]).await;
+    let wrong = operator.fill(&change, &change, &[("template", "none-such")]).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let audit = operator.page("/audit?action=domain.changed").await.text;
+    assert!(audit.contains("shop-1"), "{audit}");
 
     assert!(operator.page(&format!("{path}/remove")).await.text.contains("Remove the domain"));
     assert_eq!(operator.send(&format!("{path}/remove"), &[]).await.status, StatusCode::SEE_OTHER);
     assert!(operator.page(&path).await.text.contains("Being removed"));
+    let late = operator.send(&change, &form).await;
+    assert!(late.status == StatusCode::CONFLICT && late.text.contains("is being removed"), "{}", late.text);
+}
+
+#[tokio::test]
+async fn a_form_that_was_filled_in_before_somebody_elses_change_undoes_nothing() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let put = |tags: &str| json!({ "tags": [tags], "metadata": { "plan": "gold" } }).to_string();
+    let api = format!("/v1/domains/{NAME}");
+    bench.put(&api).token(&token).json(put("old")).send().await;
+    let operator = Operator::of(&bench).await;
+    let change = format!("/domains/{NAME}/change");
+    let shown = operator.page(&change).await.text;
+    let (_, rest) = shown.split_once("name=\"version\" value=\"").expect("the version");
+    let version = rest.split('"').next().unwrap();
+    bench.put(&api).token(&token).json(put("new")).send().await;
+    let late = operator.send(&change, &[("tags", "old, eu"), ("version", version)]).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(
+        late.text.contains("changed meanwhile")
+            && late.text.contains("name=\"tags\" maxlength=\"1200\" autocomplete=\"off\" value=\"new\""),
+        "{}",
+        late.text
+    );
+}
+
+#[tokio::test]
+async fn a_domain_that_is_added_once_more_stays_as_it_is() {
+    let bench = Bench::new().await;
+    let (tenant, token) = bench.tenant("Nordwind").await;
+    let body = json!({ "metadata": { "plan": "gold" }, "tags": ["vip"], "key_type": "rsa_2048" }).to_string();
+    let api = format!("/v1/domains/{NAME}");
+    bench.put(&api).token(&token).json(body).send().await;
+    let before = bench.get(&api).token(&token).send().await;
+    let operator = Operator::of(&bench).await;
+    let form = [("name", NAME), ("tenant", &tenant.to_string()), ("tags", "eu")];
+    let again = operator.send("/domains", &form).await;
+    assert_eq!(again.header("location"), format!("/domains/{NAME}"), "{}", again.text);
+    let after = bench.get(&api).token(&token).send().await;
+    assert_eq!(after.header("etag"), before.header("etag"));
+    assert!(!operator.page("/audit?action=domain.changed").await.text.contains(NAME));
 }
 
 #[tokio::test]

@@ -86,13 +86,19 @@ async fn operators_read_and_change_load_balancers_on_their_pages() {
     let twice = operator.send("/target-groups", &[("name", "Europe <b>")]).await;
     assert!(twice.status == StatusCode::CONFLICT && twice.text.contains("already"), "{}", twice.text);
 
-    let bad = operator.send("/targets/lb1", &[("addresses", "203.0.113.300"), ("group", "")]).await;
+    let bad =
+        operator.fill("/targets/lb1", "/targets/lb1", &[("addresses", "203.0.113.300"), ("group", "")]).await;
     assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
         bad.text.contains("203.0.113.300” is no IP address") && bad.text.contains("value=\"203.0.113.300\"")
     );
     let out = [("addresses", "203.0.113.8, 2001:db8::1"), ("group", ""), ("disabled", "on")];
-    assert_eq!(operator.send("/targets/lb1", &out).await.header("location"), "/targets/lb1");
+    let changed = operator.fill("/targets/lb1", "/targets/lb1", &out).await;
+    assert_eq!(changed.header("location"), "/targets/lb1");
+    // Whoever had the page open from before takes it in again by nothing but an unticked box.
+    let late = [("addresses", "203.0.113.9"), ("group", ""), ("shown", "203.0.113.7 |  | ")];
+    let late = operator.send("/targets/lb1", &late).await;
+    assert!(late.status == StatusCode::CONFLICT && late.text.contains("changed meanwhile"), "{}", late.text);
     let page = operator.page("/targets/lb1").await.text;
     assert!(page.contains("Switched off") && page.contains("203.0.113.8, 2001:db8::1"), "{page}");
     assert_eq!(operator.send("/targets/lb1/sync", &[]).await.status, StatusCode::SEE_OTHER);

@@ -150,7 +150,9 @@ async fn operators_add_test_and_remove_an_endpoint_on_its_pages() {
         "{page}"
     );
     let off = [("url", "https://hooks.example.com/x"), ("description", "hook"), ("disabled", "on")];
-    assert_eq!(operator.send(&path, &off).await.header("location"), path);
+    assert_eq!(operator.fill(&path, &path, &off).await.header("location"), path);
+    let late = operator.send(&path, &[("url", "https://hooks.example.com/x"), ("revision", "1")]).await;
+    assert!(late.status == StatusCode::CONFLICT && late.text.contains("changed meanwhile"), "{}", late.text);
     assert!(operator.page("/webhooks").await.text.contains("everything but routine"));
     assert_eq!(operator.send(&format!("{path}/remove"), &[]).await.header("location"), "/webhooks");
     assert!(operator.page("/webhooks").await.text.contains("Add the first endpoint"));

@@ -22,7 +22,7 @@ use crate::access::{Access, Routes};
 pub(crate) use actions::{Action, act};
 pub(super) use checks::ChecksDocument;
 pub(crate) use name::DomainRef;
-pub(crate) use representation::domain_json;
+pub(crate) use representation::{domain_json, wanted_version};
 
 /// All operations on domains, each with what it needs.
 pub(super) fn routes() -> Routes {

@@ -82,7 +82,7 @@ impl DomainRef {
     }
 
     /// The domain for a change of it, which nobody else changes before the transaction ends.
-    pub(super) async fn lock(
+    pub(crate) async fn lock(
         &self,
         state: &WebState,
         caller: &Caller,

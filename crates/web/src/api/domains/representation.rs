@@ -72,7 +72,7 @@ pub(super) async fn answer(
     domain: Domain,
     known: Option<&IfNoneMatch>,
 ) -> Result<Response, Problem> {
-    let wanted = wanted(&domain);
+    let wanted = wanted_version(&domain);
     let details = details(state, reader, domain).await?;
     let body = serde_json::to_vec(&details).map_err(|_| Problem::internal())?;
     let tag = format!("\"{wanted}{}\"", digest(&body));
@@ -87,12 +87,12 @@ pub(super) async fn answer(
 /// Refuses a change, unless what is wanted of `domain` is what the caller read. What the engine does meanwhile changes the
 /// representation, and with it the whole `ETag`, but is nothing that a change could undo.
 pub(super) fn check_version(condition: &IfMatch, domain: &Domain) -> Result<(), Problem> {
-    let wanted = wanted(domain);
+    let wanted = wanted_version(domain);
     condition.check_by(|tag| tag.strip_prefix('"').is_some_and(|tag| tag.starts_with(&wanted)))
 }
 
 /// The part of the `ETag` that stands for what is wanted.
-fn wanted(domain: &Domain) -> String {
+pub(crate) fn wanted_version(domain: &Domain) -> String {
     let wanted = json!([
         domain.domain_id.to_string(),
         domain.external_id,

@@ -119,17 +119,6 @@ pub(super) fn mendable(problem: Problem) -> Result<(StatusCode, String), Problem
     }
 }
 
-/// Refuses a form that was filled in when another version than the one that is there was shown.
-fn unchanged_since(shown: i64) -> impl FnOnce(i64) -> Result<(), Problem> {
-    move |revision| {
-        if revision == shown {
-            return Ok(());
-        }
-        let words = "It was changed meanwhile. What is there now is shown below; change it again.";
-        Err(Problem::new(StatusCode::CONFLICT, "changed_meanwhile", "Changed meanwhile", words))
-    }
-}
-
 /// The tenants to choose from for one of the platform's own people; for others none.
 async fn tenant_choices(state: &WebState, caller: &Caller, chosen: &str) -> Result<Vec<Choice>, Problem> {
     if caller.reach != Reach::Platform {

@@ -16,7 +16,6 @@ use time::OffsetDateTime;
 use super::{
     ConfirmPage, answer, mendable,
     tenant_forms::{BrandForm, Choices, TenantForm},
-    unchanged_since,
 };
 use crate::{
     WebState,
@@ -25,6 +24,7 @@ use crate::{
     dashboard::{
         frame::Frame,
         moment::{Moment, number},
+        pages::unchanged_since,
         visit::done,
         words::{self, Look},
     },

@@ -12,15 +12,14 @@ use http::StatusCode;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{
-    Choice, ConfirmPage, ShownOncePage, answer, mendable, role, role_name, tenant_choices, unchanged_since,
-};
+use super::{Choice, ConfirmPage, ShownOncePage, answer, mendable, role, role_name, tenant_choices};
 use crate::{
     WebState,
     access::Caller,
     dashboard::{
         frame::Frame,
         moment::Moment,
+        pages::unchanged_since,
         visit::done,
         words::{Look, user_status},
     },

@@ -38,6 +38,12 @@ const INSTEAD: &[Row] = &[
         "/tenants/<tenant to go>/branding",
         "product_name=Nord&revision=1",
     ),
+    with(
+        "POST",
+        "/webhooks/{endpoint}",
+        "/webhooks/<webhook to go>",
+        "url=https%3A%2F%2Fhooks.example.com%2F&description=x&revision=1",
+    ),
     row("POST", "/setup/{link}/check", "/setup/<opened link>/check"),
     with("POST", "/password/{link}", "/password/<password link>", "password=correct+horse+battery"),
 ];
@@ -53,6 +59,10 @@ const WITHOUT: &[(&str, &str)] = &[
     ("POST /v1/templates/{template}/rollback", "wants two publications: tests/web/templates.rs looks for it"),
     ("POST /templates/{template}/versions/{version}/publish", "does what the API does"),
     ("POST /templates/{template}/rollback", "does what the API does"),
+    (
+        "POST /domains/{name}/change",
+        "wants the version that its page shows: tests/web/dashboard_domains.rs looks for it",
+    ),
     ("POST /login", "opens a session, which is on record itself, with address and browser"),
     ("POST /login/{link}", "opens a session"),
     ("POST /logout", "ends one's own session"),

@@ -32,6 +32,20 @@ impl<'a> Operator<'a> {
         self.bench.post(path).cookie(&self.cookie).form(&fields).send().await
     }
 
+    /// Fills in the form on the page `at`, which is sent to `path`, with what it hides: of which version it is a change.
+    pub(crate) async fn fill(&self, at: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let page = self.page(at).await.text;
+        let (_, form) = page.split_once(&format!("method=\"post\" action=\"{path}\"")).expect("the form");
+        let form = form.split("</form>").next().expect("its text");
+        let hidden = form.split("<input type=\"hidden\" name=\"").skip(1).filter_map(|field| {
+            let (name, rest) = field.split_once("\" value=\"")?;
+            Some((name, rest.split('"').next()?))
+        });
+        let hidden = hidden.filter(|(name, _)| *name != "csrf");
+        let fields: Vec<_> = hidden.chain(fields.iter().copied()).collect();
+        self.send(path, &fields).await
+    }
+
     /// The page at `path`, which has no script and no style in its text: its policy forbids both.
     pub(crate) async fn page(&self, path: &str) -> Answer {
         let answer = self.bench.get(path).cookie(&self.cookie).send().await;
