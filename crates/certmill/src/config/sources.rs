@@ -122,6 +122,8 @@ fn unflatten(settings: &[Setting]) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn variable(name: &str, text: &str) -> Vec<Setting> {
@@ -149,6 +151,26 @@ mod tests {
         assert!(overlay(&mut settings, variable("CERTMILL_WEB__LISTEM", "x")).is_err());
         assert!(overlay(&mut settings, variable("CERTMILL_WEB__LISTEN", "y")).is_ok());
         assert_eq!(unflatten(&settings)["web"]["listen"].as_str(), Some("y"));
+    }
+
+    #[test]
+    fn the_documentation_has_every_key_with_its_default_and_no_other() {
+        let (mut section, mut documented) = (String::new(), BTreeMap::new());
+        for line in include_str!("../../../../docs/configuration.md").lines() {
+            if let Some(heading) = line.strip_prefix("## ") {
+                let name = heading.strip_prefix("`[").and_then(|rest| rest.strip_suffix("]`"));
+                section = name.map(|name| format!("{name}.")).unwrap_or_default();
+            }
+            if let Some(row) = line.strip_prefix("| `") {
+                let mut cells = row.split('`').step_by(2);
+                let (key, default) = (cells.next().unwrap(), cells.next().unwrap());
+                documented.insert(format!("{section}{key}"), default.to_owned());
+            }
+        }
+        let known = flatten(&crate::config::DEFAULTS.parse().unwrap(), "default", &[]);
+        let known: BTreeMap<_, _> =
+            known.into_iter().map(|setting| (setting.key, setting.value.to_string())).collect();
+        assert_eq!(documented, known);
     }
 
     #[test]
