@@ -1,7 +1,7 @@
 //! What the CA says about the renewal of a certificate (RFC 9773).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use certmill_model::{Clock, RenewalAnswer, SuggestedWindow};
+use certmill_model::{Clock, RenewalAnswer, SuggestedWindow, in_utc};
 use instant_acme::Error;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -85,10 +85,9 @@ fn window(body: &[u8], retry_after: Option<time::Duration>) -> Option<RenewalAns
     Some(RenewalAnswer::Window { window, explanation_url, retry_after })
 }
 
-/// In UTC; `None` for a year that no certificate lives in, and beyond which sums of dates may have none to name.
+/// In UTC; `None` for a year that no certificate lives in.
 fn credible(at: OffsetDateTime) -> Option<OffsetDateTime> {
-    let at = at.checked_to_offset(time::UtcOffset::UTC)?;
-    (1970..=9998).contains(&at.year()).then_some(at)
+    in_utc(at).filter(|at| at.year() >= 1970)
 }
 
 /// Whether there was no answer because of something that passes by itself.

@@ -18,6 +18,7 @@ mod email;
 mod event;
 mod hostname;
 mod ids;
+mod instant;
 mod key_type;
 mod letters;
 mod limits;
@@ -67,6 +68,7 @@ pub use ids::{
     OperationId, OrderId, ReleaseId, RuleId, SetupLinkId, TargetId, TenantId, TokenId, TrialId, UserId,
     WebhookDeliveryId, WebhookEndpointId, WebhookSecretId, ZoneId,
 };
+pub use instant::in_utc;
 pub use key_type::KeyType;
 pub use letters::{AlertLetter, Brand, DigestAlert, DigestLetter, Letter, Listed, Occasion, Record};
 pub use limits::{

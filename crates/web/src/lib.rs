@@ -20,6 +20,7 @@ mod public_url;
 mod server;
 mod setup;
 mod state;
+mod streamed;
 mod templates;
 mod webhooks;
 

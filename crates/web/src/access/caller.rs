@@ -106,6 +106,11 @@ impl Caller {
         }
     }
 
+    /// Ends what lasts longer than a request, once what it came with opens nothing any more.
+    pub(crate) async fn may_go_on(&self, state: &WebState) -> Result<(), Problem> {
+        if self.is_still_valid(state).await? { Ok(()) } else { Err(Problem::internal()) }
+    }
+
     /// The session of the person who calls.
     pub(crate) fn session(&self) -> Option<&TokenHash> {
         self.session.as_ref()

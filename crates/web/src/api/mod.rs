@@ -21,7 +21,6 @@ mod probes;
 mod refusals;
 mod rules;
 mod stats;
-mod streamed;
 pub(crate) mod targets;
 mod template_documents;
 mod templates;

@@ -22,9 +22,8 @@ use utoipa::ToSchema;
 use super::{
     page::{Filters, Page, PageQuery, cut},
     refusals::{OfAction, OfList, OfRead},
-    streamed,
 };
-use crate::{WebState, access::Caller, feed::Place, problem::Problem};
+use crate::{WebState, access::Caller, feed::Place, problem::Problem, streamed};
 
 const LIST: &str = "operations";
 
@@ -212,8 +211,8 @@ struct Results {
 impl Results {
     async fn next(self) -> Result<(String, Option<Self>), Problem> {
         // It may last for minutes, and the token may have been revoked meanwhile.
-        if !self.is_first && !self.caller.is_still_valid(&self.state).await? {
-            return Err(Problem::internal());
+        if !self.is_first {
+            self.caller.may_go_on(&self.state).await?;
         }
         let mut tx = self.state.store.read(self.caller.reach).await?;
         let rows = tx.operation_lines(self.operation, self.is_failed, self.after, AT_ONCE).await?;

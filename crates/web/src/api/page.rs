@@ -7,11 +7,15 @@ use axum::{
     extract::{FromRequestParts, Query},
     response::{IntoResponse, Response},
 };
+use certmill_model::in_utc;
 use certmill_store::Reach;
 use http::{HeaderName, HeaderValue, StatusCode, header::LINK, request::Parts};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use time::OffsetDateTime;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error},
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
 use super::{cursor, json};
@@ -40,7 +44,22 @@ pub(super) struct Unfiltered {}
 
 /// An instant in a query (RFC 3339).
 #[derive(Clone, Copy, Deserialize)]
-pub(super) struct Instant(#[serde(with = "time::serde::rfc3339")] pub(super) OffsetDateTime);
+pub(super) struct Instant(#[serde(deserialize_with = "instant")] pub(super) OffsetDateTime);
+
+/// What is wrong with an instant.
+#[derive(Debug, thiserror::Error)]
+#[error("it is no instant such as 2026-11-21T12:00:00Z")]
+pub(super) struct InvalidInstant;
+
+/// The instant that a caller wrote, if the database has it as well.
+pub(super) fn parse_instant(text: &str) -> Result<OffsetDateTime, InvalidInstant> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().and_then(in_utc).ok_or(InvalidInstant)
+}
+
+/// The same in a body or a query.
+pub(super) fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
+    parse_instant(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{
     etag::{IfMatch, tagged},
     json::{MergePatch, StrictJson},
-    page::{ListQuery, Page, PageQuery, cut},
+    page::{ListQuery, Page, PageQuery, cut, instant},
     refusals::{OfAction, OfChange, OfCreate, OfList, OfRead},
 };
 use crate::{
@@ -121,7 +121,7 @@ pub(super) struct TestDocument {
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayFrom {
     /// The first instant.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(deserialize_with = "instant")]
     from: OffsetDateTime,
 }
 

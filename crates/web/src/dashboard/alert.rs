@@ -1,17 +1,13 @@
 //! `/alerts/{alert}`: one alert, the names that have its cause, who was mailed, and silence about it.
 
-use std::collections::VecDeque;
-
 use askama::Template;
 use axum::{
     Form,
-    body::{Body, Bytes},
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use certmill_model::{AlertId, Cause, Label, Permission};
-use certmill_store::{AlertRow, CauseDomain, MailRow, Mute, Reach, ScopedTx, StoreError};
-use futures_util::stream;
+use certmill_store::{AlertRow, CauseDomain, MailRow, Mute, ScopedTx};
 use http::{
     StatusCode,
     header::{CONTENT_DISPOSITION, CONTENT_TYPE},
@@ -29,7 +25,7 @@ use super::{
     visit::done,
     words::Look,
 };
-use crate::{WebState, access::Caller, problem::Problem};
+use crate::{WebState, access::Caller, problem::Problem, streamed};
 
 /// Names on the page, and names that are read at a time for the table of all.
 const SHOWN: i64 = 50;
@@ -151,27 +147,30 @@ pub(super) async fn names(
 ) -> Result<Response, Problem> {
     let id = parse(&alert)?;
     let row = find(&mut state.store.read(caller.reach).await?, id).await?;
-    let place = Place { state, reach: caller.reach, cause: row.cause, next: VecDeque::from([None]) };
-    let lines = stream::try_unfold(place, read);
+    let place = Place { state, caller, cause: row.cause, after: None };
     let name = format!("attachment; filename=\"{id}.csv\"");
     let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    Ok((headers, streamed::body(place, read)).into_response())
 }
 
 /// How far a table is, page by page: constant in memory, however many names there are.
 struct Place {
     state: WebState,
-    reach: Reach,
+    caller: Caller,
     cause: Cause,
-    /// Behind which one the next page begins; nothing: there is none.
-    next: VecDeque<Option<CauseDomain>>,
+    /// Behind which one the next page begins; `None`: nothing is read yet.
+    after: Option<CauseDomain>,
 }
 
-async fn read(mut place: Place) -> Result<Option<(Bytes, Place)>, StoreError> {
-    let Some(after) = place.next.pop_front() else { return Ok(None) };
-    let mut tx = place.state.store.read(place.reach).await?;
-    let found = tx.domains_of_cause(&place.cause, after.as_ref(), PAGE).await?;
-    let mut text = if after.is_none() { "name,since,not_after,detail\r\n".to_owned() } else { String::new() };
+async fn read(place: Place) -> Result<(String, Option<Place>), Problem> {
+    let mut text = String::new();
+    match place.after {
+        // It may last for minutes, and the session may have ended meanwhile.
+        Some(_) => place.caller.may_go_on(&place.state).await?,
+        None => text.push_str("name,since,not_after,detail\r\n"),
+    }
+    let mut tx = place.state.store.read(place.caller.reach).await?;
+    let found = tx.domains_of_cause(&place.cause, place.after.as_ref(), PAGE).await?;
     for one in &found {
         let CauseDomain { name, detail, .. } = one;
         let (since, expires) = (instant(Some(one.since)), instant(one.expires_at));
@@ -179,10 +178,8 @@ async fn read(mut place: Place) -> Result<Option<(Bytes, Place)>, StoreError> {
         text.push_str(&cells.join(","));
         text.push_str("\r\n");
     }
-    if found.len() as i64 == PAGE {
-        place.next.extend(found.last().cloned().map(Some));
-    }
-    Ok(Some((text.into(), place)))
+    let last = found.last().filter(|_| found.len() as i64 == PAGE).cloned();
+    Ok((text, last.map(|last| Place { after: Some(last), ..place })))
 }
 
 async fn page(

@@ -1,18 +1,16 @@
 //! What a list shows, whole, as a file: written while it is read, a page at a time.
 
 use axum::{
-    body::Body,
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
 use certmill_model::DomainId;
-use certmill_store::{Domain, DomainFilter, DomainPosition, DomainSort, Reach, StoreError};
-use futures_util::stream;
+use certmill_store::{Domain, DomainFilter, DomainPosition, DomainSort};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::list::ListQuery;
-use crate::{WebState, access::Caller, problem::Problem};
+use crate::{WebState, access::Caller, problem::Problem, streamed};
 
 /// Domains that are read at once.
 const PAGE: usize = 1_000;
@@ -30,16 +28,12 @@ enum Form {
 /// Where the reading stands.
 struct Place {
     state: WebState,
-    reach: Reach,
+    caller: Caller,
     filter: DomainFilter,
     sort: DomainSort,
     form: Form,
-    next: Option<Next>,
-}
-
-enum Next {
-    First,
-    Behind(DomainPosition),
+    /// Behind which one the next page begins; `None`: nothing is read yet.
+    after: Option<DomainPosition>,
 }
 
 pub(super) async fn download(
@@ -54,24 +48,22 @@ pub(super) async fn download(
         _ => return Err(Problem::of_status(http::StatusCode::NOT_FOUND)),
     };
     let filter = query.filter(state.now());
-    let place =
-        Place { state, reach: caller.reach, filter, sort: query.sort(), form, next: Some(Next::First) };
-    let pages = stream::try_unfold(place, read);
+    let place = Place { state, caller, filter, sort: query.sort(), form, after: None };
     let name = format!("attachment; filename=\"{file}\"");
-    Ok(([(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, name)], Body::from_stream(pages))
+    Ok(([(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, name)], streamed::body(place, read))
         .into_response())
 }
 
-async fn read(mut place: Place) -> Result<Option<(String, Place)>, StoreError> {
-    let (mut text, after) = match place.next.take() {
-        None => return Ok(None),
-        Some(Next::First) => {
-            (if matches!(place.form, Form::Csv) { HEADS.to_owned() } else { String::new() }, None)
-        }
-        Some(Next::Behind(position)) => (String::new(), Some(position)),
-    };
-    let mut tx = place.state.store.read(place.reach).await?;
-    let page = tx.search_domains(&place.filter, place.sort, after.as_ref(), PAGE).await?;
+async fn read(place: Place) -> Result<(String, Option<Place>), Problem> {
+    let mut text = String::new();
+    match (&place.after, place.form) {
+        // It may last for minutes, and the session may have ended meanwhile.
+        (Some(_), _) => place.caller.may_go_on(&place.state).await?,
+        (None, Form::Csv) => text.push_str(HEADS),
+        (None, Form::Ndjson) => {}
+    }
+    let mut tx = place.state.store.read(place.caller.reach).await?;
+    let page = tx.search_domains(&place.filter, place.sort, place.after.as_ref(), PAGE).await?;
     let ids: Vec<DomainId> = page.domains.iter().map(|domain| domain.domain_id).collect();
     let problems = tx.problems_of(&ids).await?;
     for domain in &page.domains {
@@ -82,8 +74,7 @@ async fn read(mut place: Place) -> Result<Option<(String, Place)>, StoreError> {
             Form::Ndjson => text.push_str(&ndjson(domain, &codes)),
         }
     }
-    place.next = page.next.map(Next::Behind);
-    Ok(Some((text, place)))
+    Ok((text, page.next.map(|next| Place { after: Some(next), ..place })))
 }
 
 fn csv(domain: &Domain, problems: &[&str]) -> String {

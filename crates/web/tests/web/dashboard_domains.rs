@@ -1,7 +1,15 @@
 //! What people do with domains on the dashboard: add, change, remove, export.
 
-use http::StatusCode;
+use axum::body::Body;
+use certmill_model::{DomainId, Hostname};
+use certmill_store::DomainWish;
+use futures_util::StreamExt;
+use http::{
+    Request, StatusCode,
+    header::{COOKIE, HOST},
+};
 use serde_json::json;
+use tower::ServiceExt;
 
 use crate::support::{Bench, operator::Operator};
 
@@ -138,4 +146,36 @@ async fn what_is_listed_is_exported_whole_and_no_cell_is_a_formula() {
     let line: serde_json::Value = serde_json::from_str(part.text.trim()).unwrap();
     assert_eq!((&line["name"], &line["external_id"]), (&json!("other.example-shops.test"), &json!(HOSTILE)));
     assert_eq!(bench.get("/exports/x").cookie(&operator.cookie).send().await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_place_in_a_list_that_no_date_has_is_the_beginning() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    bench.register(&token, NAME).await;
+    let operator = Operator::of(&bench).await;
+    let id = DomainId::new(&bench.chance, bench.now());
+    let page = operator.page(&format!("/domains?sort=changed&after=t-300000000000000000000:{id}")).await.text;
+    assert!(page.contains(NAME), "{page}");
+}
+
+#[tokio::test]
+async fn an_export_breaks_off_when_the_session_ends() {
+    let bench = Bench::new().await;
+    let (tenant, _) = bench.tenant("Nordwind").await;
+    let mut tx = bench.api.tenant(tenant).await.unwrap();
+    for number in 0..1_001 {
+        let name = Hostname::parse(&format!("shop-{number}.example-shops.test")).unwrap();
+        tx.put_domain(&DomainWish::of(name), &bench.chance, bench.now()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let operator = Operator::of(&bench).await;
+    let request =
+        Request::get("/exports/domains.csv").header(HOST, "127.0.0.1:8080").header(COOKIE, &operator.cookie);
+    let answer = bench.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let mut pieces = answer.into_body().into_data_stream();
+    let first = pieces.next().await.unwrap().unwrap();
+    assert_eq!(String::from_utf8_lossy(&first).lines().count(), 1_001, "the heads, and a thousand domains");
+    operator.send("/logout", &[]).await;
+    assert!(pieces.next().await.unwrap().is_err(), "nobody is there any more to read the last one");
 }

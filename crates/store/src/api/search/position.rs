@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use certmill_model::DomainId;
+use certmill_model::{DomainId, in_utc};
 use time::OffsetDateTime;
 
 /// What a list of domains is sorted by.
@@ -86,6 +86,6 @@ impl FromStr for DomainPosition {
 pub(in crate::api) fn instant_and_id<T: FromStr>(text: &str) -> Result<(OffsetDateTime, T), InvalidPosition> {
     let (at, id) = text.split_once(':').ok_or(InvalidPosition)?;
     let nanos = at.parse().map_err(|_| InvalidPosition)?;
-    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| InvalidPosition)?;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(in_utc).ok_or(InvalidPosition)?;
     Ok((at, id.parse().map_err(|_| InvalidPosition)?))
 }

@@ -8,8 +8,8 @@ use http::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{super::streamed, filter::DomainQuery, representation::documents};
-use crate::{WebState, access::Caller, problem::Problem};
+use super::{filter::DomainQuery, representation::documents};
+use crate::{WebState, access::Caller, problem::Problem, streamed};
 
 /// Domains that are read at a time.
 const AT_ONCE: usize = 500;
@@ -76,8 +76,8 @@ impl Export {
 
     async fn page(&self) -> Result<(String, Option<DomainPosition>), Problem> {
         // It may last for minutes, and the token may have been revoked meanwhile.
-        if !self.is_first && !self.caller.is_still_valid(&self.state).await? {
-            return Err(Problem::internal());
+        if !self.is_first {
+            self.caller.may_go_on(&self.state).await?;
         }
         let mut reader = self.state.store.read(self.caller.reach).await?;
         let (filter, sort) = (&self.query.filter, self.query.sort);

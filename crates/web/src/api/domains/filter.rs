@@ -7,12 +7,12 @@ use certmill_model::{DomainStatus, SearchText};
 use certmill_store::{DomainFilter, DomainPosition, DomainSort, Reach};
 use http::{StatusCode, request::Parts};
 use serde::Deserialize;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 use utoipa::IntoParams;
 
 use super::super::{
     cursor,
-    page::{encode, parse_limit},
+    page::{encode, parse_instant, parse_limit},
 };
 use crate::{WebState, problem::Problem};
 
@@ -185,8 +185,8 @@ fn part(name: &str, value: Option<&String>) -> Result<Option<String>, Problem> {
 
 /// An empty one is refused as well, as the description says: who asks for changes since nothing means something else.
 fn instant(name: &str, value: Option<&String>) -> Result<Option<OffsetDateTime>, Problem> {
-    let parsed = value.map(|text| OffsetDateTime::parse(text, &Rfc3339)).transpose();
-    parsed.map_err(|_| invalid(format!("{name}: it is no instant such as 2026-11-21T12:00:00Z.")))
+    let parsed = value.map(|text| parse_instant(text)).transpose();
+    parsed.map_err(|error| invalid(format!("{name}: {error}.")))
 }
 
 fn invalid(detail: String) -> Problem {

@@ -13,7 +13,7 @@ use crate::problem::Problem;
 struct Broken;
 
 /// The pieces that `next` reads, beginning at `start`, until it says that nothing comes behind.
-pub(super) fn body<S, F>(start: S, next: impl Fn(S) -> F + Send + 'static) -> Body
+pub(crate) fn body<S, F>(start: S, next: impl Fn(S) -> F + Send + 'static) -> Body
 where
     S: Send + 'static,
     F: Future<Output = Result<(String, Option<S>), Problem>> + Send + 'static,
