@@ -2,6 +2,7 @@
 
 use certmill_model::{Chance, Claim, Contest, Contested, DomainStatus, Holder, Hostname, TenantId, contest};
 use certmill_store::{DomainWish, DueClaim, Put, StoreError};
+use futures_util::StreamExt;
 use time::Duration;
 
 use crate::base::{Base, now, tenant};
@@ -72,7 +73,9 @@ async fn of_a_thousand_parallel_claims_of_one_name_by_two_tenants_one_wins() {
         Ok::<_, StoreError>(put)
     };
     let claims = (0..1_000).map(|at| claim(if at % 2 == 0 { base.tenant } else { other }, at));
-    let outcomes = futures_util::future::join_all(claims).await;
+    // More than the pool has connections, so that as many as possible meet in the database; all of them at once would
+    // only see who waits longer for a connection than one may.
+    let outcomes: Vec<_> = futures_util::stream::iter(claims).buffered(32).collect().await;
     let created: Vec<_> = outcomes
         .iter()
         .filter_map(|outcome| match outcome {

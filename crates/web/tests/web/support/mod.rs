@@ -50,7 +50,12 @@ impl Bench {
 
     /// A bench of which all requests share one connection: whoever takes a second one waits for himself.
     pub(crate) async fn with_one_connection() -> Self {
-        Self::with("http://127.0.0.1:8080", 1).await
+        Self::with_connections(1).await
+    }
+
+    /// A bench of which so many requests at once need not wait for each other's connections.
+    pub(crate) async fn with_connections(connections: u32) -> Self {
+        Self::with("http://127.0.0.1:8080", connections).await
     }
 
     async fn with(public_url: &str, connections: u32) -> Self {
