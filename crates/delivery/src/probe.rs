@@ -18,6 +18,9 @@ use tokio_rustls::TlsConnector;
 /// How long to wait between two looks.
 const POLL: Duration = Duration::from_millis(50);
 
+/// A look that had less time than this, because the deadline was near, shows nothing by ending without an answer.
+const ONE_HANDSHAKE: Duration = Duration::from_secs(2);
+
 /// The certificates that a server showed, and proved to have the key of the first of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServedCertificate {
@@ -73,7 +76,7 @@ pub async fn served_certificate(
 }
 
 /// Waits until `address` serves for `name` the certificate with this SHA-256: nginx's reload returns before its new
-/// workers serve.
+/// workers serve. Otherwise what was seen last is the answer, not that the time was over while somebody looked.
 pub async fn wait_until_served(
     address: SocketAddr,
     name: &Hostname,
@@ -81,16 +84,21 @@ pub async fn wait_until_served(
     within: Duration,
 ) -> Result<(), NotServed> {
     let deadline = Instant::now() + within;
+    let mut before = None;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let seen = match served_certificate(address, name, left.max(POLL)).await {
             Ok(served) if served.fingerprint() == fingerprint => return Ok(()),
             Ok(served) => NotServed::Other(served),
+            Err(ProbeError::TimedOut) if left < ONE_HANDSHAKE => {
+                before.take().unwrap_or(NotServed::Probe(ProbeError::TimedOut))
+            }
             Err(error) => NotServed::Probe(error),
         };
         if Instant::now() + POLL >= deadline {
             return Err(seen);
         }
+        before = Some(seen);
         sleep(POLL).await;
     }
 }

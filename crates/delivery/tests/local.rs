@@ -69,7 +69,8 @@ async fn certificates_are_readable_for_nginx_alone_and_staged_nowhere_afterwards
     let place = Place::new();
     let session = place.local();
     session.prepare().await.unwrap();
-    let domain = place.domain("1", "shop1.example.com", "storefront");
+    // Of the same shard as the others' domains, and no other test's.
+    let domain = place.domain("701", "shop1.example.com", "storefront");
     session.send_certificates(&[certificate(&domain).0]).await.unwrap();
     let mode = |path: &str| fs::metadata(place.root().join(path)).unwrap().permissions().mode() & 0o7777;
     let (directory, file) = if is_root() { (0o750, 0o640) } else { (0o700, 0o600) };
@@ -289,12 +290,12 @@ async fn only_one_deployer_at_a_time_changes_what_is_live() {
     session.test(1).await.unwrap();
     let lock = place.root().join("lock");
     let mut other = std::process::Command::new("flock").arg(&lock).args(["sleep", "60"]).spawn().unwrap();
-    common::wait_until("the lock is taken", || lock.exists());
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let children = || fs::read_to_string(format!("/proc/{0}/task/{0}/children", other.id())).unwrap();
+    // flock starts its child when it has the lock.
+    common::wait_until("the lock is taken", || !children().is_empty());
     let error = session.activate(1).await.unwrap_err();
-    // flock's child has the lock as well, and ends with its pipe.
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", other.id())).unwrap();
-    for child in children.split_whitespace() {
+    // The child has the lock as well, and ends with its pipe.
+    for child in children().split_whitespace() {
         std::process::Command::new("kill").arg(child).status().unwrap();
     }
     other.wait().unwrap();
@@ -349,4 +350,19 @@ async fn a_probe_tells_what_was_seen_instead() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let error = served_certificate(silent.local_addr().unwrap(), &domain.name, within).await.unwrap_err();
     assert!(matches!(error, ProbeError::TimedOut), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_probe_saw_last_counts_and_not_that_the_time_was_over_while_it_looked() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // The first who comes is told something else than TLS; all others hear nothing.
+    std::thread::spawn(move || {
+        let (mut first, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut first, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        listener.incoming().collect::<Vec<_>>()
+    });
+    let name = "shop1.example.com".parse().unwrap();
+    let seen = wait_until_served(address, &name, [0; 32], Duration::from_millis(1_500)).await;
+    assert!(matches!(seen, Err(NotServed::Probe(ProbeError::Refused { .. }))), "{seen:?}");
 }
