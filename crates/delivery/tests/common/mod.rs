@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -28,6 +28,7 @@ pub struct Place {
     pub upstream: SocketAddr,
     pub responder: SocketAddr,
     nginx: Option<Child>,
+    _reservation: TcpListener,
 }
 
 impl Place {
@@ -38,8 +39,11 @@ impl Place {
             .permissions(Permissions::from_mode(0o755))
             .tempdir_in("/tmp")
             .unwrap();
-        let [http, https, upstream, responder] = free_addresses();
-        let place = Self { directory, http, https, upstream, responder, nginx: None };
+        let (address, reservation) = own_address();
+        let [http, https, upstream, responder] =
+            [8080, 8443, 9000, 8402].map(|port| SocketAddr::new(address, port));
+        let place =
+            Self { directory, http, https, upstream, responder, nginx: None, _reservation: reservation };
         fs::create_dir(place.path("conf")).unwrap();
         fs::write(place.conf(), place.conf_text()).unwrap();
         place
@@ -235,9 +239,17 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0).unwrap()
 }
 
-pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
+/// An address at which nobody else listens as long as the listener lives: a free port would not stay free until somebody
+/// listens there. Behind those of labs, which end with 127.95.
+pub fn own_address() -> (IpAddr, TcpListener) {
+    // Processes that start together look in different places first.
+    let first = (std::process::id().wrapping_mul(2_654_435_761) >> 16) as u16;
+    let reserve = |offset| {
+        let [third, fourth] = first.wrapping_add(offset).to_be_bytes();
+        let address = IpAddr::from(Ipv4Addr::new(127, 96, third, fourth));
+        Some((address, TcpListener::bind((address, 7999)).ok()?))
+    };
+    (0..=u16::MAX).find_map(reserve).unwrap()
 }
 
 pub fn wait_until(what: &str, done: impl Fn() -> bool) {

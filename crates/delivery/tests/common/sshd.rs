@@ -1,19 +1,20 @@
 //! A real sshd on loopback.
 
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use certmill_delivery::SshSettings;
 
-use super::{free_addresses, is_root, wait_until};
+use super::{is_root, own_address, wait_until};
 
 pub struct Sshd {
     pub address: SocketAddr,
     directory: PathBuf,
     child: Option<Child>,
+    _reservation: TcpListener,
 }
 
 impl Sshd {
@@ -24,8 +25,10 @@ impl Sshd {
             make_key(&directory.join(key));
         }
         fs::copy(directory.join("id.pub"), directory.join("authorized_keys")).unwrap();
-        let [address] = free_addresses();
-        let mut sshd = Self { address, directory: directory.to_owned(), child: None };
+        let (address, reservation) = own_address();
+        let address = SocketAddr::new(address, 8022);
+        let mut sshd =
+            Self { address, directory: directory.to_owned(), child: None, _reservation: reservation };
         sshd.run("host");
         sshd
     }
