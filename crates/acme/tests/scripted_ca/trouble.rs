@@ -106,8 +106,9 @@ async fn a_forbidden_token_reaches_nobody() {
 #[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let ca = ScriptedCa::start(always("/new-order", |_| {
-        let kilobytes = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b' '; 1024])));
-        Response::new(Body::from_stream(kilobytes))
+        // Large pieces: the end is to come by size, not by time.
+        let spaces = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b' '; 65_536])));
+        Response::new(Body::from_stream(spaces))
     }))
     .await;
     let error = ca.place().await.err().unwrap();
@@ -128,7 +129,8 @@ async fn a_dripping_answer_is_given_up() {
     let begin = Instant::now();
     let error = ca.place().await.err().unwrap();
     assert_eq!(error.detail(), "the CA did not answer within 2 s");
-    assert!(begin.elapsed() < Duration::from_secs(4));
+    // The limit of this CA is 2 s, the usual one 30 s.
+    assert!(begin.elapsed() < Duration::from_secs(15));
 }
 
 #[tokio::test]
@@ -313,7 +315,8 @@ async fn a_ca_that_asks_for_more_time_than_there_is_gets_it() {
     let error = order.await_certificate(soon()).await.unwrap_err();
     let asked = Some(time::Duration::seconds(30));
     assert!(matches!(error, AcmeError::StillProcessing { retry_after } if retry_after == asked), "{error:?}");
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    // Neither the 30 s nor what there is until the deadline, 5 s.
+    assert!(begin.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]
