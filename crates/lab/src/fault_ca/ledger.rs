@@ -232,6 +232,41 @@ mod tests {
     }
 
     #[test]
+    fn an_account_places_so_many_orders_at_once_and_then_one_at_a_time() {
+        let mut ledger = Ledger::default();
+        let rate = Rate { capacity: 3, period: Duration::from_secs(6) };
+        ledger.set(Limits { orders_per_account: Some(rate), ..Limits::default() });
+        let start = Instant::now();
+        let mut order = |account: &str, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            ledger.order(account, &names(&["shop.example"]), false, now).map_err(|refused| refused.limit)
+        };
+        for _ in 0..3 {
+            assert_eq!(order("account", 0), Ok(Exemption::None));
+        }
+        assert_eq!(order("account", 1), Err(Limit::OrdersPerAccount));
+        assert_eq!(order("other", 1), Ok(Exemption::None));
+        assert_eq!(order("account", 2), Ok(Exemption::None));
+        assert_eq!(order("account", 3), Err(Limit::OrdersPerAccount));
+        assert_eq!(order("account", 4), Ok(Exemption::None));
+    }
+
+    #[test]
+    fn an_endpoint_takes_so_many_requests_at_once_and_then_one_at_a_time() {
+        let mut ledger = Ledger::default();
+        let requests = vec![(Endpoint::Directory, Rate { capacity: 3, period: Duration::from_secs(3) })];
+        ledger.set(Limits { requests, ..Limits::default() });
+        let start = Instant::now();
+        for _ in 0..3 {
+            assert!(ledger.request(Endpoint::Directory, start).is_none());
+        }
+        let refused = ledger.request(Endpoint::Directory, start).unwrap();
+        assert_eq!(refused.answer.into_response().headers()["retry-after"], "1");
+        assert!(ledger.request(Endpoint::Directory, start + Duration::from_secs(1)).is_none());
+        assert!(ledger.request(Endpoint::Directory, start + Duration::from_secs(1)).is_some());
+    }
+
+    #[test]
     fn in_its_window_a_renewal_keeps_to_no_limit() {
         let rate = Some(Rate { capacity: 1, period: Duration::from_secs(3600) });
         let mut ledger = Ledger::default();
