@@ -43,11 +43,12 @@ pub(crate) fn go_stale(description: &Description) -> Result<(), LabError> {
 /// Waits until the zone has the same serial number at both servers. Blocks.
 pub(crate) fn wait_until_equal(description: &Description, programs: &Programs) -> Result<(), LabError> {
     let acme = &description.acme_zone;
-    let soa = |server| run("dig", &mut soa_question(programs, server, &acme.name));
+    // An answer that is lost, or late, is one to ask for again.
+    let soa = |server| run("dig", &mut soa_question(programs, server, &acme.name)).ok();
     let deadline = Instant::now() + LIMIT;
     loop {
-        let (wanted, seen) = (soa(acme.primary)?, soa(acme.secondary)?);
-        if wanted == seen {
+        let (wanted, seen) = (soa(acme.primary), soa(acme.secondary));
+        if wanted.is_some() && wanted == seen {
             return Ok(());
         }
         if Instant::now() > deadline {
