@@ -1,5 +1,7 @@
 //! A lab with certmill on it, and what every test asks of them.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use certmill_lab::{
     Lab, LoadBalancer, Options, Record,
     service::{Api, Role, Running, Service},
@@ -139,6 +141,13 @@ impl Stage {
         (page.status, page.location.unwrap_or_default(), page.body)
     }
 
+    /// An address at which nobody listens: of the lab's own network, since somebody may listen on 127.0.0.1.
+    pub fn nobody(&self) -> IpAddr {
+        let IpAddr::V4(own) = self.lab.description().responder.ip() else { panic!("labs have IPv4") };
+        let [first, second, third, _] = own.octets();
+        Ipv4Addr::new(first, second, third, 250).into()
+    }
+
     /// The load balancers.
     pub fn load_balancers(&self) -> &[LoadBalancer] {
         &self.lab.description().load_balancers
@@ -148,6 +157,11 @@ impl Stage {
 /// Whether the document of a domain shows a problem with this code.
 pub fn has_problem(domain: &Value, code: &str) -> bool {
     problem(domain, code).is_some()
+}
+
+/// Whether the CA refused a domain because it asked while nobody could answer: it got another answer, or none in its time.
+pub fn refused_meanwhile(domain: &Value) -> bool {
+    has_problem(domain, "http_wrong_response") || has_problem(domain, "http_unreachable")
 }
 
 /// The problem with this code in the document of a domain.

@@ -27,3 +27,16 @@ pub async fn until<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() 
         sleep(PAUSE).await;
     }
 }
+
+/// Looks until so many are counted, however long that takes, as long as they become more: the test fails after a minute without
+/// progress, which is far more than a lease of somebody who is gone. For many at once: their sum depends on the machine.
+pub async fn until_all(what: &str, wanted: i64, mut count: impl AsyncFnMut() -> i64) {
+    let mut most = i64::MIN;
+    while most < wanted {
+        most = until(&format!("{what}, or there is progress"), MINUTE, async || match count().await {
+            counted if counted > most => Ok(counted),
+            counted => Err(format!("{counted} of {wanted}")),
+        })
+        .await;
+    }
+}

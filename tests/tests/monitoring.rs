@@ -7,7 +7,7 @@ use certmill_tests::{MINUTE, Stage, until};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/monitoring");
@@ -83,7 +83,8 @@ async fn a_line_of_the_log_says_whose_domain_and_which_order_it_is_about() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_rules_and_the_dashboard_ask_for_is_exported() {
     let lab = Lab::up(Options { load_balancers: 1, ..Options::default() }).await.unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // The address is the lab's own, so that nobody else listens there.
+    let free = SocketAddr::new(lab.description().responder.ip(), 9464);
     let listen = free.to_string();
     let environment =
         [("CERTMILL_METRICS__LISTEN", listen.as_str()), ("CERTMILL_ACME__LIMITS", r#""letsencrypt""#)];

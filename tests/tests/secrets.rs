@@ -3,8 +3,8 @@
 use std::fs;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use certmill_lab::Part;
-use certmill_tests::{MINUTE, SOON, Stage, files_below, has_problem};
+use certmill_lab::{LoadBalancer, Part};
+use certmill_tests::{MINUTE, SOON, Stage, files_below, has_problem, until};
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,11 +13,15 @@ async fn private_keys_and_tokens_are_in_no_table_no_log_no_answer_and_no_configu
     let certmill = stage.start().await;
     stage.put("canary.shops.test").await;
     stage.put_with("canary-too.shops.test", "storefront:dedicated").await;
-    stage.active("canary.shops.test").await;
-    stage.active("canary-too.shops.test").await;
+    let before = [stage.active("canary.shops.test").await, stage.active("canary-too.shops.test").await];
     stage.database.execute("UPDATE domains SET renew_after = now(), next_action_at = now()").await;
-    let renewed = |domain: &Value| domain["certificate"]["renew_after"].as_str() > Some("2027");
-    stage.shops.wait_for("canary.shops.test", MINUTE, renewed).await.unwrap();
+    for before in before {
+        let renewed = |domain: &Value| domain["certificate"]["id"] != before["certificate"]["id"];
+        stage.shops.wait_for(before["name"].as_str().unwrap(), MINUTE, renewed).await.unwrap();
+    }
+    for load_balancer in stage.load_balancers() {
+        everything_is_delivered(&stage, load_balancer).await;
+    }
     trouble(&stage).await;
     let link = stage.service.run(&["login-link"]).await.unwrap();
     let link = link.rsplit_once('/').unwrap().1.to_owned();
@@ -37,6 +41,19 @@ async fn private_keys_and_tokens_are_in_no_table_no_log_no_answer_and_no_configu
     certmill.stop().await.unwrap();
 }
 
+/// Waits until nothing is on its way to a load balancer: a file that is just being sent has no key yet.
+async fn everything_is_delivered(stage: &Stage, load_balancer: &LoadBalancer) {
+    let pending =
+        "SELECT count(*) FROM placements JOIN targets USING (target_id) WHERE pending AND targets.name = $1";
+    until("everything is delivered", MINUTE, async || {
+        match stage.database.count_for(&load_balancer.name, pending).await {
+            0 => Ok(()),
+            pending => Err(format!("{pending} are pending on {}", load_balancer.name)),
+        }
+    })
+    .await;
+}
+
 /// Errors say much; none may say too much.
 async fn trouble(stage: &Stage) {
     let name = "trouble.shops.test";
@@ -44,6 +61,9 @@ async fn trouble(stage: &Stage) {
     stage.put(name).await;
     let told = |domain: &Value| has_problem(domain, "target_unreachable");
     stage.shops.wait_for(name, SOON, told).await.unwrap();
+    // The other one is not in trouble.
+    everything_is_delivered(stage, &stage.load_balancers()[1]).await;
+    stage.shown(&stage.load_balancers()[1], name).await.unwrap();
 }
 
 /// The private keys that the load balancers hold, in the forms in which they could be somewhere else.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use certmill_lab::fault_ca::{Answer, Endpoint, Limits, Rate};
-use certmill_tests::{FaultStage, MINUTE, SOON};
+use certmill_tests::{FaultStage, MINUTE, SOON, until};
 
 use crate::{SECOND, on, orders_of};
 
@@ -18,7 +18,8 @@ async fn a_429_is_waited_out_whether_it_names_seconds_or_a_date() {
 
     stage.recovers("429 with Retry-After: 5", "seconds.shops.test", SOON).await;
     let at: Vec<_> = orders_of(&stage, "seconds.shops.test");
-    assert!(at.len() == 2 && (5..8).contains(&at[1].saturating_sub(at[0]).as_secs()), "{at:?}");
+    // Without the header it would be a minute; whatever is between is the machine's.
+    assert!(at.len() == 2 && (5..30).contains(&at[1].saturating_sub(at[0]).as_secs()), "{at:?}");
     stage.recovers("429 with Retry-After as a date", "date.shops.test", SOON).await;
     assert_eq!(orders_of(&stage, "date.shops.test").len(), 2);
     assert!(stage.ca.now() >= date);
@@ -34,13 +35,21 @@ async fn a_limit_of_the_ca_defers_an_order_until_its_date_and_others_go_on() {
     for name in first_two {
         stage.stage.put(name).await;
     }
-    for name in first_two {
-        stage.stage.active(name).await;
-    }
+    // The first slot is free again half a minute after the first issue: whether the two are served is looked at later.
+    until("both are issued", SOON, async || {
+        match stage.stage.database.count("SELECT count(*) FROM certificates").await {
+            2 => Ok(()),
+            issued => Err(format!("{issued} are")),
+        }
+    })
+    .await;
     let begin = Instant::now();
     stage.stage.put("three.example-shops.test").await;
     let told = stage.stage.told("three.example-shops.test", "ca_rate_limited").await;
     assert!(told.contains("example-shops.test"), "{told}");
+    for name in first_two {
+        stage.stage.active(name).await;
+    }
     stage.recovers("another domain beside a full one", "free.shops.test", SOON).await;
     stage.active_since("a full registered domain", "three.example-shops.test", begin, MINUTE).await;
     assert_eq!(stage.ca.rate_limited(), 1);

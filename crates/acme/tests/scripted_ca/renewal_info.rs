@@ -131,7 +131,7 @@ async fn a_ca_that_does_not_answer_is_busy() {
 async fn an_endless_answer_about_a_renewal_is_of_no_use() {
     let endless = || {
         // Large pieces: the end is to come by size, not by time.
-        let spaces = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b' '; 65_536])));
+        let spaces = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b' '; 16_384])));
         Response::new(Body::from_stream(spaces))
     };
     assert_eq!(ask(endless).await, RenewalAnswer::Useless);

@@ -107,7 +107,7 @@ async fn a_forbidden_token_reaches_nobody() {
 async fn an_endless_answer_is_cut_off() {
     let ca = ScriptedCa::start(always("/new-order", |_| {
         // Large pieces: the end is to come by size, not by time.
-        let spaces = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b' '; 65_536])));
+        let spaces = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b' '; 16_384])));
         Response::new(Body::from_stream(spaces))
     }))
     .await;
