@@ -1,5 +1,6 @@
-//! Moves between load balancers: of tenants from one group to another, until each name is served where it belongs and nowhere else,
-//! and of what is published to one that has it first, when that one is lost.
+//! What goes on at load balancers behind a change: tenants move from one group to another, until each name is served where it
+//! belongs and nowhere else; their domains are configured anew, part by part; what is published to one that has it first goes to
+//! another when that one is lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +13,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Tenants that are looked at in one round.
 const AT_ONCE: i64 = 20;
+
+/// Parts of tenants' domains that are configured anew in one round.
+const PARTS: usize = 200;
 
 /// Works until `stop` turns true. Several processes at once do no harm: whatever one has done, the other finds done.
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
@@ -29,6 +33,11 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
 
 async fn round(engine: &Engine) -> Result<(), EngineError> {
     let store = &engine.parts.store;
+    for _ in 0..PARTS {
+        if !store.redeliver_more(engine.now()).await? {
+            break;
+        }
+    }
     for (tenant, asked_at) in store.moving_tenants(AT_ONCE).await? {
         store.move_tenant(tenant, asked_at, engine.now()).await?;
     }

@@ -10,6 +10,7 @@ mod error;
 mod mails;
 mod ownership;
 mod quota;
+mod redelivery;
 mod registration;
 mod removal;
 mod rows;

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{
     ScopedTx,
-    tenants::{Tenant, TenantColumns, redeliver},
+    tenants::{Tenant, TenantColumns},
 };
-use crate::{StoreError, rows::parsed};
+use crate::{StoreError, redelivery, rows::parsed};
 
 /// A tenant with all that is set for it.
 #[derive(Clone, Debug)]
@@ -161,7 +161,7 @@ impl ScopedTx {
         }
         let old = &before.tenant;
         if (&old.template, &old.upstream) != (&tenant.template, &tenant.upstream) {
-            redeliver(self.connection(), tenant.tenant_id.uuid(), now).await?;
+            redelivery::begin(self.connection(), tenant.tenant_id.uuid(), now).await?;
         }
         Ok(())
     }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use certmill_model::{KeyType, Label, TemplateRef, TenantId, UpstreamAddress};
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{PlatformTx, ScopedTx};
-use crate::{StoreError, WAKE_CHANNEL, rows::parsed};
+use crate::{StoreError, redelivery, rows::parsed};
 
 /// A tenant: a brand of the platform, with its shops behind one upstream.
 #[derive(Clone, Debug)]
@@ -92,7 +91,7 @@ impl PlatformTx {
         .fetch_one(self.connection())
         .await?;
         if row.changed {
-            redeliver(self.connection(), row.tenant_id, now).await?;
+            redelivery::begin(self.connection(), row.tenant_id, now).await?;
         }
         Ok(TenantId::from_uuid(row.tenant_id))
     }
@@ -164,29 +163,4 @@ impl ScopedTx {
         .await?;
         Ok(rows.into_iter().map(|row| (TenantId::from_uuid(row.tenant_id), row.name)).collect())
     }
-}
-
-/// What the tenant's domains are configured with has changed.
-pub(super) async fn redeliver(
-    connection: &mut PgConnection,
-    tenant: Uuid,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE domains SET revision = revision + 1 WHERE tenant_id = $1 AND status <> 'deleted'",
-        tenant,
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "UPDATE placements p SET wanted_revision = d.revision, pending = true, consecutive_failures = 0,
-             next_attempt_at = $2
-         FROM domains d WHERE d.tenant_id = $1 AND p.domain_id = d.domain_id",
-        tenant,
-        now,
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(connection).await?;
-    Ok(())
 }

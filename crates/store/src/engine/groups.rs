@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Engine, deployments::lock_domains};
-use crate::{StoreError, WAKE_CHANNEL};
+use crate::{StoreError, WAKE_CHANNEL, redelivery};
 
 /// Domains that are looked at in one transaction.
 const BATCH: i64 = 500;
@@ -85,6 +85,21 @@ impl Engine {
         .execute(&self.pool)
         .await?;
         Ok(Move::Done)
+    }
+
+    /// Brings the next part of a tenant's domains to load balancers with what was changed for all of them; tenants take turns.
+    /// `false`: nothing is left to do, or others are at it.
+    pub async fn redeliver_more(&self, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let next = sqlx::query!(
+            "SELECT tenant_id, after_name FROM redeliveries ORDER BY turn_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(next) = next else { return Ok(false) };
+        redelivery::go_on(&mut tx, next.tenant_id, &next.after_name, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }
 

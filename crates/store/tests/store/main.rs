@@ -12,6 +12,7 @@ mod leases;
 mod ledger;
 mod operations;
 mod ownership;
+mod redeliveries;
 mod renewals;
 mod retention;
 mod rollups;
