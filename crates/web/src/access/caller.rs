@@ -180,13 +180,22 @@ impl PeerAddress {
         if !trusted.contains(&peer) {
             return Self(Some(peer));
         }
-        // The last proxy adds at the end; what stands before it, anybody may have written.
-        let said = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let said: Vec<_> =
-            said.flat_map(|list| list.split(',')).filter_map(|text| text.trim().parse().ok()).collect();
-        let client = said.into_iter().rev().find(|address| !trusted.contains(address));
-        Self(Some(client.unwrap_or(peer)))
+        // The last proxy adds at the end; what stands before it, anybody may have written. So nothing is passed over: behind
+        // an entry that says nothing, the next one would be the client's own word.
+        let lists = headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or_default());
+        let said: Vec<_> = lists.flat_map(|list| list.split(',')).map(forwarded_for).collect();
+        let client =
+            said.into_iter().rev().find(|said| said.is_none_or(|address| !trusted.contains(&address)));
+        Self(Some(client.flatten().unwrap_or(peer)))
     }
+}
+
+/// The address in an entry of `X-Forwarded-For`, which some proxies write with a port or in brackets.
+fn forwarded_for(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+    let address = bare.parse().or_else(|_| entry.parse().map(|address: SocketAddr| address.ip())).ok()?;
+    Some(address.to_canonical())
 }
 
 impl FromRequestParts<WebState> for PeerAddress {
@@ -226,5 +235,21 @@ mod tests {
         assert_eq!(address("192.0.2.1", "10.0.0.1, 198.51.100.1"), "198.51.100.1");
         assert_eq!(address("192.0.2.1", "198.51.100.1, 192.0.2.2"), "198.51.100.1");
         assert_eq!(address("192.0.2.1", "nonsense"), "192.0.2.1");
+    }
+
+    #[test]
+    fn what_a_proxy_adds_with_a_port_counts_and_what_the_client_wrote_before_it_does_not() {
+        assert_eq!(address("192.0.2.1", "10.0.0.1, 203.0.113.9:4711"), "203.0.113.9");
+        assert_eq!(address("192.0.2.1", "10.0.0.1, [2001:db8::9]:4711"), "2001:db8::9");
+        assert_eq!(address("192.0.2.1", "10.0.0.1, [2001:db8::9]"), "2001:db8::9");
+        assert_eq!(address("192.0.2.1", "10.0.0.1, ::ffff:203.0.113.9"), "203.0.113.9");
+        assert_eq!(address("192.0.2.1", "10.0.0.1, 203.0.113.9, 192.0.2.2:80"), "203.0.113.9");
+    }
+
+    #[test]
+    fn behind_an_entry_that_is_no_address_nothing_is_believed() {
+        assert_eq!(address("192.0.2.1", "198.51.100.1, unknown"), "192.0.2.1");
+        assert_eq!(address("192.0.2.1", "198.51.100.1, "), "192.0.2.1");
+        assert_eq!(address("192.0.2.1", "198.51.100.1, _hidden, 192.0.2.2"), "192.0.2.1");
     }
 }
