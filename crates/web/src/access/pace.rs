@@ -8,6 +8,9 @@ use time::OffsetDateTime;
 /// The time that the quota is given for, in seconds.
 pub(super) const WINDOW: i64 = 60;
 
+/// In nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
 /// So many buckets are kept before those that are full again are let go.
 const KEPT: usize = 4096;
 
@@ -27,16 +30,16 @@ pub(super) struct Left {
 /// The buckets.
 #[derive(Default)]
 pub(crate) struct Pace {
-    /// When each bucket is full again, in milliseconds since the epoch.
+    /// When each bucket is full again, in nanoseconds since the epoch: of a large quota, each request is worth some microseconds.
     full_at: Mutex<HashMap<TokenId, i64>>,
 }
 
 impl Pace {
     /// Takes one request of `quota` a minute for `token`: a full bucket holds a minute's worth.
     pub(super) fn take(&self, token: TokenId, quota: i32, now: OffsetDateTime) -> Left {
-        let now = (now.unix_timestamp_nanos() / 1_000_000) as i64;
-        let (window, quota) = (WINDOW * 1000, quota.max(1));
-        let each = (window / i64::from(quota)).max(1);
+        let (now, quota) = (now.unix_timestamp_nanos() as i64, quota.max(1));
+        let each = WINDOW * SECOND / i64::from(quota);
+        let full = each * i64::from(quota);
         let mut buckets = self.full_at.lock().expect("nobody panics with the lock held");
         if buckets.len() >= KEPT {
             buckets.retain(|_, full_at| *full_at > now);
@@ -44,17 +47,17 @@ impl Pace {
         let full_at = buckets.entry(token).or_insert(now);
         let before = (*full_at).max(now);
         let after = before + each;
-        let refused_for = (after - now > window).then(|| seconds(after - now - window));
+        let refused_for = (after - now > full).then(|| seconds(after - now - full));
         if refused_for.is_none() {
             *full_at = after;
         }
         let owed = if refused_for.is_none() { after } else { before } - now;
-        Left { quota, remaining: (window - owed) / each, reset: seconds(owed), refused_for }
+        Left { quota, remaining: (full - owed) / each, reset: seconds(owed), refused_for }
     }
 }
 
-fn seconds(milliseconds: i64) -> i64 {
-    milliseconds.div_euclid(1000) + i64::from(milliseconds.rem_euclid(1000) > 0)
+fn seconds(nanoseconds: i64) -> i64 {
+    nanoseconds.div_euclid(SECOND) + i64::from(nanoseconds.rem_euclid(SECOND) > 0)
 }
 
 #[cfg(test)]
@@ -76,5 +79,20 @@ mod tests {
         let later = pace.take(token, 60, now + Duration::seconds(2));
         assert_eq!((later.remaining, later.refused_for, later.reset), (1, None, 59));
         assert_eq!(pace.take(TokenId::nil(), 60, now).remaining, 59, "each token has its own");
+    }
+
+    #[test]
+    fn every_quota_is_given_whole_and_no_more_comes_back_than_it_says() {
+        let (pace, now) = (Pace::default(), datetime!(2026-11-21 12:00 UTC));
+        for (number, quota) in [7_i32, 700, 40_000, 70_001, 1_000_000].into_iter().enumerate() {
+            let token = TokenId::new(&Chance::seeded(number as u64), now);
+            for left in (0..i64::from(quota)).rev() {
+                let after = pace.take(token, quota, now);
+                assert_eq!((after.quota, after.remaining, after.refused_for), (quota, left, None));
+            }
+            assert!(pace.take(token, quota, now).refused_for.is_some(), "{quota}");
+            let half = now + Duration::seconds(30);
+            assert_eq!(pace.take(token, quota, half).remaining, i64::from(quota / 2) - 1, "{quota}");
+        }
     }
 }
