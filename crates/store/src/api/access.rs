@@ -39,15 +39,6 @@ pub struct Credentials {
     pub password_hash: String,
 }
 
-/// Failed log-ins in a row.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct LoginFailures {
-    /// How many.
-    pub failures: i32,
-    /// When the last one was.
-    pub last_at: OffsetDateTime,
-}
-
 impl Api {
     /// Opens a session for the holder of a login link, which is used up by it. `false`: unknown, used or expired.
     pub async fn log_in(
@@ -210,11 +201,13 @@ impl Api {
     }
 
     /// Gives the holder of a link the password with this hash; the link is used up, and every session of the user ends.
-    /// `None`: unknown, used or expired.
+    /// `None`: unknown, used or expired. What failed under `key` before is forgotten: who guessed at the old password keeps
+    /// nobody from using the new one.
     pub async fn set_password(
         &self,
         link: &TokenHash,
         password_hash: &str,
+        key: &str,
         address: Option<String>,
         chance: &Chance,
         now: OffsetDateTime,
@@ -226,6 +219,8 @@ impl Api {
                  RETURNING user_id
              ), ended AS (
                  DELETE FROM sessions s USING link WHERE s.user_id = link.user_id
+             ), forgotten AS (
+                 DELETE FROM login_failures f USING link WHERE f.key = $4
              )
              UPDATE users u SET password_hash = $2, updated_at = $3 FROM link
              WHERE u.user_id = link.user_id AND u.disabled_at IS NULL
@@ -233,6 +228,7 @@ impl Api {
             link.as_bytes(),
             password_hash,
             now,
+            key,
         )
         .fetch_optional(tx.connection())
         .await?;
@@ -258,44 +254,6 @@ impl Api {
         audit::record(tx.connection(), &entry, chance, now).await?;
         tx.commit().await?;
         Ok(Some(user))
-    }
-
-    /// How often log-ins failed in a row under each of `keys`, where they did.
-    pub async fn login_failures(&self, keys: &[String]) -> Result<Vec<LoginFailures>, StoreError> {
-        let found = sqlx::query_as!(
-            LoginFailures,
-            "SELECT failures, last_at FROM login_failures WHERE key = ANY($1)",
-            keys
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(found)
-    }
-
-    /// Counts a failed log-in under each of `keys`. One that lies before `forgotten` no longer counts.
-    pub async fn count_login_failure(
-        &self,
-        keys: &[String],
-        now: OffsetDateTime,
-        forgotten: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "WITH old AS (DELETE FROM login_failures WHERE last_at < $3 AND key <> ALL($1))
-             INSERT INTO login_failures AS f (key, failures, last_at) SELECT key, 1, $2 FROM UNNEST($1::text[]) AS k (key)
-             ON CONFLICT (key) DO UPDATE SET failures = CASE WHEN f.last_at < $3 THEN 1 ELSE f.failures + 1 END, last_at = $2",
-            keys,
-            now,
-            forgotten,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Forgets failed log-ins under `key`: there was one that succeeded.
-    pub async fn forget_login_failures(&self, key: &str) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM login_failures WHERE key = $1", key).execute(&self.pool).await?;
-        Ok(())
     }
 }
 

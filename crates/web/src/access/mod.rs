@@ -17,4 +17,4 @@ pub(crate) use caller::{Caller, PeerAddress};
 pub(crate) use gate::SESSION_IDLE;
 pub(crate) use pace::Pace;
 pub(crate) use routes::Routes;
-pub(crate) use throttle::{FORGOTTEN_AFTER, throttled_until};
+pub(crate) use throttle::{account_key, attempt, origin_key};

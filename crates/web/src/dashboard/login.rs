@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     WebState,
-    access::{Caller, FORGOTTEN_AFTER, PeerAddress, throttled_until},
+    access::{Caller, PeerAddress, account_key, attempt, origin_key},
     problem::Problem,
 };
 
@@ -60,24 +60,25 @@ pub(super) async fn open(
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(form.email.trim()).ok();
     let keys = throttle_keys(email.as_ref(), peer);
-    if let Some(until) = throttled_until(&state.store.login_failures(&keys).await?, state.now()) {
-        return Ok(refuse(StatusCode::TOO_MANY_REQUESTS, &form, &wait_words(until, state.now())));
-    }
+    // Before the password is compared: many that come at the same time do not pass before the first is counted.
+    let attempt = match attempt(&state, &keys).await? {
+        Ok(attempt) => attempt,
+        Err(until) => {
+            return Ok(refuse(StatusCode::TOO_MANY_REQUESTS, &form, &wait_words(until, state.now())));
+        }
+    };
     let found = match &email {
         Some(email) => state.store.credentials(email).await?,
         None => None,
     };
     if let Some(user) = matching(&state, found, form.password.clone()).await? {
-        for key in &keys[..keys.len().min(1)] {
-            state.store.forget_login_failures(key).await?;
-        }
+        state.store.login_succeeded(&attempt, &keys[0]).await?;
         let id = ApiToken::generate();
         let origin = session_origin(peer, &headers);
         state.store.open_session(user.user_id, &id.hash(), &origin, state.now(), session::LASTS).await?;
         tracing::info!(user = %user.user_id, "a session was opened");
         return Ok(opened(&state, &id, local_path(&form.next)));
     }
-    state.store.count_login_failure(&keys, state.now(), state.now() - FORGOTTEN_AFTER).await?;
     let words = "Address and password do not belong together. Check both, or ask for a new password below.";
     Ok(refuse(StatusCode::UNPROCESSABLE_ENTITY, &form, words))
 }
@@ -127,10 +128,9 @@ async fn matching(
     compared.await.map_err(|_| Problem::internal())
 }
 
-/// What failures are counted under: the account first, then where they come from.
+/// What attempts are counted under: the account first, then where they come from.
 fn throttle_keys(email: Option<&EmailAddress>, peer: PeerAddress) -> Vec<String> {
-    let account = email.map(|email| format!("account {email}"));
-    account.into_iter().chain(peer.0.map(|address| format!("address {address}"))).collect()
+    email.map(account_key).into_iter().chain(origin_key("address", peer)).collect()
 }
 
 /// Where a session is opened from, for its owner to know it by.

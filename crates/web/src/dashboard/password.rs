@@ -11,7 +11,12 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::pages::{self, PasswordPage, StalePasswordLinkPage};
-use crate::{WebState, access::PeerAddress, brand::Face, problem::Problem};
+use crate::{
+    WebState,
+    access::{PeerAddress, account_key},
+    brand::Face,
+    problem::Problem,
+};
 
 /// What somebody typed. Without `Debug`.
 #[derive(Deserialize)]
@@ -50,7 +55,8 @@ pub(super) async fn set(
     let hash = tokio::task::spawn_blocking(move || password.hash()).await.map_err(|_| Problem::internal())?;
     drop(place);
     let (link, address) = (link.hash(), peer.0.map(|address| address.to_string()));
-    Ok(match state.store.set_password(&link, &hash, address, &state.chance, state.now()).await? {
+    let (key, now) = (account_key(&user.email), state.now());
+    Ok(match state.store.set_password(&link, &hash, &key, address, &state.chance, now).await? {
         Some(user) => {
             tracing::info!(%user, "a password was set");
             Redirect::to("/login").into_response()

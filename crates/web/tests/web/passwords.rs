@@ -1,6 +1,7 @@
 //! Logging in by a password, and getting one.
 
 use certmill_model::Role;
+use futures_util::future::join_all;
 use http::StatusCode;
 use time::Duration;
 
@@ -76,6 +77,70 @@ async fn guessing_is_slowed_down_and_a_wait_lets_the_right_password_in() {
     assert_eq!(right.status, StatusCode::TOO_MANY_REQUESTS);
     bench.clock.advance(Duration::minutes(15));
     assert_eq!(log_in(&bench, EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn guesses_at_the_same_time_do_not_pass_each_other() {
+    let bench = Bench::new().await;
+    invited(&bench).await;
+    let guesses: Vec<_> = (0..40).map(|guess| format!("guess number {guess}")).collect();
+    let answers = join_all(guesses.iter().map(|guess| log_in(&bench, EMAIL, guess))).await;
+    let compared = answers.iter().filter(|answer| answer.status == StatusCode::UNPROCESSABLE_ENTITY).count();
+    let refused = answers.iter().filter(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).count();
+    assert_eq!((compared, refused), (5, 35));
+}
+
+#[tokio::test]
+async fn who_knows_the_password_uses_up_no_attempts_of_others_at_the_same_address() {
+    let bench = Bench::new().await;
+    invited(&bench).await;
+    let from_office = |email: &'static str, password: &'static str| {
+        bench.post("/login").from("203.0.113.9").form(&[("email", email), ("password", password)]).send()
+    };
+    for _ in 0..8 {
+        assert_eq!(from_office(EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
+    }
+    for (email, status) in [
+        ("b@example.com", StatusCode::UNPROCESSABLE_ENTITY),
+        ("c@example.com", StatusCode::UNPROCESSABLE_ENTITY),
+        ("d@example.com", StatusCode::UNPROCESSABLE_ENTITY),
+        ("e@example.com", StatusCode::UNPROCESSABLE_ENTITY),
+        (EMAIL, StatusCode::SEE_OTHER),
+        ("f@example.com", StatusCode::UNPROCESSABLE_ENTITY),
+        (EMAIL, StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        assert_eq!(from_office(email, PASSWORD).await.status, status, "{email}");
+    }
+    assert_eq!(log_in(&bench, EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER, "from elsewhere");
+}
+
+#[tokio::test]
+async fn a_log_in_that_succeeds_makes_nobody_wait_who_had_waited() {
+    let bench = Bench::new().await;
+    invited(&bench).await;
+    let from_office = |password: &'static str| {
+        bench.post("/login").from("203.0.113.9").form(&[("email", EMAIL), ("password", password)]).send()
+    };
+    for _ in 0..5 {
+        assert_eq!(from_office("wrong horse battery").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    bench.clock.advance(Duration::SECOND);
+    for _ in 0..3 {
+        assert_eq!(from_office(PASSWORD).await.status, StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_lets_in_whom_a_stranger_kept_out() {
+    let bench = Bench::new().await;
+    invited(&bench).await;
+    for guess in 0..6 {
+        log_in(&bench, EMAIL, &format!("guess number {guess}")).await;
+    }
+    assert_eq!(log_in(&bench, EMAIL, PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
+    let reset = bench.reset(EMAIL).await;
+    bench.post(&reset).form(&[("password", "another horse battery")]).send().await;
+    assert_eq!(log_in(&bench, EMAIL, "another horse battery").await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Choice, answer, mendable, role_name};
 use crate::{
     WebState,
-    access::{Caller, FORGOTTEN_AFTER, SESSION_IDLE, throttled_until},
+    access::{Caller, SESSION_IDLE, attempt},
     dashboard::{frame::Frame, moment::Moment, visit::done},
     people::{self, RuleText, UserText},
     problem::Problem,
@@ -98,11 +98,11 @@ pub(super) async fn change_password(
     Form(form): Form<AccountForm>,
 ) -> Result<Response, Problem> {
     let (id, now) = (own_id(&caller)?, state.now());
-    let keys = [format!("password of {id}")];
-    if throttled_until(&state.store.login_failures(&keys).await?, now).is_some() {
+    let key = format!("password of {id}");
+    let Ok(attempt) = attempt(&state, std::slice::from_ref(&key)).await? else {
         let words = "Too many attempts failed. Wait a while, and try again.".to_owned();
         return page(&state, &caller, StatusCode::TOO_MANY_REQUESTS, Some(("password", words))).await;
-    }
+    };
     let kept = state.store.read(caller.reach).await?.password_hash(id).await?;
     let wanted = Password::choose(form.password);
     let place = state.passwords.acquire().await.map_err(|_| Problem::internal())?;
@@ -112,6 +112,9 @@ pub(super) async fn change_password(
     });
     let (is_right, hash) = hashed.await.map_err(|_| Problem::internal())?;
     drop(place);
+    if is_right {
+        state.store.login_succeeded(&attempt, &key).await?;
+    }
     let refused = match hash {
         Ok(hash) if is_right => {
             let mut tx = state.store.scoped(caller.reach).await?;
@@ -119,7 +122,6 @@ pub(super) async fn change_password(
             tx.end_sessions(id, caller.session()).await?;
             let entry = caller.did("user.password_set", "user", id, &caller.actor.name, json!({}));
             tx.commit(&entry, &state.chance, now).await?;
-            state.store.forget_login_failures(&keys[0]).await?;
             return Ok(done(
                 &state,
                 &caller,
@@ -128,10 +130,7 @@ pub(super) async fn change_password(
             ));
         }
         Err(error) if is_right => format!("The new password cannot be used: {error}."),
-        _ => {
-            state.store.count_login_failure(&keys, now, now - FORGOTTEN_AFTER).await?;
-            "The current password is not right.".to_owned()
-        }
+        _ => "The current password is not right.".to_owned(),
     };
     page(&state, &caller, StatusCode::UNPROCESSABLE_ENTITY, Some(("password", refused))).await
 }

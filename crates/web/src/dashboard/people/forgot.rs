@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::answer;
 use crate::{
     WebState,
-    access::{FORGOTTEN_AFTER, PeerAddress, throttled_until},
+    access::{PeerAddress, attempt, origin_key},
     people,
     problem::Problem,
 };
@@ -47,14 +47,12 @@ pub(super) async fn send(
         let fault = Some("This is no e-mail address like name@example.com.");
         return page(&state, &form.email, false, StatusCode::UNPROCESSABLE_ENTITY, fault).await;
     };
-    let address = peer.0.map(|address| format!("forgot from {address}"));
-    let keys: Vec<_> = std::iter::once(format!("forgot {email}")).chain(address).collect();
-    let now = state.now();
-    if throttled_until(&state.store.login_failures(&keys).await?, now).is_some() {
+    let keys: Vec<_> =
+        std::iter::once(format!("forgot {email}")).chain(origin_key("forgot from", peer)).collect();
+    if attempt(&state, &keys).await?.is_err() {
         let fault = Some("That was asked for often. Wait a quarter of an hour, and try again.");
         return page(&state, &form.email, false, StatusCode::TOO_MANY_REQUESTS, fault).await;
     }
-    state.store.count_login_failure(&keys, now, now - FORGOTTEN_AFTER).await?;
     let (background, from) = (state.clone(), peer.0.map(|address| address.to_string()));
     // Behind the answer: its time must not tell whether there is such a user.
     tokio::spawn(async move {

@@ -1,8 +1,11 @@
 //! Requests and answers, short to write.
 
+use std::net::SocketAddr;
+
 use axum::{
     Router,
     body::{Body, Bytes},
+    extract::ConnectInfo,
 };
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -71,6 +74,12 @@ impl<'a> Call<'a> {
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
+        self
+    }
+
+    /// As from a peer with this address.
+    pub(crate) fn from(mut self, peer: &str) -> Self {
+        self.request = self.request.extension(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 4711)));
         self
     }
 
