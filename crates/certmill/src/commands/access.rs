@@ -1,7 +1,7 @@
 //! Tokens and login links.
 
 use certmill_model::{Chance, Clock, Label, Scope, SystemClock, TenantId, TokenId};
-use certmill_store::{Actor, Api, NewToken, Reach};
+use certmill_store::{Actor, Api, NewToken, Reach, TokenMaker};
 use certmill_vault::ApiToken;
 use time::Duration;
 
@@ -36,6 +36,7 @@ pub(super) async fn create_token(
         scopes,
         expires_at: now + Duration::days(i64::from(days)),
         created_by: Actor::command_line().name,
+        maker: TokenMaker::CommandLine,
     };
     let mut entry = did("token.created", "token", id, &new.name);
     entry.tenant = tenant;

@@ -49,9 +49,10 @@ pub(super) async fn add(store: &Api, config: &Config, arguments: UserArguments) 
     let mut tx = store.scoped(Reach::Platform).await?;
     let user = match known {
         Some(user) if user.role == new.role && user.tenant_id == new.tenant_id && !user.has_password => user,
-        Some(_) => return Err(taken(&new.email)),
-        None => {
-            tx.add_user(&new, now).await.map_err(|error| match error {
+        Some(user) if user.has_password || user.tenant_id == new.tenant_id => return Err(taken(&new.email)),
+        // Of an invitation elsewhere, the store knows whether it can still be taken.
+        _ => {
+            tx.add_user(&new, &chance, now).await.map_err(|error| match error {
                 StoreError::Taken { .. } => taken(&new.email),
                 error => error.into(),
             })?;

@@ -68,7 +68,7 @@ pub use templates::{
 };
 pub use tenant_settings::{TenantChange, TenantRow};
 pub use tenants::Tenant;
-pub use tokens::{NewToken, TokenHolder, TokenRow};
+pub use tokens::{NewToken, TokenHolder, TokenMaker, TokenRow};
 pub use transactions::{Api, PlatformTx, Reach, ScopedTx, TenantTx};
 pub use users::{NewUser, User, UserChange};
 pub use webhook_deliveries::WebhookDelivery;

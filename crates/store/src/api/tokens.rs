@@ -1,6 +1,8 @@
 //! API tokens. Only hashes are kept.
 
-use certmill_model::{Label, Scope, TenantId, TenantStatus, TokenId};
+use std::collections::HashMap;
+
+use certmill_model::{Label, Scope, TenantId, TenantStatus, TokenId, UserId};
 use certmill_vault::TokenHash;
 use time::OffsetDateTime;
 
@@ -24,6 +26,17 @@ pub struct TokenHolder {
     pub tenant_status: Option<TenantStatus>,
 }
 
+/// Who makes a token.
+#[derive(Clone, Debug)]
+pub enum TokenMaker {
+    /// A user.
+    User(UserId),
+    /// Whoever holds the token with this hash: the new one counts as made by the user who made that one.
+    HolderOf(TokenHash),
+    /// Somebody without an account, on the command line.
+    CommandLine,
+}
+
 /// A token to be added.
 #[derive(Clone, Debug)]
 pub struct NewToken {
@@ -41,6 +54,8 @@ pub struct NewToken {
     pub expires_at: OffsetDateTime,
     /// The name of who made it.
     pub created_by: String,
+    /// Who that is.
+    pub maker: TokenMaker,
 }
 
 /// A token, without what opens anything.
@@ -56,6 +71,8 @@ pub struct TokenRow {
     pub scopes: Vec<Scope>,
     /// Who made it, where that is known.
     pub created_by: Option<String>,
+    /// The user who made it, or the token that it was made with; `None`: not known, or nobody with an account.
+    pub created_by_user: Option<UserId>,
     /// When.
     pub created_at: OffsetDateTime,
     /// Until when it may be used.
@@ -98,9 +115,16 @@ impl ScopedTx {
     /// Adds a token.
     pub async fn add_token(&mut self, token: &NewToken, now: OffsetDateTime) -> Result<(), StoreError> {
         let scopes: Vec<_> = token.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        let (user, own) = match &token.maker {
+            TokenMaker::User(user) => (Some(user.uuid()), None),
+            TokenMaker::HolderOf(hash) => (None, Some(hash.as_bytes())),
+            TokenMaker::CommandLine => (None, None),
+        };
         sqlx::query!(
-            "INSERT INTO api_tokens (token_id, tenant_id, name, hash, scopes, created_by, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO api_tokens (token_id, tenant_id, name, hash, scopes, created_by, created_at, expires_at,
+                                     created_by_user)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+                     COALESCE($9, (SELECT own.created_by_user FROM api_tokens own WHERE own.hash = $10)))",
             token.token_id.uuid(),
             token.tenant_id.map(TenantId::uuid),
             token.name.as_str(),
@@ -109,6 +133,8 @@ impl ScopedTx {
             token.created_by,
             now,
             token.expires_at,
+            user,
+            own,
         )
         .execute(self.connection())
         .await?;
@@ -145,6 +171,49 @@ impl ScopedTx {
         Ok(done.rows_affected() == 1)
     }
 
+    /// How many tokens that still open something each of `users` made, or somebody with a token of theirs; who made none is
+    /// left out.
+    pub async fn open_tokens_of(
+        &mut self,
+        users: &[UserId],
+        now: OffsetDateTime,
+    ) -> Result<HashMap<UserId, i64>, StoreError> {
+        let only = self.only();
+        let users: Vec<_> = users.iter().map(|user| user.uuid()).collect();
+        let rows = sqlx::query!(
+            r#"SELECT created_by_user AS "user!", COUNT(*) AS "tokens!" FROM api_tokens
+               WHERE created_by_user = ANY($1) AND revoked_at IS NULL AND expires_at > $2
+                 AND ($3::uuid IS NULL OR tenant_id = $3)
+               GROUP BY created_by_user"#,
+            &users,
+            now,
+            only,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(rows.into_iter().map(|row| (UserId::from_uuid(row.user), row.tokens)).collect())
+    }
+
+    /// Ends every token that `user` made, or somebody with a token of theirs; those that still opened something.
+    pub async fn revoke_tokens_of(
+        &mut self,
+        user: UserId,
+        now: OffsetDateTime,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let only = self.only();
+        let revoked = sqlx::query_scalar!(
+            "UPDATE api_tokens SET revoked_at = $2
+             WHERE created_by_user = $1 AND revoked_at IS NULL AND expires_at > $2 AND ($3::uuid IS NULL OR tenant_id = $3)
+             RETURNING token_id",
+            user.uuid(),
+            now,
+            only,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(revoked.into_iter().map(TokenId::from_uuid).collect())
+    }
+
     async fn select_tokens(
         &mut self,
         id: Option<TokenId>,
@@ -154,7 +223,8 @@ impl ScopedTx {
     ) -> Result<Vec<TokenRow>, StoreError> {
         let only = self.only();
         let rows = sqlx::query!(
-            "SELECT token_id, tenant_id, name, scopes, created_by, created_at, expires_at, last_used_at, revoked_at
+            "SELECT token_id, tenant_id, name, scopes, created_by, created_by_user, created_at, expires_at, last_used_at,
+                    revoked_at
              FROM api_tokens
              WHERE ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR token_id = $2)
                AND ($3::uuid IS NULL OR token_id < $3) AND ($5::uuid IS NULL OR tenant_id = $5)
@@ -175,6 +245,7 @@ impl ScopedTx {
                 name: row.name,
                 scopes: known(&row.scopes),
                 created_by: row.created_by,
+                created_by_user: row.created_by_user.map(UserId::from_uuid),
                 created_at: row.created_at,
                 expires_at: row.expires_at,
                 last_used_at: row.last_used_at,

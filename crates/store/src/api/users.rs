@@ -1,6 +1,6 @@
 //! Users, as those see them who may invite and change them.
 
-use certmill_model::{EmailAddress, Label, Role, TenantId, UserId};
+use certmill_model::{AuditId, Chance, EmailAddress, Label, Role, TenantId, UserId};
 use certmill_vault::TokenHash;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -81,8 +81,23 @@ impl ScopedTx {
         Ok(self.select_users(Some(id), None, None, 1).await?.pop())
     }
 
-    /// Adds a user, who has no password yet. [`StoreError::Taken`]: somebody has the address already.
-    pub async fn add_user(&mut self, user: &NewUser, now: OffsetDateTime) -> Result<(), StoreError> {
+    /// Adds a user, who has no password yet. [`StoreError::Taken`]: somebody has the address already. Somebody of another
+    /// tenant, whose invitation ended without being taken, no longer has it.
+    pub async fn add_user(
+        &mut self,
+        user: &NewUser,
+        chance: &Chance,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "SELECT release_address($1, $2, $3, $4)",
+            user.email.as_str(),
+            user.tenant_id.map(TenantId::uuid),
+            AuditId::new(chance, now).uuid(),
+            now,
+        )
+        .execute(self.connection())
+        .await?;
         sqlx::query!(
             "INSERT INTO users (user_id, tenant_id, email, name, role, language, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",

@@ -13,7 +13,7 @@ use certmill_model::{
     Chance, Clock, Form, Label, NamePolicy, Scope, SystemClock, TenantId, TokenId, WebhookDestinations,
 };
 use certmill_nginx::Templates;
-use certmill_store::{Actor, Api, AuditEntry, NewToken, Reach, connect_api};
+use certmill_store::{Actor, Api, AuditEntry, NewToken, Reach, TokenMaker, connect_api};
 use certmill_vault::ApiToken;
 use certmill_web::{Previewer, PublicUrl, WebSettings, WebState};
 use sqlx::{Connection, PgConnection};
@@ -195,6 +195,7 @@ async fn bearer(store: &Api, tenant: Option<TenantId>) -> Done<String> {
         scopes: vec![Scope::Admin],
         expires_at: now + time::Duration::DAY,
         created_by: "bench".into(),
+        maker: TokenMaker::CommandLine,
     };
     let actor = Actor::command_line();
     let entry = AuditEntry {

@@ -7,7 +7,7 @@ use std::{
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use certmill_model::{Permission, Role, Scope, TenantId, TenantStatus, UserId};
-use certmill_store::{Actor, AuditEntry, Reach, SessionHolder, StoreError, TokenHolder};
+use certmill_store::{Actor, AuditEntry, Reach, SessionHolder, StoreError, TokenHolder, TokenMaker};
 use certmill_vault::{ApiToken, TokenHash};
 use http::{Extensions, HeaderMap, StatusCode, request::Parts};
 use serde_json::Value;
@@ -114,6 +114,15 @@ impl Caller {
     /// The session of the person who calls.
     pub(crate) fn session(&self) -> Option<&TokenHash> {
         self.session.as_ref()
+    }
+
+    /// Who makes a token, when this caller does.
+    pub(crate) fn as_maker(&self) -> TokenMaker {
+        match (self.user_id, &self.token) {
+            (Some(user), _) => TokenMaker::User(user),
+            (None, Some(token)) => TokenMaker::HolderOf(token.clone()),
+            (None, None) => TokenMaker::CommandLine,
+        }
     }
 
     /// The tenant in which it acts: its own, or the one that the platform's people name (`asked`). Naming another one than

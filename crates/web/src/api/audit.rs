@@ -58,7 +58,7 @@ pub(super) struct AuditDocument {
 #[derive(Serialize, ToSchema)]
 #[schema(title = "Actor")]
 pub(super) struct ActorDocument {
-    /// `user`, `token`, `command_line` or `shop_owner`.
+    /// `user`, `token`, `command_line`, `shop_owner`, or `certmill` for what nobody asked for.
     kind: String,
     /// The id.
     id: Option<String>,

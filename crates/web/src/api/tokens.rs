@@ -43,6 +43,9 @@ pub(super) struct TokenDocument {
     scopes: Vec<&'static str>,
     /// The name of who made it, where that is known.
     created_by: Option<String>,
+    /// The id of the user who made it, or who made the token that it was made with; null where that is not known, or nobody
+    /// with an account.
+    created_by_user: Option<String>,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -163,6 +166,7 @@ impl From<TokenRow> for TokenDocument {
             name: row.name,
             scopes: row.scopes.into_iter().map(certmill_model::Scope::as_str).collect(),
             created_by: row.created_by,
+            created_by_user: row.created_by_user.map(|user| user.to_string()),
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,

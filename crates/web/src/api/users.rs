@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use certmill_model::{EmailAddress, TenantId, UserId};
-use certmill_store::User;
+use certmill_store::{ScopedTx, User};
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{
     etag::{IfMatch, tagged},
     json::{MergePatch, StrictJson},
-    page::{ListQuery, Page, cut},
+    page::{Filters, ListQuery, Page, cut},
     refusals::{OfAction, OfChange, OfCreate, OfList, OfRead},
 };
 use crate::{
@@ -33,6 +33,21 @@ const PATH: &str = "/v1/users";
 #[serde(deny_unknown_fields)]
 pub(super) struct OfTenant {
     pub(super) tenant: Option<TenantId>,
+}
+
+/// What is removed with a user.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Removal {
+    revoke_tokens: Option<YesNo>,
+}
+
+/// As it is written in a query.
+#[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum YesNo {
+    True,
+    False,
 }
 
 /// A user.
@@ -54,6 +69,9 @@ pub(super) struct UserDocument {
     language: String,
     /// `invited`: no password was set yet; `active`; `disabled`: locked out.
     status: &'static str,
+    /// How many tokens that the user made, or that were made with one of these, still open something: they do so too when the
+    /// user is locked out, removed or given another role, unless they are revoked with it.
+    open_tokens: i64,
     /// When the user was invited.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -105,10 +123,10 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let after = query.after::<EmailAddress>(caller.reach, LIST)?;
     let after = after.as_ref().map(EmailAddress::as_str);
-    let mut users =
-        state.store.read(caller.reach).await?.list_users(query.filter.tenant, after, query.rows()).await?;
+    let mut reader = state.store.read(caller.reach).await?;
+    let mut users = reader.list_users(query.filter.tenant, after, query.rows()).await?;
     let end = cut(&mut users, query.limit, |user| user.email.to_string());
-    let documents: Vec<_> = users.into_iter().map(UserDocument::from).collect();
+    let documents = documents(&state, &mut reader, users).await?;
     Ok(query.answer(caller.reach, LIST, PATH, documents, end.as_deref()))
 }
 
@@ -128,7 +146,7 @@ pub(super) async fn invite(
 ) -> Result<Response, Problem> {
     let invited = people::invite(&state, &caller, &text).await?;
     let revision = invited.user.revision;
-    let document = InvitedDocument::from(invited);
+    let document = invited_document(&state, &caller, invited).await?;
     let location = HeaderValue::from_str(&format!("{PATH}/{}", document.user.id));
     let location = location.expect("ids are plain characters");
     Ok(tagged(revision, (StatusCode::CREATED, [(LOCATION, location)], Json(document))))
@@ -150,7 +168,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let found = state.store.read(caller.reach).await?.find_user(parse(&user)?).await?;
     let found = found.ok_or_else(|| Problem::no_such("user"))?;
-    Ok(tagged(found.revision, Json(UserDocument::from(found))))
+    Ok(tagged(found.revision, Json(document(&state, &caller, found).await?)))
 }
 
 /// Change a user
@@ -177,16 +195,17 @@ pub(super) async fn change(
 ) -> Result<Response, Problem> {
     let expected = |revision| if_match.check(revision);
     let user = people::change_user(&state, &caller, parse(&user)?, &text, expected).await?;
-    Ok(tagged(user.revision, Json(UserDocument::from(user))))
+    Ok(tagged(user.revision, Json(document(&state, &caller, user).await?)))
 }
 
 /// Remove a user
 ///
-/// Every session of the user ends at once.
+/// Every session of the user ends at once. What the user's tokens open, `open_tokens` of them, goes on unless `revoke_tokens` is true.
 #[utoipa::path(
     delete, path = "/v1/users/{user}", operation_id = "delete_user", tag = "users", security(("token" = [])),
     params(
         ("user" = String, Path, description = "The id"),
+        ("revoke_tokens" = Option<bool>, Query, description = "Whether every token that the user made, or that was made with one of these, is revoked as well; false by default"),
         ("If-Match" = Option<String>, Header, description = "The version that was read"),
     ),
     responses((status = 204, description = "Removed"), OfAction)
@@ -195,9 +214,12 @@ pub(super) async fn delete(
     State(state): State<WebState>,
     caller: Caller,
     Path(user): Path<String>,
+    Filters(removal): Filters<Removal>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    people::delete_user(&state, &caller, parse(&user)?, |revision| if_match.check(revision)).await?;
+    let expected = |revision| if_match.check(revision);
+    let revoke_tokens = removal.revoke_tokens == Some(YesNo::True);
+    people::delete_user(&state, &caller, parse(&user)?, revoke_tokens, expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -215,15 +237,44 @@ pub(super) async fn invite_again(
     Path(user): Path<String>,
 ) -> Result<Response, Problem> {
     let invited = people::invite_again(&state, &caller, parse(&user)?).await?;
-    Ok(Json(InvitedDocument::from(invited)).into_response())
+    Ok(Json(invited_document(&state, &caller, invited).await?).into_response())
 }
 
 pub(super) fn parse(id: &str) -> Result<UserId, Problem> {
     id.parse().map_err(|_| Problem::no_such("user"))
 }
 
-impl From<User> for UserDocument {
-    fn from(user: User) -> Self {
+async fn documents(
+    state: &WebState,
+    reader: &mut ScopedTx,
+    users: Vec<User>,
+) -> Result<Vec<UserDocument>, Problem> {
+    let ids: Vec<_> = users.iter().map(|user| user.user_id).collect();
+    let open = reader.open_tokens_of(&ids, state.now()).await?;
+    let document = |user: User| {
+        let open_tokens = open.get(&user.user_id).copied().unwrap_or_default();
+        UserDocument::new(user, open_tokens)
+    };
+    Ok(users.into_iter().map(document).collect())
+}
+
+async fn document(state: &WebState, caller: &Caller, user: User) -> Result<UserDocument, Problem> {
+    let open_tokens = people::open_tokens(state, caller, user.user_id).await?;
+    Ok(UserDocument::new(user, open_tokens))
+}
+
+async fn invited_document(
+    state: &WebState,
+    caller: &Caller,
+    invited: Invited,
+) -> Result<InvitedDocument, Problem> {
+    let Invited { user, link, expires_at } = invited;
+    let user = document(state, caller, user).await?;
+    Ok(InvitedDocument { user, invitation: InvitationDocument { link, expires_at } })
+}
+
+impl UserDocument {
+    fn new(user: User, open_tokens: i64) -> Self {
         Self {
             id: user.user_id.to_string(),
             tenant: user.tenant_id.map(|tenant| tenant.to_string()),
@@ -231,16 +282,10 @@ impl From<User> for UserDocument {
             name: user.name.to_string(),
             role: user.role.as_str(),
             status: people::status_of(&user).as_str(),
+            open_tokens,
             language: user.language,
             created_at: user.created_at,
             last_login_at: user.last_login_at,
         }
-    }
-}
-
-impl From<Invited> for InvitedDocument {
-    fn from(invited: Invited) -> Self {
-        let Invited { user, link, expires_at } = invited;
-        Self { user: user.into(), invitation: InvitationDocument { link, expires_at } }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) use tenants::{
 pub(crate) use tokens::{MadeToken, TokenText, make_token, revoke_token};
 pub(crate) use users::{
     InvitationText, Invited, UserStatus, UserText, change_user, delete_user, invite, invite_again,
-    mail_new_password, status_of,
+    mail_new_password, open_tokens, status_of,
 };
 
 use certmill_model::TenantId;

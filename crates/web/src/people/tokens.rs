@@ -58,6 +58,7 @@ pub(crate) async fn make_token(
         scopes: parse_scopes(caller, &text.scopes, tenant)?,
         expires_at: now + Duration::days(days),
         created_by: caller.actor.name.clone(),
+        maker: caller.as_maker(),
     };
     tx.add_token(&new, now).await?;
     let row = tx.find_token(new.token_id).await?.ok_or_else(Problem::internal)?;

@@ -27,7 +27,8 @@ pub(crate) struct InvitationText {
     /// The tenant, by id or name; left out, the caller's own, or one of the platform's own people.
     #[serde(default)]
     pub(crate) tenant: Option<String>,
-    /// The address, which the user logs in by. One account for each.
+    /// The address, which the user logs in by. One account for each, on the whole platform; an invitation of another tenant's that
+    /// ended without being taken does not count.
     #[schema(example = "ada@example.com")]
     pub(crate) email: String,
     /// The name.
@@ -58,6 +59,10 @@ pub(crate) struct UserText {
     /// Whether the user is locked out, which ends every session at once.
     #[serde(default, deserialize_with = "present")]
     pub(crate) disabled: Option<bool>,
+    /// Whether every token that the user made, or that was made with one of these, is revoked with the change: `open_tokens` says
+    /// how many. Left out, they go on.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) revoke_tokens: Option<bool>,
 }
 
 /// Whether a user can come in.
@@ -116,7 +121,7 @@ pub(crate) async fn invite(
         role: parse_role(&text.role, tenant)?,
         language: parse_language(text.language.as_deref().unwrap_or("en"))?,
     };
-    tx.add_user(&new, now).await?;
+    tx.add_user(&new, &state.chance, now).await?;
     let user = tx.find_user(new.user_id).await?.ok_or_else(Problem::internal)?;
     let invited = with_link(state, &mut tx, user, &caller.actor.name, INVITATION_LASTS).await?;
     let detail = json!({ "role": new.role, "expires_at": invited.expires_at.unix_timestamp() });
@@ -173,18 +178,24 @@ pub(crate) async fn change_user(
     }
     tx.change_user(id, &change, Some(user.revision), now).await?;
     let changed = tx.find_user(id).await?.ok_or_else(Problem::internal)?;
-    let entry = caller.did("user.changed", "user", id, &user.email, difference(&user, &change));
+    let mut detail = difference(&user, &change);
+    if text.revoke_tokens == Some(true) {
+        detail["tokens_revoked"] = json!(tx.revoke_tokens_of(id, now).await?);
+    }
+    let entry = caller.did("user.changed", "user", id, &user.email, detail);
     tx.commit(&matter_of(user.tenant_id, entry), &state.chance, now).await?;
     Ok(changed)
 }
 
-/// Removes a user.
+/// Removes a user, and with `revoke_tokens` what the user's tokens open.
 pub(crate) async fn delete_user(
     state: &WebState,
     caller: &Caller,
     id: UserId,
+    revoke_tokens: bool,
     expected: impl FnOnce(i64) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
+    let now = state.now();
     let mut tx = state.store.scoped(caller.reach).await?;
     let user = tx.find_user(id).await?.ok_or_else(|| Problem::no_such("user"))?;
     expected(user.revision)?;
@@ -197,9 +208,19 @@ pub(crate) async fn delete_user(
     if !tx.delete_user(id).await? {
         return Err(Problem::no_such("user"));
     }
-    let entry = caller.did("user.deleted", "user", id, &user.email, json!({ "role": user.role }));
-    tx.commit(&matter_of(user.tenant_id, entry), &state.chance, state.now()).await?;
+    let mut detail = json!({ "role": user.role });
+    if revoke_tokens {
+        detail["tokens_revoked"] = json!(tx.revoke_tokens_of(id, now).await?);
+    }
+    let entry = caller.did("user.deleted", "user", id, &user.email, detail);
+    tx.commit(&matter_of(user.tenant_id, entry), &state.chance, now).await?;
     Ok(())
+}
+
+/// How many tokens that this user made, or that were made with one of these, still open something.
+pub(crate) async fn open_tokens(state: &WebState, caller: &Caller, id: UserId) -> Result<i64, Problem> {
+    let open = state.store.read(caller.reach).await?.open_tokens_of(&[id], state.now()).await?;
+    Ok(open.get(&id).copied().unwrap_or_default())
 }
 
 /// Makes a link for `user`, and mails it if a mail server is set up.

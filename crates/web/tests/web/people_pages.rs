@@ -3,7 +3,7 @@
 use certmill_model::Role;
 use http::StatusCode;
 
-use crate::support::{Bench, exchange::Answer, operator::Operator};
+use crate::support::{Bench, operator::Operator};
 
 const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "correct horse battery";
@@ -14,12 +14,6 @@ async fn user(bench: &Bench, role: Role) -> Operator<'_> {
     let link = bench.invite(tenant, role, EMAIL).await;
     bench.post(&link).form(&[("password", PASSWORD)]).send().await;
     Operator::known_by(bench, EMAIL, PASSWORD).await
-}
-
-/// What is shown once on a page.
-fn shown(answer: &Answer) -> &str {
-    let (_, rest) = answer.text.split_once("<code class=\"copy\">").expect("something to copy");
-    rest.split('<').next().unwrap_or_default()
 }
 
 #[tokio::test]
@@ -36,7 +30,7 @@ async fn an_administrator_invites_somebody_and_hands_the_link_over() {
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.text.contains("role=\"alert\"") && !wrong.text.contains("<img onerror"), "{}", wrong.text);
     let invited = ada.send("/users", &fields).await;
-    let link = shown(&invited).strip_prefix("http://127.0.0.1:8080").expect("a link").to_owned();
+    let link = invited.shown_once().strip_prefix("http://127.0.0.1:8080").expect("a link").to_owned();
     assert_eq!(bench.get(&link).send().await.status, StatusCode::OK);
     let again = ada.send("/users", &fields).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
@@ -84,7 +78,7 @@ async fn a_token_is_made_shown_once_and_revoked() {
     );
     let fields = [("name", "shop"), ("scope", "domains:read"), ("scope", "webhooks:write"), ("days", "30")];
     let made = ada.send("/tokens", &fields).await;
-    let token = shown(&made).to_owned();
+    let token = made.shown_once().to_owned();
     assert!(made.text.contains("curl http://127.0.0.1:8080/v1/domains"));
     assert_eq!(bench.get("/v1/domains").token(&token).send().await.status, StatusCode::OK);
     let list = ada.page("/tokens").await.text;
@@ -101,6 +95,44 @@ async fn a_token_is_made_shown_once_and_revoked() {
     assert_eq!(bench.get("/v1/domains").token(&token).send().await.status, StatusCode::UNAUTHORIZED);
     let audit = ada.page("/audit?action=token.revoked").await.text;
     assert!(audit.contains("token.revoked") && !audit.contains("<code>token.created"), "{audit}");
+}
+
+#[tokio::test]
+async fn who_removes_or_locks_somebody_out_is_shown_what_their_tokens_open_and_may_revoke_them() {
+    let bench = Bench::new().await;
+    let ada = user(&bench, Role::PlatformAdmin).await;
+    let mut made = Vec::new();
+    for email in ["eve@example.com", "mia@example.com"] {
+        let link = bench.invite(None, Role::PlatformAdmin, email).await;
+        bench.post(&link).form(&[("password", PASSWORD)]).send().await;
+        let person = Operator::known_by(&bench, email, PASSWORD).await;
+        let fields = [("name", "shop"), ("scope", "admin"), ("days", "30")];
+        let token = person.send("/tokens", &fields).await.shown_once().to_owned();
+        let users = bench.get("/v1/users").token(&token).send().await.json();
+        let found = users["data"].as_array().unwrap().iter().find(|user| user["email"] == email).unwrap();
+        made.push((token, format!("/users/{}", found["id"].as_str().unwrap())));
+    }
+    let opens = async |token: &str| bench.get("/v1/domains").token(token).send().await.status;
+
+    let (token, path) = &made[0];
+    let page = ada.page(path).await.text;
+    assert!(
+        page.contains("1 token of this user's making") && page.contains("name=\"revoke_tokens\""),
+        "{page}"
+    );
+    let change = [("name", "Eve"), ("role", "viewer"), ("language", "en"), ("revision", "1")];
+    let out = [&change[..], &[("disabled", "on"), ("revoke_tokens", "on")]].concat();
+    assert_eq!(ada.send(path, &out).await.header("location"), path.as_str());
+    assert_eq!(opens(token).await, StatusCode::UNAUTHORIZED);
+    let page = ada.page(path).await.text;
+    assert!(!page.contains("name=\"revoke_tokens\""), "nothing is left to revoke: {page}");
+    assert!(!ada.page(&format!("{path}/remove")).await.text.contains("name=\"revoke_tokens\""));
+
+    let (token, path) = &made[1];
+    let question = ada.page(&format!("{path}/remove")).await.text;
+    assert!(question.contains("1 token") && question.contains("name=\"revoke_tokens\""), "{question}");
+    let gone = ada.send(&format!("{path}/remove"), &[("revoke_tokens", "on")]).await;
+    assert_eq!((gone.header("location"), opens(token).await), ("/users", StatusCode::UNAUTHORIZED));
 }
 
 #[tokio::test]

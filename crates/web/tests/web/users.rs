@@ -3,10 +3,12 @@
 use certmill_model::Role;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use time::Duration;
 
 use crate::support::{
     Bench,
     exchange::{Answer, Call},
+    operator::Operator,
 };
 
 const PASSWORD: &str = "correct horse battery";
@@ -258,4 +260,125 @@ async fn what_a_user_is_mailed_is_read_and_changed() {
     }
     assert_eq!(bench.get(&path).token(&stranger).send().await.code(), "not_found");
     assert_eq!(actions(&bench, &token).await[0], "notification_rule.changed");
+}
+
+/// Logs in as who has this link, and makes a token there.
+async fn token_made_by(bench: &Bench, link: &str, email: &str) -> String {
+    bench.post(link).form(&[("password", PASSWORD)]).send().await;
+    let person = Operator::known_by(bench, email, PASSWORD).await;
+    let made = person.send("/tokens", &[("name", "shop"), ("scope", "admin"), ("days", "365")]).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    made.shown_once().to_owned()
+}
+
+async fn status_with(bench: &Bench, token: &str) -> StatusCode {
+    bench.get("/v1/domains").token(token).send().await.status
+}
+
+#[tokio::test]
+async fn what_somebodys_tokens_open_is_counted_and_ends_with_the_account_when_asked() {
+    let bench = Bench::new().await;
+    let (tenant, admin) = bench.tenant("Nordwind").await;
+    let link = bench.invite(Some(tenant), Role::TenantAdmin, "ada@example.com").await;
+    let own = token_made_by(&bench, &link, "ada@example.com").await;
+    // A token of hers makes another one, which is hers as well.
+    let body = json!({ "name": "heir", "scopes": ["domains:read"] }).to_string();
+    let made = bench.post("/v1/tokens").token(&own).json(body).send().await.json();
+    let heir = made["token"].as_str().unwrap().to_owned();
+    let users = bench.get("/v1/users").token(&admin).send().await.json();
+    assert_eq!(users["data"][0]["open_tokens"], 2, "{users}");
+    let id = users["data"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(made["created_by_user"].as_str(), Some(id.as_str()));
+
+    let out = change(&bench, &admin, &id, &json!({ "disabled": true })).await.json();
+    assert_eq!(
+        (&out["status"], &out["open_tokens"]),
+        (&json!("disabled"), &json!(2)),
+        "they go on, and are told"
+    );
+    assert_eq!(
+        (status_with(&bench, &own).await, status_with(&bench, &heir).await),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    let out = change(&bench, &admin, &id, &json!({ "role": "viewer", "revoke_tokens": true })).await.json();
+    assert_eq!((&out["role"], &out["open_tokens"]), (&json!("viewer"), &json!(0)));
+    for ended in [&own, &heir] {
+        assert_eq!(status_with(&bench, ended).await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(status_with(&bench, &admin).await, StatusCode::OK, "of somebody else");
+    let log = bench.get("/v1/audit?action=user.changed").token(&admin).send().await.json();
+    assert_eq!(log["data"][0]["detail"]["tokens_revoked"].as_array().map(Vec::len), Some(2), "{log}");
+    assert_eq!(log["data"][1]["detail"]["tokens_revoked"], Value::Null, "{log}");
+}
+
+#[tokio::test]
+async fn tokens_go_on_when_their_maker_is_removed_and_end_with_it_when_asked() {
+    let bench = Bench::new().await;
+    let (tenant, admin) = bench.tenant("Nordwind").await;
+    let mut tokens = Vec::new();
+    for email in ["ada@example.com", "eve@example.com"] {
+        let link = bench.invite(Some(tenant), Role::TenantAdmin, email).await;
+        tokens.push(token_made_by(&bench, &link, email).await);
+    }
+    let users = bench.get("/v1/users").token(&admin).send().await.json();
+    let ids: Vec<_> = users["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| user["id"].as_str().unwrap().to_owned())
+        .collect();
+    let delete = async |path: String| bench.delete(&path).token(&admin).send().await;
+    let unclear = delete(format!("/v1/users/{}?revoke_tokens=1", ids[0])).await;
+    assert_eq!((unclear.status, unclear.code().as_str()), (StatusCode::BAD_REQUEST, "invalid_query"));
+    assert_eq!(delete(format!("/v1/users/{}", ids[0])).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(status_with(&bench, &tokens[0]).await, StatusCode::OK);
+    assert_eq!(
+        delete(format!("/v1/users/{}?revoke_tokens=true", ids[1])).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(status_with(&bench, &tokens[1]).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status_with(&bench, &tokens[0]).await, StatusCode::OK);
+    let log = bench.get("/v1/audit?action=user.deleted").token(&admin).send().await.json();
+    assert_eq!(log["data"][0]["detail"]["tokens_revoked"].as_array().map(Vec::len), Some(1), "{log}");
+}
+
+#[tokio::test]
+async fn an_invitation_that_nobody_took_keeps_no_other_tenant_from_inviting_the_same_person() {
+    let bench = Bench::new().await;
+    let (_, first) = bench.tenant("Nordwind").await;
+    let (_, second) = bench.tenant("Suedwind").await;
+    let body = json!({ "email": "ada@example.com", "name": "Ada", "role": "viewer" });
+    let old = invited(&bench, &first, "ada@example.com", "viewer").await;
+    assert_eq!(invite(&bench, &second, &body).await.code(), "taken", "it can still be taken");
+    bench.clock.advance(Duration::days(3));
+    assert_eq!(invite(&bench, &first, &body).await.code(), "taken", "one's own is invited again instead");
+    let taken_over = invite(&bench, &second, &body).await;
+    assert_eq!(taken_over.status, StatusCode::CREATED, "{}", taken_over.text);
+    assert_eq!(bench.get(&format!("/v1/users/{old}")).token(&first).send().await.code(), "not_found");
+    let log = bench.get("/v1/audit").token(&first).send().await.json();
+    let entry = &log["data"][0];
+    assert_eq!(
+        (&entry["action"], &entry["actor"]["kind"]),
+        (&json!("user.invitation_lapsed"), &json!("certmill")),
+        "{log}"
+    );
+    assert!(!log.to_string().contains("Suedwind"), "{log}");
+    bench.clock.advance(Duration::days(3));
+    let platform = bench.token(None).await;
+    let taken_over = invite(&bench, &platform, &body).await;
+    assert_eq!(taken_over.status, StatusCode::CREATED, "{}", taken_over.text);
+    bench.clock.advance(Duration::days(3));
+    assert_eq!(invite(&bench, &first, &body).await.code(), "taken", "the platform's own people keep theirs");
+}
+
+#[tokio::test]
+async fn an_account_that_somebody_took_keeps_its_address() {
+    let bench = Bench::new().await;
+    let (tenant, _) = bench.tenant("Nordwind").await;
+    let link = bench.invite(Some(tenant), Role::Viewer, "ada@example.com").await;
+    bench.post(&link).form(&[("password", PASSWORD)]).send().await;
+    bench.clock.advance(Duration::days(30));
+    let (_, second) = bench.tenant("Suedwind").await;
+    let body = json!({ "email": "ada@example.com", "name": "Ada", "role": "viewer" });
+    assert_eq!(invite(&bench, &second, &body).await.code(), "taken");
 }

@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Choice, ConfirmPage, ShownOncePage, answer, mendable, role, role_name, tenant_choices};
+use super::{Choice, ShownOncePage, answer, mendable, role, role_name, tenant_choices};
 use crate::{
     WebState,
     access::Caller,
@@ -53,6 +53,15 @@ pub(super) struct UserForm {
     revision: i64,
     #[serde(default)]
     disabled: String,
+    #[serde(default)]
+    revoke_tokens: String,
+}
+
+/// What is removed with a user.
+#[derive(Deserialize)]
+pub(super) struct RemovalForm {
+    #[serde(default)]
+    revoke_tokens: String,
 }
 
 struct Row {
@@ -100,6 +109,21 @@ struct UserPage {
     is_disabled: bool,
     has_password: bool,
     created: Moment,
+    /// Tokens that the user made and that still open something, in words; `None`: there are none.
+    tokens: Option<String>,
+}
+
+/// The question before a user is removed.
+#[derive(Template)]
+#[template(path = "user_remove.html")]
+struct RemovePage<'a> {
+    frame: Frame,
+    title: &'a str,
+    trail: (&'a str, &'a str),
+    words: &'a str,
+    action: String,
+    button: &'a str,
+    tokens: Option<String>,
 }
 
 pub(super) async fn list(
@@ -187,6 +211,7 @@ pub(super) async fn change(
         role: set(&form.role),
         language: set(&form.language),
         disabled: Some(form.disabled == "on"),
+        revoke_tokens: Some(form.revoke_tokens == "on"),
     };
     match people::change_user(&state, &caller, id, &text, unchanged_since(form.revision)).await {
         Ok(user) => {
@@ -208,7 +233,7 @@ pub(super) async fn ask_remove(
 ) -> Result<Response, Problem> {
     let user = find(&state, &caller, parse(&user)?).await?;
     let title = format!("Remove {}?", user.name);
-    let page = ConfirmPage {
+    let page = RemovePage {
         frame: Frame::new(&caller, "/users"),
         title: &title,
         trail: ("Users", "/users"),
@@ -216,6 +241,7 @@ pub(super) async fn ask_remove(
                 user did.",
         action: format!("/users/{}/remove", user.user_id),
         button: "Remove the user",
+        tokens: tokens_in_words(people::open_tokens(&state, &caller, user.user_id).await?),
     };
     Ok(answer(StatusCode::OK, &page))
 }
@@ -225,8 +251,9 @@ pub(super) async fn remove(
     State(state): State<WebState>,
     caller: Caller,
     Path(user): Path<String>,
+    Form(form): Form<RemovalForm>,
 ) -> Result<Response, Problem> {
-    people::delete_user(&state, &caller, parse(&user)?, |_| Ok(())).await?;
+    people::delete_user(&state, &caller, parse(&user)?, form.revoke_tokens == "on", |_| Ok(())).await?;
     Ok(done(&state, &caller, "/users", "The user is removed."))
 }
 
@@ -282,8 +309,17 @@ async fn user_page(
         is_disabled: user.disabled_at.is_some(),
         has_password: user.has_password,
         created: Moment::new(user.created_at, state.now()),
+        tokens: tokens_in_words(people::open_tokens(state, caller, id).await?),
     };
     Ok(answer(status, &page))
+}
+
+fn tokens_in_words(open: i64) -> Option<String> {
+    match open {
+        0 => None,
+        1 => Some("1 token".into()),
+        more => Some(format!("{more} tokens")),
+    }
 }
 
 fn role_choices(roles: &[Role], chosen: &str) -> Vec<Choice> {

@@ -146,6 +146,13 @@ impl Answer {
         problem["code"].as_str().expect("a code").to_owned()
     }
 
+    /// What is shown once on this page, to be copied.
+    #[track_caller]
+    pub(crate) fn shown_once(&self) -> &str {
+        let (_, rest) = self.text.split_once("<code class=\"copy\">").expect("something to copy");
+        rest.split('<').next().unwrap_or_default()
+    }
+
     /// What forms on this page prove with that they are ours.
     #[track_caller]
     pub(crate) fn csrf(&self) -> &str {

@@ -16,7 +16,7 @@ use certmill_model::{
 };
 use certmill_nginx::Templates;
 use certmill_store::{
-    Actor, Api, AuditEntry, Engine, NewToken, NewUser, Reach, Tenant, connect_api, connect_engine,
+    Actor, Api, AuditEntry, Engine, NewToken, NewUser, Reach, Tenant, TokenMaker, connect_api, connect_engine,
 };
 use certmill_vault::{ApiToken, MasterKey, Vault};
 use certmill_web::{Previewer, PublicUrl, WebSettings, WebState, router};
@@ -114,6 +114,7 @@ impl Bench {
             scopes: scopes.to_vec(),
             expires_at: now + Duration::days(90),
             created_by: "test".into(),
+            maker: TokenMaker::CommandLine,
         };
         let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
         tx.add_token(&new, now).await.unwrap();
@@ -133,7 +134,7 @@ impl Bench {
             language: "en".into(),
         };
         let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
-        tx.add_user(&new, now).await.unwrap();
+        tx.add_user(&new, &self.chance, now).await.unwrap();
         let user = tx.find_user(new.user_id).await.unwrap().unwrap();
         tx.add_password_link(&user, &link.hash(), now, now + Duration::days(3)).await.unwrap();
         tx.commit(&added(&new.name), &self.chance, now).await.unwrap();
