@@ -11,7 +11,7 @@ use crate::StoreError;
 /// Who acts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Actor {
-    /// `user`, `token`, `command_line`, `shop_owner`, or `certmill` for what nobody asked for.
+    /// `user`, `token`, `command_line`, `shop_owner`, or `certmill` where it is not told who.
     pub kind: &'static str,
     /// The id of the user, token or link.
     pub id: Option<String>,

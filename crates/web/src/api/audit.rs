@@ -58,7 +58,7 @@ pub(super) struct AuditDocument {
 #[derive(Serialize, ToSchema)]
 #[schema(title = "Actor")]
 pub(super) struct ActorDocument {
-    /// `user`, `token`, `command_line`, `shop_owner`, or `certmill` for what nobody asked for.
+    /// `user`, `token`, `command_line`, `shop_owner`, or `certmill` where it is not told who.
     kind: String,
     /// The id.
     id: Option<String>,
