@@ -120,7 +120,7 @@ impl Caller {
     pub(crate) fn as_maker(&self) -> TokenMaker {
         match (self.user_id, &self.token) {
             (Some(user), _) => TokenMaker::User(user),
-            (None, Some(token)) => TokenMaker::HolderOf(token.clone()),
+            (None, Some(token)) => TokenMaker::HolderOf(*token),
             (None, None) => TokenMaker::CommandLine,
         }
     }
