@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -133,13 +133,15 @@ async fn a_target_that_is_away_is_unreachable_and_heals_by_itself() {
 async fn a_target_that_takes_the_connection_and_says_nothing_is_unreachable_in_time() {
     let place = Place::new();
     let sshd = Sshd::start(&place.path("ssh"));
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind((sshd.address.ip(), 0)).unwrap();
     let settings = SshSettings { port: silent.local_addr().unwrap().port(), ..sshd.settings() };
     let session = place.connector().open(&Connection::Ssh(settings), place.config()).unwrap();
     let start = Instant::now();
     let error = session.status().await.unwrap_err();
     assert!(matches!(error, DeliveryError::Unreachable { .. }), "{error}");
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    silent.set_nonblocking(true).unwrap();
+    silent.accept().expect("somebody has connected");
 }
 
 #[tokio::test]
@@ -148,14 +150,14 @@ async fn a_stale_socket_of_a_dead_connection_does_no_harm() {
     let sshd = Sshd::start(&place.path("ssh"));
     let session = place.connector().open(&Connection::Ssh(sshd.settings()), place.config()).unwrap();
     session.status().await.unwrap();
-    let master = master_of(sshd.address.port());
+    let master = master_of(sshd.address.ip());
     std::process::Command::new("kill").args(["-9", &master.to_string()]).status().unwrap();
     session.status().await.unwrap();
 }
 
 /// The process that holds the shared connection: its command line names its socket, and its socket's configuration the
-/// port.
-fn master_of(port: u16) -> u32 {
+/// address, which no other test has.
+fn master_of(address: IpAddr) -> u32 {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_master = |pid: &u32| {
@@ -163,7 +165,7 @@ fn master_of(port: u16) -> u32 {
         let socket = command_line.strip_prefix("ssh: ").and_then(|rest| rest.split(' ').next());
         let config = socket.map(|socket| PathBuf::from(socket).with_extension("conf"));
         let config = config.and_then(|config| fs::read_to_string(config).ok()).unwrap_or_default();
-        config.contains(&format!("Port {port}\n"))
+        config.contains(&format!("HostName {address}\n"))
     };
     pids.find(is_master).expect("a shared connection is open")
 }
