@@ -185,7 +185,7 @@ async fn engine(
 }
 
 async fn web_state(config: &Config, url: &str, templates: &Templates) -> Result<WebState, Trouble> {
-    let store = certmill_store::connect_api(url, WEB_CONNECTIONS).await?;
+    let store = certmill_store::connect_server(url, WEB_CONNECTIONS, certmill_web::REQUEST_TIMEOUT).await?;
     let settings = WebSettings {
         public_url: public_url(config)?,
         name_policy: name_policy(config)?,

@@ -30,6 +30,14 @@ pub async fn connect_api(url: &str, connections: u32) -> Result<Api, StoreError>
     Ok(Api::new(pool(url, connections, Some("certmill_api"))?))
 }
 
+/// The same for a server: it ends statements that run longer than `patience`. Whoever asked has been told by then that it took too
+/// long, and the connection would stay taken until the statement's own end.
+pub async fn connect_server(url: &str, connections: u32, patience: Duration) -> Result<Api, StoreError> {
+    let patience = patience.as_millis().to_string();
+    let url = PgConnectOptions::from_str(url)?.options([("statement_timeout", patience)]);
+    Ok(Api::new(pool_of(url, connections, Some("certmill_api"))))
+}
+
 /// The door for workers, with at most `connections` to `url` for records and a few for nudges.
 pub async fn connect_engine(url: &str, connections: u32) -> Result<Engine, StoreError> {
     let url = PgConnectOptions::from_str(url)?;

@@ -19,7 +19,7 @@ mod webhooks;
 mod zones;
 
 pub use api::*;
-pub use connect::{connect_api, connect_engine, migrate};
+pub use connect::{connect_api, connect_engine, connect_server, migrate};
 pub use engine::*;
 pub use error::StoreError;
 pub use mails::NewMail;

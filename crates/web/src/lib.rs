@@ -27,5 +27,5 @@ mod webhooks;
 pub use access::{Access, Door, RouteEntry};
 pub use api::openapi_json;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
-pub use server::{metrics_router, route_table, router, serve};
+pub use server::{REQUEST_TIMEOUT, metrics_router, route_table, router, serve};
 pub use state::{Counters, Previewer, WebSettings, WebState};

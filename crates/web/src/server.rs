@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The longest that an answer may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest that a request's body may be, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;

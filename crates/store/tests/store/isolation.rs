@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use certmill_model::{Chance, DomainId, TenantId};
+use certmill_model::{Chance, DomainId, Hostname, TenantId};
 use certmill_store::{Api, Reach, connect_api};
 use certmill_vault::ApiToken;
 use tokio::task::JoinSet;
@@ -134,4 +134,21 @@ async fn with_patience<T>(future: impl Future<Output = T>, patience: usize) -> O
 
 fn one_of(chance: &Chance, count: usize) -> usize {
     (chance.fraction() * count as f64) as usize
+}
+
+#[tokio::test]
+async fn a_server_gives_up_what_takes_longer_than_whoever_asked_waits_for_it() {
+    let base = Base::new().await;
+    base.put("shop.example.com").await;
+    let name = Hostname::parse("shop.example.com").unwrap();
+    let mut holder = base.api.tenant(base.tenant).await.unwrap();
+    holder.lock_domain(&name).await.unwrap();
+    let server =
+        certmill_store::connect_server(&base.url, 1, std::time::Duration::from_millis(200)).await.unwrap();
+    let mut tx = server.tenant(base.tenant).await.unwrap();
+    let refused = tx.lock_domain(&name).await.unwrap_err();
+    assert!(refused.took_too_long(), "{refused:?}");
+    drop((tx, holder));
+    let mut tx = server.tenant(base.tenant).await.unwrap();
+    assert!(tx.lock_domain(&name).await.unwrap().is_some(), "its one connection works on");
 }
