@@ -14,6 +14,7 @@ mod redelivery;
 mod registration;
 mod removal;
 mod rows;
+mod steering;
 mod templates;
 mod webhooks;
 mod zones;

@@ -4,7 +4,7 @@ use certmill_model::{Chance, DomainId, EventId, EventKind};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::{StoreError, WAKE_CHANNEL};
+use crate::{StoreError, WAKE_CHANNEL, steering::lock_with_members};
 
 /// A domain that is to go.
 pub(crate) struct Removal<'a> {
@@ -24,16 +24,7 @@ pub(crate) async fn remove(
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     let id = removal.domain.uuid();
-    // A domain that its order includes as well is locked in the order in which everybody locks domains.
-    sqlx::query!(
-        "SELECT domain_id FROM domains WHERE domain_id = $1 OR order_id IN (
-             SELECT order_id FROM orders
-             WHERE domain_id = $1 AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
-         ORDER BY domain_id FOR NO KEY UPDATE",
-        id,
-    )
-    .fetch_all(&mut *connection)
-    .await?;
+    lock_with_members(connection, &[id]).await?;
     // The domain first, then its placements: the order in which everybody locks, and what is inserted while we wait for the
     // domain is seen by the second statement.
     let before = sqlx::query_scalar!(

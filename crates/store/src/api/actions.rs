@@ -1,11 +1,11 @@
 //! What people and programs do with a domain that is there: pause it, let it go on, have it renewed; and what is left of one that
 //! is gone.
 
-use certmill_model::{Chance, DomainId, DomainStatus, EventId, EventKind, Hostname};
+use certmill_model::{Chance, DomainId, Hostname};
 use time::OffsetDateTime;
 
 use super::{Domain, ScopedTx, TenantTx};
-use crate::{StoreError, WAKE_CHANNEL, rows::hostname};
+use crate::{StoreError, WAKE_CHANNEL, rows::hostname, steering};
 
 /// What is left of a domain that is gone.
 #[derive(Clone, Debug)]
@@ -39,40 +39,10 @@ impl TenantTx {
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let (id, tenant) = (domain.domain_id.uuid(), self.tenant.uuid());
-        // A domain that its order includes as well is locked in the order in which everybody locks domains.
-        sqlx::query!(
-            "SELECT domain_id FROM domains WHERE domain_id = $1 OR order_id IN (
-                 SELECT order_id FROM orders
-                 WHERE domain_id = $1 AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing'))
-             ORDER BY domain_id FOR NO KEY UPDATE",
-            id,
-        )
-        .fetch_all(self.connection())
-        .await?;
-        // The lease is taken away, so that a step under way records nothing over it.
-        sqlx::query!(
-            "WITH cancelled AS (
-                 UPDATE orders SET status = 'cancelled', updated_at = $3
-                 WHERE domain_id = $1 AND tenant_id = $2
-                   AND status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
-                 RETURNING order_id
-             ), freed AS (
-                 -- Another name of a cancelled order goes on without this one.
-                 UPDATE domains d SET order_id = NULL, next_action_at = $3, nudged_until = NULL FROM cancelled
-                 WHERE d.order_id = cancelled.order_id AND d.domain_id <> $1
-             )
-             UPDATE domains SET status = 'paused', status_since = $3, updated_at = $3, next_action_at = NULL,
-                 nudged_until = NULL, lease_until = NULL, lease_token = lease_token + 1, order_id = NULL,
-                 revision = revision + 1
-             WHERE domain_id = $1 AND tenant_id = $2",
-            id,
-            tenant,
-            now,
-        )
-        .execute(self.connection())
-        .await?;
-        self.tell(domain, EventKind::DomainPaused, DomainStatus::Paused, chance, now).await
+        let (ids, tenant) = ([domain.domain_id.uuid()], self.tenant);
+        steering::lock_with_members(self.connection(), &ids).await?;
+        steering::pause(self.connection(), tenant, &ids, chance, now).await?;
+        self.wake_engine().await
     }
 
     /// Lets a paused domain go on: with its certificate, or from the beginning.
@@ -82,23 +52,9 @@ impl TenantTx {
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let status = match domain.certificate {
-            Some(_) => DomainStatus::PendingDeployment,
-            None => DomainStatus::PendingDns,
-        };
-        let tenant = self.tenant.uuid();
-        sqlx::query!(
-            "UPDATE domains SET status = $3, status_since = $4, updated_at = $4, next_action_at = $4, check_after = $4,
-                 nudged_until = NULL, consecutive_failures = 0, revision = revision + 1
-             WHERE domain_id = $1 AND tenant_id = $2",
-            domain.domain_id.uuid(),
-            tenant,
-            status.as_str(),
-            now,
-        )
-        .execute(self.connection())
-        .await?;
-        self.tell(domain, EventKind::DomainResumed, status, chance, now).await
+        let (ids, tenant) = ([domain.domain_id.uuid()], self.tenant);
+        steering::resume(self.connection(), tenant, &ids, chance, now).await?;
+        self.wake_engine().await
     }
 
     /// Has a certificate renewed now, whatever is planned and whatever step is under way. `false`: the domain has none yet.
@@ -118,32 +74,6 @@ impl TenantTx {
         .execute(self.connection())
         .await?;
         Ok(done.rows_affected() > 0)
-    }
-
-    async fn tell(
-        &mut self,
-        domain: &Domain,
-        kind: EventKind,
-        to: DomainStatus,
-        chance: &Chance,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "WITH woken AS (SELECT pg_notify($8, ''))
-             INSERT INTO events (event_id, tenant_id, domain_id, kind, detail, happened_at, previous_status, status)
-             SELECT $1, $2, $3, $4, '', $5, $6, $7 FROM woken",
-            EventId::new(chance, now).uuid(),
-            domain.tenant_id.uuid(),
-            domain.domain_id.uuid(),
-            kind.as_str(),
-            now,
-            domain.status.as_str(),
-            to.as_str(),
-            WAKE_CHANNEL,
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(())
     }
 }
 

@@ -181,7 +181,7 @@ impl TenantTx {
         Ok(())
     }
 
-    async fn wake_engine(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn wake_engine(&mut self) -> Result<(), StoreError> {
         sqlx::query!("SELECT pg_notify($1, '')", WAKE_CHANNEL).fetch_one(self.connection()).await?;
         Ok(())
     }

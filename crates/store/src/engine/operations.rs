@@ -1,11 +1,13 @@
 //! Operations, worked on in chunks: each is one transaction under a lease, so that whoever goes on after a crash begins
 //! exactly behind the last line that has its result.
 
+mod steer;
+
 use std::collections::HashSet;
 
 use certmill_model::{
-    BulkAction, Chance, DomainId, DomainStatus, EventId, EventKind, Hostname, LineWish, OperationId,
-    OperationStatus, Possible, RefusedLine, TenantId,
+    BulkAction, Chance, DomainStatus, EventId, EventKind, Hostname, LineWish, OperationId, OperationStatus,
+    RefusedLine, TenantId,
 };
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
@@ -207,7 +209,7 @@ async fn work(
         BulkAction::Put => put(tx, lines, chance, now).await,
         BulkAction::Patch => patch(tx, lines, chance, now).await,
         BulkAction::Delete => delete(tx, lines, chance, now).await,
-        _ => steer(tx, action, lines, chance, now).await,
+        _ => steer::steer(tx, action, lines, chance, now).await,
     }
 }
 
@@ -318,105 +320,6 @@ async fn delete(
         });
     }
     Ok(outcomes)
-}
-
-/// Looks, renewals, pauses and their ends, in one statement for all lines.
-async fn steer(
-    tx: &mut TenantTx,
-    action: BulkAction,
-    lines: &[Line],
-    chance: &Chance,
-    now: OffsetDateTime,
-) -> Result<Vec<Outcome>, StoreError> {
-    let names: Vec<_> = lines.iter().map(|line| line.name.to_string()).collect();
-    let tenant = tx.tenant;
-    let rows = steer_many(&mut tx.tx, tenant, action, &names, now).await?;
-    let changed: Vec<_> =
-        rows.iter().filter(|row| row.changed).map(|row| DomainId::from_uuid(row.id)).collect();
-    if matches!(action, BulkAction::Pause | BulkAction::Resume) {
-        let told = if action == BulkAction::Pause { "paused" } else { "resumed" };
-        super::events::add_events(&mut tx.tx, &changed, EventKind::DomainChanged, told, chance, now).await?;
-    }
-    let outcome = |line: &Line| match rows.iter().find(|row| row.name == line.name.as_str()) {
-        None => Outcome::missing(line.number),
-        Some(row) if row.changed => Outcome::done(line.number, action.done(), row.id),
-        Some(row) => match action.possible(row.status, row.is_renewable) {
-            Possible::Already(_) => Outcome::done(line.number, 200, row.id),
-            Possible::Not(code, why) => Outcome::failed(line.number, 409, code, why),
-            Possible::Now => {
-                Outcome::failed(line.number, 409, "changed_meanwhile", "It changed just now. Try again.")
-            }
-        },
-    };
-    Ok(lines.iter().map(outcome).collect())
-}
-
-struct Steered {
-    id: Uuid,
-    name: String,
-    /// How it stood before.
-    status: DomainStatus,
-    is_renewable: bool,
-    changed: bool,
-}
-
-async fn steer_many(
-    connection: &mut PgConnection,
-    tenant: TenantId,
-    action: BulkAction,
-    names: &[String],
-    now: OffsetDateTime,
-) -> Result<Vec<Steered>, StoreError> {
-    let rows = sqlx::query!(
-        r#"WITH found AS (
-               SELECT domain_id, name, status, renew_after, certificate_id FROM domains
-               WHERE tenant_id = $1 AND name = ANY($2) AND status <> 'deleted' ORDER BY domain_id FOR NO KEY UPDATE
-           ), changed AS (
-               UPDATE domains d SET nudged_until = NULL, updated_at = $4::timestamptz,
-                   next_action_at = CASE WHEN $3::text = 'pause' THEN NULL ELSE $4::timestamptz END,
-                   check_after = CASE WHEN $3::text IN ('check', 'resume') THEN $4::timestamptz ELSE d.check_after END,
-                   renew_after = CASE WHEN $3::text = 'renew' THEN $4::timestamptz ELSE d.renew_after END,
-                   revision = d.revision + CASE WHEN $3::text IN ('renew', 'pause', 'resume') THEN 1 ELSE 0 END,
-                   consecutive_failures = CASE WHEN $3::text IN ('check', 'resume') AND d.status IN ('pending_dns', 'failed', 'paused')
-                                               THEN 0 ELSE d.consecutive_failures END,
-                   -- A worker that is in the middle of a step records nothing any more.
-                   lease_token = d.lease_token + CASE WHEN $3::text = 'pause' THEN 1 ELSE 0 END,
-                   lease_until = CASE WHEN $3::text = 'pause' THEN NULL ELSE d.lease_until END,
-                   status = CASE WHEN $3::text = 'pause' THEN 'paused'
-                                 WHEN $3::text <> 'resume' THEN d.status
-                                 WHEN d.certificate_id IS NULL THEN 'pending_dns'
-                                 WHEN EXISTS (SELECT 1 FROM placements p WHERE p.domain_id = d.domain_id AND p.pending)
-                                 THEN 'pending_deployment' ELSE 'active' END,
-                   status_since = CASE WHEN $3::text IN ('pause', 'resume') THEN $4::timestamptz ELSE d.status_since END
-               FROM found
-               WHERE d.domain_id = found.domain_id AND found.status <> 'pending_deletion'
-                 AND CASE $3::text WHEN 'renew' THEN found.renew_after IS NOT NULL AND found.status NOT IN ('paused', 'blocked')
-                             WHEN 'resume' THEN found.status = 'paused'
-                             WHEN 'pause' THEN found.status NOT IN ('paused', 'blocked')
-                             ELSE found.status NOT IN ('paused', 'blocked') END
-               RETURNING d.domain_id
-           )
-           SELECT found.domain_id, found.name, found.status, found.renew_after IS NOT NULL AS "is_renewable!",
-                  changed.domain_id IS NOT NULL AS "changed!"
-           FROM found LEFT JOIN changed USING (domain_id)"#,
-        tenant.uuid(),
-        names,
-        action.as_str(),
-        now,
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Steered {
-                id: row.domain_id,
-                name: row.name,
-                status: parsed("domains", &row.status)?,
-                is_renewable: row.is_renewable,
-                changed: row.changed,
-            })
-        })
-        .collect()
 }
 
 async fn record(

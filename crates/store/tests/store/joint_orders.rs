@@ -153,6 +153,37 @@ async fn a_name_whose_order_is_cancelled_with_the_other_goes_on_alone() {
     base.start_order(&alone).await.unwrap();
 }
 
+/// Of a million domains, none is read but those that are meant.
+#[tokio::test]
+async fn a_name_is_paused_and_removed_without_a_look_at_all_others() {
+    let base = Base::new().await;
+    base.sql(
+        "WITH filled AS (
+             INSERT INTO domains (domain_id, tenant_id, name, status, status_since, created_at, updated_at)
+             SELECT gen_random_uuid(), (SELECT tenant_id FROM tenants), 's' || n || '.example.com', 'active', now(), now(), now()
+             FROM generate_series(1, 50000) n RETURNING 1)
+         SELECT count(*) FROM filled",
+    )
+    .await;
+    let mut owner = <sqlx::PgConnection as sqlx::Connection>::connect(&base.url).await.unwrap();
+    sqlx::query("ANALYZE domains").execute(&mut owner).await.unwrap();
+    base.put(APEX).await;
+    let read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'domains'";
+    let updates = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'domains'";
+    let (before, changed) = (base.sql(read).await, base.sql(updates).await);
+    let name = Hostname::parse(APEX).unwrap();
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    let domain = tx.lock_domain(&name).await.unwrap().unwrap();
+    tx.pause_domain(&domain, &base.chance, now()).await.unwrap();
+    tx.delete_domain(&name, &base.chance, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    // What a connection has read is known together with what it changed, some seconds after.
+    while base.sql(updates).await < changed + 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(base.sql(read).await - before < 50_000);
+}
+
 #[tokio::test]
 async fn a_deletion_and_the_certificate_that_comes_meanwhile_block_one_another_never() {
     let (base, apex, www) = pair().await;

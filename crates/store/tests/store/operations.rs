@@ -1,7 +1,8 @@
 //! Long operations: each line once, whoever dies meanwhile.
 
 use certmill_model::{
-    Hostname, KEPT_LINES, NamePolicy, OPEN_OPERATIONS, OperationId, OperationStatus, RawLine, STORED_LINES,
+    Hostname, KEPT_LINES, NamePolicy, OPEN_OPERATIONS, OpenOrderRole, OperationId, OperationStatus, RawLine,
+    STORED_LINES,
 };
 use certmill_store::{Expendable, NewLine, OperationRow, Reach, StoreError};
 
@@ -128,6 +129,45 @@ async fn a_cancelled_operation_leaves_the_other_lines() {
     .unwrap();
     assert!(!base.engine.work_on_operation(&lease, &base.chance, now()).await.unwrap());
     assert_eq!((base.stands(id).await.status, base.stands(id).await.done), (OperationStatus::Cancelled, 500));
+}
+
+/// What is told of a name that is paused and resumed: the kind, and from what to what.
+const TOLD: &str = "SELECT count(*) FROM events e JOIN domains d USING (domain_id) WHERE d.name = 'shop.example.com'
+                    AND (e.kind, e.previous_status, e.status) IN (('domain_paused', 'pending_issuance', 'paused'),
+                                                                  ('domain_resumed', 'paused', 'pending_dns'))";
+
+#[tokio::test]
+async fn names_that_many_lines_pause_and_resume_end_their_order_and_tell_of_it_like_a_single_one() {
+    let base = Base::new().await;
+    let (shop, www) = (base.put("shop.example.com").await, base.put("www.shop.example.com").await);
+    let leader = base.claim(shop).await.unwrap();
+    base.start_order_with(&leader, Some((www, "www.shop.example.com"))).await.unwrap();
+    base.operation(&[r#"{"op":"pause","name":"shop.example.com"}"#]).await;
+    base.work_off().await;
+    assert_eq!(base.sql("SELECT count(*) FROM orders WHERE status = 'cancelled'").await, 1);
+    assert_eq!(base.sql("SELECT count(*) FROM domains WHERE order_id IS NOT NULL").await, 0);
+    let alone = base.claim(www).await.expect("it is due at once");
+    assert_eq!(alone.situation.order, OpenOrderRole::None);
+    assert!(matches!(base.engine.rest(&leader.lease, None).await, Err(StoreError::LeaseLost)));
+    base.operation(&[r#"{"op":"resume","name":"shop.example.com"}"#]).await;
+    base.work_off().await;
+    assert_eq!(base.sql(TOLD).await, 2);
+    assert_eq!(base.sql("SELECT count(*) FROM events WHERE kind = 'domain_changed'").await, 0);
+}
+
+#[tokio::test]
+async fn a_name_that_is_paused_in_bulk_while_anothers_order_includes_it_stays_paused_when_that_is_issued() {
+    let base = Base::new().await;
+    let names = ["shop.example.com", "www.shop.example.com"];
+    let (shop, www) = (base.put(names[0]).await, base.put(names[1]).await);
+    let leader = base.claim(shop).await.unwrap();
+    let order = base.start_order_with(&leader, Some((www, names[1]))).await.unwrap();
+    base.operation(&[r#"{"op":"pause","name":"www.shop.example.com"}"#]).await;
+    base.work_off().await;
+    base.issued_for(&leader, order, &names.map(|name| Hostname::parse(name).unwrap())).await.unwrap();
+    let paused = "SELECT count(*) FROM domains WHERE name LIKE 'www%' AND status = 'paused' AND next_action_at IS NULL";
+    assert_eq!(base.sql(paused).await, 1);
+    assert_eq!(base.sql("SELECT count(*) FROM domains WHERE status = 'pending_deployment'").await, 1);
 }
 
 #[tokio::test]
