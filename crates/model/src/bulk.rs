@@ -15,9 +15,13 @@ pub const OPEN_OPERATIONS: i64 = 10;
 
 /// Lines of a tenant that are taken in before the oldest of them go, so that none fills the disk.
 pub const STORED_LINES: i64 = 5_000_000;
+/// The same in bytes of what they say: a line may have 16 KiB.
+pub const STORED_BYTES: i64 = 4 << 30;
 
-/// Lines and operations of a tenant that are kept: beyond that the oldest go before their time.
+/// Lines, bytes of them, and operations of a tenant that are kept: beyond that the oldest go before their time.
 pub const KEPT_LINES: i64 = 2_000_000;
+/// See [`KEPT_LINES`].
+pub const KEPT_BYTES: i64 = 1 << 30;
 /// See [`KEPT_LINES`].
 pub const KEPT_OPERATIONS: i64 = 10_000;
 

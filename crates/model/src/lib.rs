@@ -52,8 +52,8 @@ pub use backoff::{backoff, ca_retry, target_retry};
 pub use branding::{AccentColour, Branding, InvalidAccent, InvalidProductName, ProductName, SupportUrl};
 pub use breaker::Breaker;
 pub use bulk::{
-    BulkAction, BulkLine, KEPT_LINES, KEPT_OPERATIONS, LineWish, OPEN_OPERATIONS, OperationStatus,
-    ParsedWish, Possible, RawLine, RefusedLine, STORED_LINES, merge_patch,
+    BulkAction, BulkLine, KEPT_BYTES, KEPT_LINES, KEPT_OPERATIONS, LineWish, OPEN_OPERATIONS,
+    OperationStatus, ParsedWish, Possible, RawLine, RefusedLine, STORED_BYTES, STORED_LINES, merge_patch,
 };
 pub use ca_words::told_to_tenants;
 pub use challenge::{ChallengeKind, possible_challenges};

@@ -171,7 +171,7 @@ impl Problem {
 
     /// The sweep makes room, once an hour.
     fn too_many_results() -> Self {
-        let detail = "5,000,000 lines of the tenant's operations are stored. The oldest results are deleted within the hour: \
+        let detail = "5,000,000 lines of the tenant's operations are stored, or 4 GiB of them. The oldest results are deleted within the hour: \
                       read those that are needed, and send it again then. Nothing of it is done.";
         let problem =
             Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_results", "Too many results", detail);

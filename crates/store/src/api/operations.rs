@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use certmill_model::{
-    BulkLine, Chance, OPEN_OPERATIONS, OperationId, OperationStatus, RefusedLine, STORED_LINES, TenantId,
+    BulkLine, Chance, OPEN_OPERATIONS, OperationId, OperationStatus, RefusedLine, STORED_BYTES, STORED_LINES,
+    TenantId,
 };
 use time::OffsetDateTime;
 
@@ -115,16 +116,17 @@ impl TenantTx {
         Ok(open)
     }
 
-    /// How many lines of all operations are stored.
-    async fn count_lines(&mut self) -> Result<i64, StoreError> {
+    /// How many lines of all operations are stored, and bytes of them.
+    async fn count_lines(&mut self) -> Result<(i64, i64), StoreError> {
         let tenant = self.tenant;
-        let lines = sqlx::query_scalar!(
-            r#"SELECT COALESCE(sum(total), 0) AS "lines!" FROM operations WHERE tenant_id = $1"#,
+        let stored = sqlx::query!(
+            r#"SELECT COALESCE(sum(total), 0) AS "lines!", COALESCE(sum(bytes), 0)::bigint AS "bytes!"
+               FROM operations WHERE tenant_id = $1"#,
             tenant.uuid(),
         )
         .fetch_one(self.connection())
         .await?;
-        Ok(lines)
+        Ok((stored.lines, stored.bytes))
     }
 
     /// Adds lines, some thousand at a time, to an operation that is not complete. `false`: there is none. Fails once as many
@@ -136,7 +138,8 @@ impl TenantTx {
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let tenant = self.tenant;
-        if self.count_lines().await? + lines.len() as i64 > STORED_LINES {
+        let (stored, bytes) = self.count_lines().await?;
+        if stored + lines.len() as i64 > STORED_LINES || bytes >= STORED_BYTES {
             return Err(StoreError::TooManyLines);
         }
         let numbers: Vec<_> = lines.iter().map(|line| line.line).collect();
@@ -154,16 +157,19 @@ impl TenantTx {
             asks.iter().map(|asks| asks.err().map(|refused| refused.detail.clone())).collect();
         let refused = asks.iter().filter(|asks| asks.is_err()).count() as i32;
         let done = sqlx::query!(
-            "WITH open AS (
-                 UPDATE operations SET total = total + $10, done = done + $11, failed = failed + $11, updated_at = $12
+            "WITH l AS (
+                 SELECT * FROM UNNEST($3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $9::text[])
+                     AS l (line, ref, action, name, wish, code, detail)
+             ), open AS (
+                 UPDATE operations SET total = total + $10, done = done + $11, failed = failed + $11, updated_at = $12,
+                     bytes = bytes + (SELECT COALESCE(sum(octet_length(concat(ref, name, wish::text, detail))), 0) FROM l)
                  WHERE operation_id = $1 AND tenant_id = $2 AND NOT is_complete AND status = 'queued'
                  RETURNING operation_id, tenant_id
              )
              INSERT INTO operation_lines (operation_id, tenant_id, line, ref, action, name, wish, code, detail, result)
              SELECT open.operation_id, open.tenant_id, l.line, l.ref, l.action, l.name, l.wish, l.code, l.detail,
                     CASE WHEN l.action IS NULL THEN 422 END
-             FROM open, UNNEST($3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $9::text[])
-                 AS l (line, ref, action, name, wish, code, detail)",
+             FROM open, l",
             operation.uuid(),
             tenant.uuid(),
             &numbers,

@@ -71,19 +71,30 @@ impl Outcome {
 }
 
 impl Engine {
-    /// Claims an operation that is complete and that nobody works on, the oldest first, five of a tenant at most.
+    /// Claims an operation that is complete and that nobody works on: of the tenant whose last turn was the longest ago, the one
+    /// that waits the longest; five of a tenant at most. One that was cancelled waits for no turn.
     pub async fn claim_operation(&self, now: OffsetDateTime) -> Result<Option<OperationLease>, StoreError> {
         let row = sqlx::query!(
-            "UPDATE operations SET status = 'running', lease_until = now() + $2, lease_token = lease_token + 1,
-                 started_at = COALESCE(started_at, $1), updated_at = $1
-             WHERE operation_id = (
-                 SELECT o.operation_id FROM operations o
-                 WHERE o.status IN ('queued', 'running') AND o.is_complete
+            r#"WITH open AS (
+                 SELECT operation_id, count(*) FILTER (WHERE lease_until >= now()) OVER (PARTITION BY tenant_id) AS held
+                 FROM operations WHERE status IN ('queued', 'running') AND is_complete
+             ), chosen AS (
+                 SELECT o.operation_id FROM open JOIN operations o USING (operation_id)
+                 LEFT JOIN operation_turns turn ON turn.tenant_id = o.tenant_id
+                 WHERE open.held < $3 AND o.status IN ('queued', 'running')
                    AND (o.lease_until IS NULL OR o.lease_until < now())
-                   AND (SELECT count(*) FROM operations r
-                        WHERE r.tenant_id = o.tenant_id AND r.status = 'running' AND r.lease_until >= now()) < $3
-                 ORDER BY o.operation_id LIMIT 1 FOR UPDATE SKIP LOCKED)
-             RETURNING operation_id, tenant_id, lease_token",
+                 ORDER BY o.cancel_requested_at IS NULL, turn.taken_at NULLS FIRST, o.lease_until NULLS FIRST, o.operation_id
+                 LIMIT 1 FOR UPDATE OF o SKIP LOCKED
+             ), claimed AS (
+                 UPDATE operations SET status = 'running', lease_until = now() + $2, lease_token = lease_token + 1,
+                     started_at = COALESCE(started_at, $1), updated_at = $1
+                 FROM chosen WHERE operations.operation_id = chosen.operation_id
+                 RETURNING operations.operation_id, tenant_id, lease_token
+             ), turn AS (
+                 INSERT INTO operation_turns (tenant_id, taken_at) SELECT tenant_id, now() FROM claimed
+                 ON CONFLICT (tenant_id) DO UPDATE SET taken_at = EXCLUDED.taken_at
+             )
+             SELECT operation_id AS "operation_id!", tenant_id AS "tenant_id!", lease_token AS "lease_token!" FROM claimed"#,
             now,
             interval(LEASE),
             AT_A_TIME,
@@ -95,6 +106,19 @@ impl Engine {
             tenant_id: TenantId::from_uuid(row.tenant_id),
             token: row.lease_token,
         }))
+    }
+
+    /// Ends a turn: others that wait go first.
+    pub async fn release_operation(&self, lease: &OperationLease) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE operations SET lease_until = now()
+             WHERE operation_id = $1 AND lease_token = $2 AND status = 'running'",
+            lease.operation_id.uuid(),
+            lease.token,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Works on the next lines of an operation. `false`: it has ended.
@@ -336,14 +360,17 @@ async fn record(
     let details: Vec<_> = outcomes.iter().map(|one| one.detail.clone()).collect();
     let failed = outcomes.iter().filter(|one| one.result >= 400).count() as i32;
     sqlx::query!(
+        // What a line wished has been heard: its result says all that is asked for later.
         "WITH recorded AS (
-             UPDATE operation_lines l SET result = r.result, domain_id = r.domain_id, code = r.code, detail = r.detail
+             UPDATE operation_lines l SET result = r.result, domain_id = r.domain_id, code = r.code, detail = r.detail, wish = NULL
              FROM UNNEST($2::int[], $3::smallint[], $4::uuid[], $5::text[], $6::text[])
-                 AS r (line, result, domain_id, code, detail)
-             WHERE l.operation_id = $1 AND l.line = r.line
+                 AS r (line, result, domain_id, code, detail), operation_lines before
+             WHERE l.operation_id = $1 AND l.line = r.line AND before.operation_id = $1 AND before.line = r.line
+             RETURNING octet_length(before.wish::text) AS forgotten
          )
          UPDATE operations SET done = done + $7, failed = failed + $8, reached = $9, updated_at = $10,
-             lease_until = now() + $11
+             lease_until = now() + $11,
+             bytes = GREATEST(0, bytes - (SELECT COALESCE(sum(forgotten), 0) FROM recorded))
          WHERE operation_id = $1",
         lease.operation_id.uuid(),
         &lines,

@@ -2,7 +2,7 @@
 //!
 //! Each call looks at a bounded number of rows, found by an index, so that it never stands in the way of work.
 
-use certmill_model::{KEPT_LINES, KEPT_OPERATIONS};
+use certmill_model::{KEPT_BYTES, KEPT_LINES, KEPT_OPERATIONS};
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -354,16 +354,18 @@ async fn old_operations(
 async fn surplus_operations(connection: &mut PgConnection) -> Result<Vec<Uuid>, StoreError> {
     let ended = sqlx::query_scalar!(
         r#"SELECT placed.operation_id AS "operation_id!" FROM (
-               SELECT operation_id, status, sum(total) OVER newer AS lines, row_number() OVER newer AS place
+               SELECT operation_id, status, sum(total) OVER newer AS lines, sum(bytes) OVER newer AS bytes,
+                      row_number() OVER newer AS place
                FROM operations
                WHERE tenant_id IN (SELECT tenant_id FROM operations GROUP BY tenant_id
-                                   HAVING sum(total) > $1 OR count(*) > $2)
+                                   HAVING sum(total) > $1 OR count(*) > $2 OR sum(bytes) > $4::bigint)
                WINDOW newer AS (PARTITION BY tenant_id ORDER BY operation_id DESC)) AS placed
-           WHERE (placed.lines > $1 OR placed.place > $2) AND placed.status NOT IN ('queued', 'running')
+           WHERE (placed.lines > $1 OR placed.place > $2 OR placed.bytes > $4::bigint) AND placed.status NOT IN ('queued', 'running')
            ORDER BY placed.operation_id LIMIT $3"#,
         KEPT_LINES,
         KEPT_OPERATIONS,
         BATCH,
+        KEPT_BYTES,
     )
     .fetch_all(connection)
     .await?;

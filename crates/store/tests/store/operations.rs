@@ -2,15 +2,19 @@
 
 use certmill_model::{
     Hostname, KEPT_LINES, NamePolicy, OPEN_OPERATIONS, OpenOrderRole, OperationId, OperationStatus, RawLine,
-    STORED_LINES,
+    STORED_BYTES, STORED_LINES, TenantId,
 };
-use certmill_store::{Expendable, NewLine, OperationRow, Reach, StoreError};
+use certmill_store::{Actor, AuditEntry, Expendable, NewLine, OperationRow, Reach, ScopedTx, StoreError};
 
 use crate::base::{Base, now, tenant};
 
 impl Base {
     async fn operation(&self, lines: &[&str]) -> OperationId {
-        let mut tx = self.api.tenant(self.tenant).await.unwrap();
+        self.operation_of(self.tenant, lines).await
+    }
+
+    async fn operation_of(&self, tenant: TenantId, lines: &[&str]) -> OperationId {
+        let mut tx = self.api.tenant(tenant).await.unwrap();
         let id = tx.create_operation("import", &self.chance, now()).await.unwrap();
         let policy = NamePolicy::allowing_special_use(["example.com".to_owned()]);
         let line = |(number, text): (usize, &&str)| NewLine {
@@ -29,6 +33,24 @@ impl Base {
         while let Some(lease) = self.engine.claim_operation(now()).await.unwrap() {
             while self.engine.work_on_operation(&lease, &self.chance, now()).await.unwrap() {}
         }
+    }
+
+    async fn sweep(&self) {
+        self.engine.delete_expendable(Expendable::Operations, now(), async || ()).await.unwrap();
+    }
+
+    async fn commit(&self, tx: ScopedTx) {
+        let actor = Actor::command_line();
+        let entry = AuditEntry {
+            actor: &actor,
+            action: "operation.cancelled",
+            object_kind: "operation",
+            object_id: None,
+            object_name: String::new(),
+            tenant: Some(self.tenant),
+            detail: serde_json::json!({}),
+        };
+        tx.commit(&entry, &self.chance, now()).await.unwrap();
     }
 
     async fn stands(&self, id: OperationId) -> OperationRow {
@@ -103,6 +125,46 @@ async fn whoever_goes_on_after_a_crash_begins_behind_the_last_line_with_a_result
 }
 
 #[tokio::test]
+async fn operations_take_turns_and_so_do_the_tenants_that_have_some() {
+    let base = Base::new().await;
+    let mut platform = base.api.platform().await.unwrap();
+    let other = platform.put_tenant(&tenant("Suedwind", &base.chance), now()).await.unwrap();
+    platform.commit().await.unwrap();
+    let claim = async || base.engine.claim_operation(now()).await.unwrap();
+    let turn = async || {
+        let lease = claim().await.unwrap();
+        base.engine.release_operation(&lease).await.unwrap();
+        lease.operation_id
+    };
+    let long = [base.operation(&[&put("one")]).await, base.operation(&[&put("two")]).await];
+    let first = turn().await;
+    let second = if first == long[0] { long[1] } else { long[0] };
+    let short = base.operation_of(other, &[&put("three")]).await;
+    for expected in [short, second, short, first, short, second] {
+        assert_eq!(turn().await, expected);
+    }
+
+    let (held, beside) = (claim().await.unwrap(), claim().await.unwrap());
+    assert_eq!((held.operation_id, beside.operation_id), (short, first));
+    base.engine.release_operation(&held).await.unwrap();
+    assert_eq!(claim().await.unwrap().operation_id, short, "its tenant's last turn is longer ago");
+    assert_eq!(claim().await.unwrap().operation_id, second);
+    base.engine.release_operation(&held).await.unwrap();
+    assert!(claim().await.is_none(), "who has lost the lease lets nothing go");
+}
+
+#[tokio::test]
+async fn a_cancelled_operation_waits_for_no_turn() {
+    let base = Base::new().await;
+    base.operation(&[&put("one")]).await;
+    let id = base.operation(&[&put("two")]).await;
+    let mut tx = base.api.scoped(Reach::Tenant(base.tenant)).await.unwrap();
+    assert!(tx.cancel_operation(id, now()).await.unwrap());
+    base.commit(tx).await;
+    assert_eq!(base.engine.claim_operation(now()).await.unwrap().map(|lease| lease.operation_id), Some(id));
+}
+
+#[tokio::test]
 async fn a_cancelled_operation_leaves_the_other_lines() {
     let base = Base::new().await;
     let lines: Vec<_> = (0..600).map(|number| put(&format!("s{number}"))).collect();
@@ -111,22 +173,7 @@ async fn a_cancelled_operation_leaves_the_other_lines() {
     assert!(base.engine.work_on_operation(&lease, &base.chance, now()).await.unwrap());
     let mut tx = base.api.scoped(Reach::Tenant(base.tenant)).await.unwrap();
     assert!(tx.cancel_operation(id, now()).await.unwrap());
-    let actor = certmill_store::Actor::command_line();
-    tx.commit(
-        &certmill_store::AuditEntry {
-            actor: &actor,
-            action: "operation.cancelled",
-            object_kind: "operation",
-            object_id: None,
-            object_name: String::new(),
-            tenant: Some(base.tenant),
-            detail: serde_json::json!({}),
-        },
-        &base.chance,
-        now(),
-    )
-    .await
-    .unwrap();
+    base.commit(tx).await;
     assert!(!base.engine.work_on_operation(&lease, &base.chance, now()).await.unwrap());
     assert_eq!((base.stands(id).await.status, base.stands(id).await.done), (OperationStatus::Cancelled, 500));
 }
@@ -282,10 +329,50 @@ async fn lines_beyond_what_may_be_stored_are_not_taken_until_the_oldest_have_gon
     assert!(matches!(taken, Err(StoreError::TooManyLines)));
     assert_eq!(base.sql(&format!("SELECT count(*) FROM operations WHERE total > {kept}")).await, 1);
 
-    base.engine.delete_expendable(Expendable::Operations, now(), async || ()).await.unwrap();
+    base.sweep().await;
     let mut kept = base.api.read(Reach::Tenant(base.tenant)).await.unwrap();
     assert!(kept.operation(old).await.unwrap().is_none());
     assert!(kept.operation(recent).await.unwrap().is_some());
     assert_eq!(base.sql("SELECT count(*) FROM operation_lines").await, 2);
+    assert!(tx.add_lines(id, &[line], now()).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_a_line_wished_is_forgotten_with_its_result_and_counts_no_more() {
+    let base = Base::new().await;
+    let tagged = r#"{"op":"put","name":"a.example.com","tags":["eu"],"metadata":{"plan":"gold"}}"#;
+    let id = base
+        .operation(&[tagged, r#"{"op":"patch","name":"a.example.com","tags":["us"]}"#, "{nonsense"])
+        .await;
+    let results = "SELECT sum(octet_length(concat(name, ref, detail)))::bigint FROM operation_lines";
+    let bytes = "SELECT bytes FROM operations";
+    let kept = base.sql(results).await;
+    assert!(base.sql(bytes).await > kept);
+
+    let lease = base.engine.claim_operation(now()).await.unwrap().unwrap();
+    assert!(base.engine.work_on_operation(&lease, &base.chance, now()).await.unwrap());
+    let left = "SELECT count(*) FROM operation_lines WHERE wish IS NOT NULL";
+    assert_eq!(base.sql(left).await, 1, "the second line waits for what the first one comes to");
+    base.sql("UPDATE operations SET lease_until = now() - interval '1 second' RETURNING 1::bigint").await;
+    base.work_off().await;
+    assert_eq!((base.sql(left).await, base.sql(bytes).await), (0, kept));
+    assert_eq!(base.results(id).await.len(), 3);
+    assert_eq!(base.sql("SELECT count(*) FROM domain_tags WHERE tag = 'us'").await, 1);
+    assert_eq!(base.sql("SELECT count(*) FROM domain_metadata").await, 1);
+}
+
+#[tokio::test]
+async fn bytes_beyond_what_may_be_stored_are_not_taken_until_the_oldest_have_gone() {
+    let base = Base::new().await;
+    let old = base.operation(&[&put("one")]).await;
+    base.work_off().await;
+    base.sql(&format!("UPDATE operations SET bytes = {STORED_BYTES} RETURNING 1::bigint")).await;
+    let mut tx = base.api.tenant(base.tenant).await.unwrap();
+    let id = tx.create_operation("one more", &base.chance, now()).await.unwrap();
+    let line = NewLine { line: 1, reference: None, asks: Err(RawLine::read("{nonsense").unwrap_err()) };
+    let taken = tx.add_lines(id, std::slice::from_ref(&line), now()).await;
+    assert!(matches!(taken, Err(StoreError::TooManyLines)));
+    base.sweep().await;
+    assert!(base.api.read(Reach::Tenant(base.tenant)).await.unwrap().operation(old).await.unwrap().is_none());
     assert!(tx.add_lines(id, &[line], now()).await.unwrap());
 }
