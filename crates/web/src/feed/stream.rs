@@ -10,7 +10,10 @@ use certmill_model::{DomainId, EventDocument, EventKind};
 use certmill_store::StoreError;
 use futures_util::stream;
 use time::OffsetDateTime;
-use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc},
+    time::timeout,
+};
 
 use super::{Place, hub::News};
 use crate::{WebState, access::Caller};
@@ -26,6 +29,9 @@ const AT_ONCE: i64 = 200;
 
 /// A caller whose token was revoked gets nothing more after so long.
 const TRUSTED: time::Duration = time::Duration::milliseconds(500);
+
+/// How often that is asked where nothing matches: a stream that nobody may read keeps no place for long.
+const ASKED: time::Duration = time::Duration::MINUTE;
 
 /// Which events a stream is for.
 #[derive(Clone, Debug)]
@@ -93,10 +99,11 @@ impl Pump {
             self.catch_up().await?;
             // Until this stream is so far behind that it missed some.
             loop {
-                match news.recv().await {
-                    Ok(one) => self.offer(&one).await?,
-                    Err(RecvError::Lagged(_)) => break,
-                    Err(RecvError::Closed) => return Err(Over),
+                match timeout(ASKED.unsigned_abs(), news.recv()).await {
+                    Ok(Ok(one)) => self.offer(&one).await?,
+                    Ok(Err(RecvError::Lagged(_))) => break,
+                    Ok(Err(RecvError::Closed)) => return Err(Over),
+                    Err(_) => self.ask_after(time::Duration::ZERO).await?,
                 }
             }
         }
@@ -118,6 +125,7 @@ impl Pump {
                 }
             }
             self.position = reached;
+            self.ask_after(ASKED).await?;
         }
     }
 
@@ -128,19 +136,25 @@ impl Pump {
         self.position = news.position;
         let is_visible = self.caller.reach.tenant().is_none_or(|own| news.event.data.tenant == Some(own));
         if is_visible && self.wanted.takes(&news.event) {
-            self.send_event(&news.event, news.json.clone()).await?;
+            return self.send_event(&news.event, news.json.clone()).await;
         }
-        Ok(())
+        self.ask_after(ASKED).await
     }
 
     async fn send_event(&mut self, event: &EventDocument, json: String) -> Result<(), Over> {
+        self.ask_after(TRUSTED).await?;
+        let (id, kind) = (event.id.to_string(), event.kind.public_type());
+        self.send(Event::default().id(id).event(kind).data(json)).await
+    }
+
+    /// Asks whether the caller may read still, if that was not asked for so long.
+    async fn ask_after(&mut self, trusted: time::Duration) -> Result<(), Over> {
         let now = self.state.now();
-        if now - self.checked_at > TRUSTED {
+        if now - self.checked_at > trusted {
             self.caller.is_still_valid(&self.state).await?.then_some(()).ok_or(Over)?;
             self.checked_at = now;
         }
-        let (id, kind) = (event.id.to_string(), event.kind.public_type());
-        self.send(Event::default().id(id).event(kind).data(json)).await
+        Ok(())
     }
 
     async fn send(&mut self, event: Event) -> Result<(), Over> {

@@ -137,3 +137,22 @@ async fn a_stream_ends_with_the_token_that_opened_it_and_with_the_server() {
     bench.state.end_streams();
     assert!(stream.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_stream_that_nothing_matches_ends_with_its_token_too() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("nordwind").await;
+    let mut stream = bench.follow(&token, "/v1/events/stream?types=domain.moved", None).await;
+    bench.clock.advance(Duration::days(91));
+    let (_, other) = bench.tenant("suedwind").await;
+    bench.register(&other, "a.example-shops.test").await;
+    bench.place_events().await;
+    assert!(stream.next().await.is_none(), "somebody else's event");
+
+    let mut stream = bench.follow(&other, "/v1/events/stream", None).await;
+    bench.clock.advance(Duration::days(91));
+    tokio::time::pause();
+    tokio::time::advance(Duration::seconds(61).unsigned_abs()).await;
+    tokio::time::resume();
+    assert!(stream.next().await.is_none(), "nothing happens at all");
+}
