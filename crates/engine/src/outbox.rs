@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use certmill_model::{Letter, one_line};
-use certmill_notify::{Envelope, MailError, Mailer, Message, Site, Unsubscribe, compose, thread_id, write};
+use certmill_notify::{
+    Conversation, Envelope, MailError, Mailer, Message, Site, Unsubscribe, compose, thread_id, write,
+};
 use certmill_store::{DueMail, StoreError};
-use certmill_vault::ApiToken;
+use certmill_vault::{ApiToken, TokenHash};
 use tokio::sync::watch;
 
 use crate::Engine;
@@ -84,8 +86,9 @@ pub async fn send_due_mails(engine: &Engine) -> Result<usize, StoreError> {
     let store = &engine.parts.store;
     let due = store.take_due_mails(BATCH, engine.now()).await?;
     let taken = due.len();
+    let mut conversation = settings.mailer.conversation();
     for (place, mail) in due.iter().enumerate() {
-        let Err(error) = send(engine, settings, mail).await? else { continue };
+        let Err(error) = send(engine, settings, mail, &mut conversation).await? else { continue };
         let is_servers_fault = matches!(error, MailError::Away(_) | MailError::Misconfigured(_));
         let next = next_attempt(engine, mail, &error);
         tracing::warn!(mail = %mail.mail_id, error = error.words(), "a mail could not be sent");
@@ -97,6 +100,7 @@ pub async fn send_due_mails(engine: &Engine) -> Result<usize, StoreError> {
             return Ok(0);
         }
     }
+    conversation.end().await;
     Ok(taken)
 }
 
@@ -104,19 +108,26 @@ async fn send(
     engine: &Engine,
     settings: &MailSettings,
     mail: &DueMail,
+    conversation: &mut Conversation<'_>,
 ) -> Result<Result<(), MailError>, StoreError> {
     if engine.now() - mail.created_at > STALE {
         return Ok(Err(MailError::Never("it has waited for days, and is no news any more".into())));
     }
+    let Some(letter) = &mail.letter else {
+        return Ok(Err(MailError::Later("another version of certmill wrote it, and sends it".into())));
+    };
     let token = mail.is_subscribed.then(ApiToken::generate);
-    if let Some(token) = &token {
-        engine.parts.store.mail_goes_out(mail, token.hash().as_bytes()).await?;
-    }
-    let message = match message(engine, settings, mail, token.as_ref()) {
+    let message = match message(engine, settings, (mail, letter), token.as_ref()) {
         Ok(message) => message,
         Err(error) => return Ok(Err(error)),
     };
-    if let Err(error) = settings.mailer.send_in_time(&message).await {
+    let hash = token.as_ref().map(ApiToken::hash);
+    match engine.parts.store.mail_goes_out(mail, hash.as_ref().map(TokenHash::as_bytes)).await {
+        // Those before it took so long that another process has it.
+        Err(StoreError::LeaseLost) => return Ok(Ok(())),
+        noted => noted?,
+    }
+    if let Err(error) = conversation.send(&message).await {
         return Ok(Err(error));
     }
     engine.parts.store.mail_sent(mail, engine.now()).await?;
@@ -128,10 +139,10 @@ async fn send(
 fn message(
     engine: &Engine,
     settings: &MailSettings,
-    mail: &DueMail,
+    (mail, letter): (&DueMail, &Letter),
     token: Option<&ApiToken>,
 ) -> Result<Message, MailError> {
-    let written = write(&mail.letter, &settings.site, &mail.language, engine.now());
+    let written = write(letter, &settings.site, &mail.language, engine.now());
     let host = settings.from.rsplit('@').next().unwrap_or("localhost");
     let own = format!("{}@{host}", mail.mail_id);
     let thread = mail.alert_id.map(|alert| thread_id(alert, &mail.recipient, host));
@@ -147,11 +158,11 @@ fn message(
     let envelope = Envelope {
         to: mail.recipient.clone(),
         from: settings.from.clone(),
-        from_name: sender(&mail.letter, &settings.site),
+        from_name: sender(letter, &settings.site),
         date: engine.now(),
         message_id,
         in_reply_to,
-        list_id: mail.letter.is_subscribed().then(|| format!("alerts.{host}")),
+        list_id: letter.is_subscribed().then(|| format!("alerts.{host}")),
         unsubscribe,
     };
     compose(&envelope, &written)

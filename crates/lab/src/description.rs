@@ -36,7 +36,8 @@ pub struct Description {
     pub responder: SocketAddr,
     /// The web server behind the load balancers: it answers 200 and a line with the host asked for.
     pub shop: SocketAddr,
-    /// The mail server for anybody: no TLS, no login. It refuses `nobody@…`, and asks to come again with mail to `later@…`.
+    /// The mail server for anybody: no TLS, no login. It refuses `nobody@…`, asks to come again with mail to `later@…`,
+    /// and says that it is too busy for anybody to mail to `busy@…`.
     pub smtp: SocketAddr,
     /// The same with STARTTLS and a login, both required; its certificate leads to [`Self::acme_ca_file`].
     pub smtp_starttls: SocketAddr,

@@ -35,19 +35,23 @@ impl MailError {
         certmill_model::one_line(&words, 500)
     }
 
-    pub(crate) fn of(error: smtp::Error) -> Self {
-        let code = error.status().map(u16::from);
-        match code {
-            // Refused as a user, without the login or the encryption that the server wants, or as a sender of its kind of mail
-            // (RFC 4954 section 6, RFC 3207 section 4, RFC 5321 section 4.2.2).
-            Some(500 | 502..=504 | 530 | 534 | 535 | 538 | 555) => Self::Misconfigured(error.into()),
+    /// What went wrong before a mail was spoken of: no other would fare better.
+    pub(crate) fn of_server(error: smtp::Error) -> Self {
+        let is_for_good = error.is_permanent() || error.is_tls() || error.is_client() || is_of_tls(&error);
+        if is_for_good { Self::Misconfigured(error.into()) } else { Self::Away(error.into()) }
+    }
+
+    /// What went wrong with one mail. The server may hang or hang up because of it, as one does that asks the recipient's
+    /// server while we wait: that says nothing of the next.
+    pub(crate) fn of_mail(error: smtp::Error) -> Self {
+        match error.status().map(u16::from) {
+            // Refused as a user, or without the login or the encryption that the server wants from everybody
+            // (RFC 4954 section 6, RFC 3207 section 4).
+            Some(530 | 534 | 535 | 538) => Self::Misconfigured(error.into()),
+            // It does not know a command or its parameters (RFC 5321 section 4.2.2): once it is mended, it takes the mail.
+            Some(500 | 502..=504 | 555) => Self::Later(error.into()),
             Some(500..600) => Self::Never(error.into()),
-            None if error.is_tls() || error.is_client() || is_of_tls(&error) => {
-                Self::Misconfigured(error.into())
-            }
-            // Closing down, or too busy for anybody (RFC 5321 section 4.2.3).
-            None | Some(421) => Self::Away(error.into()),
-            Some(_) => Self::Later(error.into()),
+            _ => Self::Later(error.into()),
         }
     }
 }

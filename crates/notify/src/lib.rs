@@ -19,4 +19,4 @@ pub use document::{Site, Written};
 pub use error::MailError;
 pub use letters::write;
 pub use lettre::Message;
-pub use mailer::{Mailer, Password, Security, SmtpSettings};
+pub use mailer::{Conversation, Mailer, Password, Security, SmtpSettings};

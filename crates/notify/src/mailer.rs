@@ -3,25 +3,24 @@
 use std::{net::IpAddr, time::Duration};
 
 use lettre::{
-    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Message,
     transport::smtp::{
-        PoolConfig,
-        authentication::Credentials,
-        client::{Certificate, CertificateStore, Tls, TlsParameters},
+        self,
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters},
+        extension::ClientId,
     },
 };
+use tokio::time::timeout;
 
 use crate::MailError;
 
-/// How long one command may take.
-const COMMAND: Duration = Duration::from_secs(20);
-
-/// How long a whole mail may take, with the connection.
+/// How long the server may take until it listens to us, and then for one mail. Together less than the caller's lease.
+const CONNECTING: Duration = Duration::from_secs(30);
 const MAIL: Duration = Duration::from_secs(60);
 
-/// Connections to the server at a time, and how long one that is not used is kept.
-const CONNECTIONS: u32 = 4;
-const IDLE: Duration = Duration::from_secs(30);
+/// How long is waited for its word to our goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How a connection is encrypted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,56 +57,116 @@ pub struct SmtpSettings {
     pub trusted_roots: Option<String>,
 }
 
-/// A pool of connections to one mail server.
-pub struct Mailer(AsyncSmtpTransport<Tokio1Executor>);
+/// The way to one mail server.
+pub struct Mailer {
+    host: String,
+    port: u16,
+    security: Security,
+    /// `None`: without encryption.
+    tls: Option<TlsParameters>,
+    credentials: Option<Credentials>,
+}
+
+/// One mail after the other over the same connection, as long as it holds.
+pub struct Conversation<'a> {
+    mailer: &'a Mailer,
+    connection: Option<AsyncSmtpConnection>,
+}
 
 impl Mailer {
-    /// Connects to nobody yet; inside a runtime, which closes connections that are not used.
+    /// Connects to nobody yet.
     pub fn new(settings: SmtpSettings) -> Result<Self, MailError> {
         let misconfigured = |words: &str| MailError::Misconfigured(words.into());
         if settings.security == Security::None && !is_loopback(&settings.host) {
             return Err(misconfigured("without encryption, only a mail server on this machine is used"));
         }
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
-            .port(settings.port)
-            .tls(tls(&settings)?)
-            .timeout(Some(COMMAND))
-            .pool_config(PoolConfig::new().max_size(CONNECTIONS).idle_timeout(IDLE));
-        if let Some((user, password)) = settings.credentials {
-            builder = builder.credentials(Credentials::new(user, password.0));
-        }
-        Ok(Self(builder.build()))
+        Ok(Self {
+            tls: tls(&settings)?,
+            credentials: settings.credentials.map(|(user, password)| Credentials::new(user, password.0)),
+            host: settings.host,
+            port: settings.port,
+            security: settings.security,
+        })
     }
 
-    /// Sends a message; the server has it when this succeeds.
-    pub async fn send(&self, message: &Message) -> Result<(), MailError> {
-        let sending = self.0.send_raw(message.envelope(), &message.formatted()).await;
-        sending.map(drop).map_err(MailError::of)
+    /// Begins when the first mail is sent.
+    pub fn conversation(&self) -> Conversation<'_> {
+        Conversation { mailer: self, connection: None }
     }
 
-    /// The same, for a while at most: the caller has a lease.
+    /// Sends one message; the server has it when this succeeds.
     pub async fn send_in_time(&self, message: &Message) -> Result<(), MailError> {
-        let late = || MailError::Away("it does not answer in time".into());
-        tokio::time::timeout(MAIL, self.send(message)).await.unwrap_or_else(|_| Err(late()))
+        let mut conversation = self.conversation();
+        let sent = conversation.send(message).await;
+        conversation.end().await;
+        sent
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, smtp::Error> {
+        let (at, name) = ((self.host.as_str(), self.port), ClientId::default());
+        let (at_once, later) = match self.security {
+            Security::Starttls => (None, self.tls.clone()),
+            Security::Tls | Security::None => (self.tls.clone(), None),
+        };
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(at, Some(CONNECTING), &name, at_once, None).await?;
+        if let Some(tls) = later {
+            connection.starttls(tls, &name).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
     }
 }
 
-fn tls(settings: &SmtpSettings) -> Result<Tls, MailError> {
-    if settings.security == Security::None {
-        return Ok(Tls::None);
+impl Conversation<'_> {
+    /// Sends a message; the server has it when this succeeds. It takes a while at most: the caller has a lease.
+    pub async fn send(&mut self, message: &Message) -> Result<(), MailError> {
+        // Taken, and only put back when all is well: after a fault nobody knows which answer comes next.
+        let mut connection = timeout(CONNECTING, self.listening())
+            .await
+            .unwrap_or_else(|_| Err(MailError::Away("it does not answer in time".into())))?;
+        let text = message.formatted();
+        match timeout(MAIL, connection.send(message.envelope(), &text)).await {
+            Ok(Ok(_)) => self.connection = Some(connection),
+            Ok(Err(error)) => return Err(MailError::of_mail(error)),
+            Err(_) => return Err(MailError::Later("it does not answer in time".into())),
+        }
+        Ok(())
     }
-    let misconfigured = |error: lettre::transport::smtp::Error| MailError::Misconfigured(error.into());
+
+    /// Says goodbye to the server.
+    pub async fn end(mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            // It has every mail, whatever it says.
+            let _ = timeout(GOODBYE, connection.abort()).await;
+        }
+    }
+
+    /// A connection on which the server waits for a mail: servers close one that they find old enough.
+    async fn listening(&mut self) -> Result<AsyncSmtpConnection, MailError> {
+        if let Some(mut connection) = self.connection.take()
+            && connection.test_connected().await
+        {
+            return Ok(connection);
+        }
+        self.mailer.connect().await.map_err(MailError::of_server)
+    }
+}
+
+fn tls(settings: &SmtpSettings) -> Result<Option<TlsParameters>, MailError> {
+    if settings.security == Security::None {
+        return Ok(None);
+    }
+    let misconfigured = |error: smtp::Error| MailError::Misconfigured(error.into());
     let mut parameters = TlsParameters::builder(settings.host.clone());
     if let Some(pem) = &settings.trusted_roots {
         parameters = parameters.certificate_store(CertificateStore::None);
         let roots = Certificate::from_pem(pem.as_bytes()).map_err(misconfigured)?;
         parameters = parameters.add_root_certificate(roots);
     }
-    let parameters = parameters.build().map_err(misconfigured)?;
-    Ok(match settings.security {
-        Security::Tls => Tls::Wrapper(parameters),
-        _ => Tls::Required(parameters),
-    })
+    parameters.build().map(Some).map_err(misconfigured)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -85,6 +85,29 @@ async fn a_recipient_who_does_not_exist_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn a_mail_that_the_server_chokes_on_and_one_that_cannot_be_read_hold_up_no_other() {
+    let world = World::new().await;
+    world
+        .sql(
+            r#"INSERT INTO mails (mail_id, key, recipient, language, kind, letter, next_attempt_at, created_at)
+               SELECT gen_random_uuid(), recipient, recipient, 'en', 'test', letter::jsonb, '2027-01-01Z', '2027-01-06Z'
+               FROM (VALUES ('reader@shops.test', '{"kind":"of_the_next_version"}'),
+                            ('busy@shops.test', '{"kind":"test"}')) AS mail (recipient, letter);
+               INSERT INTO mails (mail_id, key, recipient, language, kind, letter, next_attempt_at, created_at)
+               SELECT gen_random_uuid(), 'test', 'ops@platform.test', 'en', 'test', '{"kind":"test"}', '2027-01-02Z', '2027-01-06Z'"#,
+        )
+        .await;
+    world.pass(Duration::SECOND).await;
+    assert_eq!(world.arrived().len(), 1);
+    assert_eq!(
+        world.number("SELECT count(*) FROM mails WHERE status = 'waiting' AND error IS NOT NULL").await,
+        2
+    );
+    let state = world.api.read(Reach::Platform).await.unwrap().mail_state().await.unwrap();
+    assert!(state.failing_since.is_none(), "the server is well");
+}
+
+#[tokio::test]
 async fn who_unsubscribes_gets_no_more_until_that_is_taken_back() {
     let world = World::new().await;
     world.add_failing_names(30).await;

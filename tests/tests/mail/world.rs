@@ -54,8 +54,9 @@ impl World {
     pub(crate) async fn add_user(&self, address: &str) {
         self.sql(&format!(
             "WITH person AS (
-                 INSERT INTO users (user_id, email, name, role, created_at, updated_at)
-                 VALUES (gen_random_uuid(), '{address}', 'Ops', 'operator', '2026-01-01Z', '2026-01-01Z') RETURNING user_id)
+                 INSERT INTO users (user_id, email, name, role, password_hash, created_at, updated_at)
+                 VALUES (gen_random_uuid(), '{address}', 'Ops', 'operator', 'x', '2026-01-01Z', '2026-01-01Z')
+                 RETURNING user_id)
              INSERT INTO notification_rules (rule_id, user_id, least_level, digest, created_at, updated_at)
              SELECT gen_random_uuid(), user_id, 'notice', 'off', '2026-01-01Z', '2026-01-01Z' FROM person"
         ))

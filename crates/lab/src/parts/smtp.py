@@ -14,13 +14,15 @@ mail, certificate, key, user, password, plain, starttls, tls = sys.argv[1:]
 
 
 class Keep(Mailbox):
-    """Refuses for good whom nobody knows, and for now whom it is to make wait."""
+    """Refuses for good whom nobody knows, and for now whom it is to make wait, or is too busy for."""
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("nobody@"):
             return "550 5.1.1 no such user here"
         if address.startswith("later@"):
             return "451 4.7.1 come again"
+        if address.startswith("busy@"):
+            return "421 4.3.2 too busy for it"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -189,7 +189,8 @@ impl Engine {
     async fn add_usual_rules(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         let rows = sqlx::query!(
             "SELECT u.user_id, u.tenant_id, u.role FROM users u
-             WHERE NOT EXISTS (SELECT 1 FROM notification_rules r WHERE r.user_id = u.user_id)"
+             WHERE u.password_hash IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM notification_rules r WHERE r.user_id = u.user_id)"
         )
         .fetch_all(&self.pool)
         .await?;
@@ -210,13 +211,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Everybody who is to be told of something. Those who were never asked get what is usual for them first.
+    /// Everybody who is to be told of something. Those who were never asked get what is usual for them first. Whoever has not
+    /// taken the invitation may be a stranger whose address was mistyped, and of a tenant that is gone there is nothing to tell.
     pub async fn rule_owners(&self, now: OffsetDateTime) -> Result<Vec<RuleOwner>, StoreError> {
         self.add_usual_rules(now).await?;
         let rows = sqlx::query!(
             "SELECT r.rule_id, r.tenant_id, r.least_level, r.digest, r.created_at, u.email, u.language
              FROM notification_rules r JOIN users u USING (user_id)
-             WHERE r.unsubscribed_at IS NULL AND u.disabled_at IS NULL
+             LEFT JOIN tenants t ON t.tenant_id = COALESCE(r.tenant_id, u.tenant_id)
+             WHERE r.unsubscribed_at IS NULL AND u.disabled_at IS NULL AND u.password_hash IS NOT NULL
+               AND t.status IS DISTINCT FROM 'deleted'
                AND (u.tenant_id IS NULL OR u.tenant_id = r.tenant_id)
              ORDER BY r.rule_id"
         )

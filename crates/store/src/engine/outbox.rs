@@ -3,7 +3,7 @@
 use certmill_model::{AlertId, Letter, MailId};
 use time::{Duration, OffsetDateTime};
 
-use super::{Engine, interval};
+use super::{Engine, domains::held, interval};
 use crate::{
     StoreError,
     mails::{self, NewMail, Origin},
@@ -29,13 +29,20 @@ pub struct DueMail {
     pub recipient: String,
     /// In which language.
     pub language: String,
-    /// What it says.
-    pub letter: Letter,
+    /// What it says; `None`: this version cannot read it, another one wrote it.
+    pub letter: Option<Letter>,
     /// Attempts before this one.
     pub attempts: u32,
     /// When it was written down.
     pub created_at: OffsetDateTime,
     token: i64,
+}
+
+impl DueMail {
+    /// Whether its letter is wiped once it is over: what cannot be read may let somebody in, too.
+    fn may_hold_secret(&self) -> bool {
+        self.letter.as_ref().is_none_or(Letter::holds_secret)
+    }
 }
 
 impl Engine {
@@ -55,36 +62,35 @@ impl Engine {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(DueMail {
-                    mail_id: MailId::from_uuid(row.mail_id),
-                    alert_id: row.alert_id.map(AlertId::from_uuid),
-                    is_reply: row.is_reply,
-                    is_subscribed: row.rule_id.is_some(),
-                    recipient: row.recipient,
-                    language: row.language,
-                    letter: serde_json::from_value(row.letter)
-                        .map_err(|error| StoreError::inconsistent("mails", error))?,
-                    attempts: row.attempts.unsigned_abs(),
-                    created_at: row.created_at,
-                    token: row.lease_token,
-                })
-            })
-            .collect()
+        let mails = rows.into_iter().map(|row| DueMail {
+            mail_id: MailId::from_uuid(row.mail_id),
+            alert_id: row.alert_id.map(AlertId::from_uuid),
+            is_reply: row.is_reply,
+            is_subscribed: row.rule_id.is_some(),
+            recipient: row.recipient,
+            language: row.language,
+            letter: serde_json::from_value(row.letter).ok(),
+            attempts: row.attempts.unsigned_abs(),
+            created_at: row.created_at,
+            token: row.lease_token,
+        });
+        Ok(mails.collect())
     }
 
-    /// Stores by which hash a mail's link to unsubscribe is known, before it goes out.
-    pub async fn mail_goes_out(&self, mail: &DueMail, unsubscribe: &[u8]) -> Result<(), StoreError> {
+    /// A mail goes out now: whoever sends it has all of the time for it, however long those before it took, and it is known by
+    /// which hash its link to unsubscribe is, if it has one. [`StoreError::LeaseLost`]: another process has the mail.
+    pub async fn mail_goes_out(&self, mail: &DueMail, unsubscribe: Option<&[u8]>) -> Result<(), StoreError> {
         let done = sqlx::query!(
-            "UPDATE mails SET unsubscribe_hash = $3 WHERE mail_id = $1 AND lease_token = $2",
+            "UPDATE mails SET lease_until = now() + $4, unsubscribe_hash = COALESCE($3, unsubscribe_hash)
+             WHERE mail_id = $1 AND lease_token = $2 AND status = 'waiting'",
             mail.mail_id.uuid(),
             mail.token,
             unsubscribe,
+            interval(SENDING),
         )
         .execute(&self.pool)
         .await?;
-        if done.rows_affected() == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+        held(done.rows_affected())
     }
 
     /// The mail server has it. A letter with a link that lets somebody in is wiped.
@@ -97,7 +103,7 @@ impl Engine {
             mail.mail_id.uuid(),
             mail.token,
             now,
-            mail.letter.holds_secret(),
+            mail.may_hold_secret(),
         )
         .execute(&mut *tx)
         .await?;
@@ -128,7 +134,7 @@ impl Engine {
             mail.token,
             error,
             next,
-            mail.letter.holds_secret(),
+            mail.may_hold_secret(),
         )
         .execute(&mut *tx)
         .await?;

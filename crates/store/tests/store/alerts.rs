@@ -97,8 +97,8 @@ async fn a_letter_is_written_down_once_however_often_its_alert_is_recorded() {
     };
     base.sql(
         "WITH person AS (
-             INSERT INTO users (user_id, email, name, role, created_at, updated_at)
-             VALUES (gen_random_uuid(), 'ops@platform.test', 'Ops', 'operator', now(), now()) RETURNING user_id)
+             INSERT INTO users (user_id, email, name, role, password_hash, created_at, updated_at)
+             VALUES (gen_random_uuid(), 'ops@platform.test', 'Ops', 'operator', 'x', now(), now()) RETURNING user_id)
          SELECT count(*) FROM person",
     )
     .await;
@@ -114,12 +114,11 @@ async fn a_letter_is_written_down_once_however_often_its_alert_is_recorded() {
     assert_eq!(base.sql("SELECT count(*) FROM alerts").await, 1);
 }
 
-#[tokio::test]
-async fn a_mail_is_sent_by_one_worker_and_one_that_wakes_late_changes_nothing() {
-    let base = Base::new().await;
+/// A mail to be sent.
+async fn write_down(base: &Base, key: &str) {
     let mail = NewMail {
         mail_id: MailId::new(&base.chance, now()),
-        key: "test/1".into(),
+        key: key.into(),
         tenant_id: None,
         recipient: "ops@platform.test",
         language: "en",
@@ -127,17 +126,80 @@ async fn a_mail_is_sent_by_one_worker_and_one_that_wakes_late_changes_nothing() 
     };
     let mut tx = base.api.scoped(Reach::Platform).await.unwrap();
     assert!(tx.enqueue_mail(&mail, now()).await.unwrap());
-    let actor = certmill_store::Actor::command_line();
-    let entry = certmill_store::AuditEntry {
-        actor: &actor,
-        action: "mail.tested",
-        object_kind: "mail",
-        object_id: None,
-        object_name: String::new(),
-        tenant: None,
-        detail: serde_json::Value::Null,
-    };
-    tx.commit(&entry, &base.chance, now()).await.unwrap();
+    base.commit(tx).await;
+}
+
+#[tokio::test]
+async fn who_never_took_the_invitation_and_who_belongs_to_a_tenant_that_is_gone_is_told_nothing() {
+    let base = Base::new().await;
+    base.sql(
+        "WITH people AS (
+             INSERT INTO users (user_id, tenant_id, email, name, role, created_at, updated_at)
+             SELECT gen_random_uuid(), tenant_id, 'ada@shops.test', 'Ada', 'operator', now(), now() FROM tenants
+             RETURNING user_id, tenant_id)
+         , rules AS (
+             INSERT INTO notification_rules (rule_id, user_id, tenant_id, least_level, digest, created_at, updated_at)
+             SELECT gen_random_uuid(), user_id, tenant_id, 'notice', 'weekly', now(), now() FROM people RETURNING 1)
+         , strangers AS (
+             INSERT INTO users (user_id, tenant_id, email, name, role, created_at, updated_at)
+             SELECT gen_random_uuid(), tenant_id, 'stranger@shops.test', 'X', 'operator', now(), now() FROM tenants
+             RETURNING 1)
+         SELECT count(*) FROM rules, strangers",
+    )
+    .await;
+    assert!(base.engine.rule_owners(now()).await.unwrap().is_empty());
+    assert_eq!(base.sql("SELECT count(*) FROM notification_rules").await, 1);
+    let accept =
+        "WITH taken AS (UPDATE users SET password_hash = 'x' RETURNING 1) SELECT count(*) FROM taken";
+    base.sql(accept).await;
+    assert_eq!(base.engine.rule_owners(now()).await.unwrap().len(), 2);
+    let end = "WITH ended AS (UPDATE tenants SET status = 'deleted' RETURNING 1) SELECT count(*) FROM ended";
+    base.sql(end).await;
+    assert!(base.engine.rule_owners(now()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_mail_is_its_senders_from_the_moment_that_it_goes_out_however_long_others_took() {
+    let base = Base::new().await;
+    write_down(&base, "test/1").await;
+    let soon = now() + Duration::SECOND;
+    let mail = base.engine.take_due_mails(9, soon).await.unwrap().pop().unwrap();
+    base.sql("WITH late AS (UPDATE mails SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM late")
+        .await;
+    base.engine.mail_goes_out(&mail, None).await.unwrap();
+    assert!(base.engine.take_due_mails(9, soon).await.unwrap().is_empty(), "nobody else sends it too");
+    base.engine.mail_sent(&mail, now()).await.unwrap();
+    let twice = base.engine.mail_goes_out(&mail, None).await;
+    assert!(matches!(twice, Err(StoreError::LeaseLost)));
+}
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_read_holds_up_no_other() {
+    let base = Base::new().await;
+    write_down(&base, "test/1").await;
+    base.sql(
+        r#"WITH newer AS (UPDATE mails SET letter = '{"kind":"of_the_next_version","link":"OPEN-SESAME"}' RETURNING 1)
+           SELECT count(*) FROM newer"#,
+    )
+    .await;
+    write_down(&base, "test/2").await;
+    let soon = now() + Duration::SECOND;
+    let due = base.engine.take_due_mails(9, soon).await.unwrap();
+    assert_eq!(due.len(), 2);
+    let (readable, other): (Vec<_>, Vec<_>) = due.iter().partition(|mail| mail.letter.is_some());
+    assert_eq!((readable.len(), other.len()), (1, 1));
+    // As long as it may be sent by a version that can read it, it is kept; then nothing of it stays that may let somebody in.
+    base.engine.mail_not_sent(other[0], "cannot be read", Some(soon), false, now()).await.unwrap();
+    assert_eq!(base.sql("SELECT count(*) FROM mails WHERE letter::text LIKE '%OPEN-SESAME%'").await, 1);
+    let again = base.engine.take_due_mails(9, soon).await.unwrap().pop().unwrap();
+    base.engine.mail_not_sent(&again, "cannot be read", None, false, now()).await.unwrap();
+    assert_eq!(base.sql("SELECT count(*) FROM mails WHERE letter IS NULL AND status = 'refused'").await, 1);
+}
+
+#[tokio::test]
+async fn a_mail_is_sent_by_one_worker_and_one_that_wakes_late_changes_nothing() {
+    let base = Base::new().await;
+    write_down(&base, "test/1").await;
     let soon = now() + Duration::SECOND;
     let (one, other) = tokio::join!(base.engine.take_due_mails(9, soon), base.engine.take_due_mails(9, soon));
     let (mut one, mut other) = (one.unwrap(), other.unwrap());
@@ -146,7 +208,7 @@ async fn a_mail_is_sent_by_one_worker_and_one_that_wakes_late_changes_nothing() 
     base.sql("WITH late AS (UPDATE mails SET lease_until = now() - interval '1 second' RETURNING 1) SELECT count(*) FROM late")
         .await;
     let again = base.engine.take_due_mails(9, soon).await.unwrap().pop().unwrap();
-    let put_off = base.engine.mail_goes_out(&late, &[1]).await;
+    let put_off = base.engine.mail_goes_out(&late, None).await;
     assert!(matches!(put_off, Err(StoreError::LeaseLost)));
     base.engine.mail_not_sent(&late, "too late", None, false, now()).await.unwrap();
     base.engine.mail_sent(&again, now()).await.unwrap();

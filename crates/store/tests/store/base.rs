@@ -7,7 +7,10 @@ use certmill_model::{
     Label, OrderId, RenewalPlan, SystemClock, TemplateRef, TenantId, UpstreamAddress,
 };
 use certmill_postgres::Cluster;
-use certmill_store::{Api, ClaimedDomain, DomainWish, Engine, Issued, NewOrder, Put, StoreError, Tenant};
+use certmill_store::{
+    Actor, Api, AuditEntry, ClaimedDomain, DomainWish, Engine, Issued, NewOrder, Put, ScopedTx, StoreError,
+    Tenant,
+};
 use certmill_vault::{MasterKey, Secret, Vault};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
@@ -40,6 +43,21 @@ impl Base {
         let tenant = platform.put_tenant(&tenant("Nordwind", &chance), now()).await.unwrap();
         platform.commit().await.unwrap();
         Self { api, engine, vault, chance, tenant, url, _cluster: cluster, _directory: directory }
+    }
+
+    /// With an entry of the audit log that stands for any.
+    pub(crate) async fn commit(&self, tx: ScopedTx) {
+        let actor = Actor::command_line();
+        let entry = AuditEntry {
+            actor: &actor,
+            action: "test.done",
+            object_kind: "test",
+            object_id: None,
+            object_name: String::new(),
+            tenant: None,
+            detail: serde_json::Value::Null,
+        };
+        tx.commit(&entry, &self.chance, now()).await.unwrap();
     }
 
     pub(crate) async fn put(&self, name: &str) -> DomainId {

@@ -123,7 +123,7 @@ async fn a_link_opens_the_page_of_its_domain_alone() {
 async fn letters(bench: &Bench) -> Vec<(String, Letter)> {
     bench.engine.tell_owners(9, &bench.chance, bench.now()).await.unwrap();
     let mails = bench.engine.take_due_mails(9, bench.now()).await.unwrap();
-    mails.into_iter().map(|mail| (mail.recipient, mail.letter)).collect()
+    mails.into_iter().map(|mail| (mail.recipient, mail.letter.unwrap())).collect()
 }
 
 #[tokio::test]
