@@ -8,7 +8,9 @@ use certmill_model::{
     Chance, Clock, EventDocument, EventKind, Label, SystemClock, TenantId, WebhookDeliveryStatus,
     WebhookEndpointId,
 };
-use certmill_store::{Api, NewWebhook, Reach, ScopedTx, WebhookChange, WebhookDelivery, WebhookEndpoint};
+use certmill_store::{
+    Api, NewWebhook, Reach, Replay, ScopedTx, WebhookChange, WebhookDelivery, WebhookEndpoint,
+};
 use certmill_tests::{MINUTE, Received, Receiver, SOON, Stage, until};
 use certmill_vault::WebhookSecret;
 use serde_json::Value;
@@ -223,7 +225,8 @@ async fn what_happens_to_a_domain_arrives_signed_and_what_was_lost_arrives_later
     };
     let mut tx = hooks.tx().await;
     assert!(tx.change_webhook(endpoint, &change, Some(found.revision), now()).await.unwrap());
-    assert!(tx.replay_webhook(endpoint, now() - time::Duration::HOUR).await.unwrap());
+    let replay = tx.replay_webhook(endpoint, now() - time::Duration::HOUR, now()).await.unwrap();
+    assert_eq!(replay, Replay::Begins);
     hooks.commit(tx).await;
     until("everything is sent again", MINUTE, async || {
         let replayed = receiver.received().split_off(before);

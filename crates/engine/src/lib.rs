@@ -27,6 +27,7 @@ mod planner;
 mod published;
 mod reach;
 mod renewals;
+mod replays;
 mod rollups;
 mod served;
 mod target;
@@ -80,6 +81,7 @@ pub async fn run(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     parts.spawn(alerts::run(engine.clone(), stop.clone()));
     parts.spawn(outbox::run(engine.clone(), stop.clone()));
     parts.spawn(webhooks::run(engine.clone(), stop.clone()));
+    parts.spawn(replays::run(engine.clone(), stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Domains, stop.clone()));
     parts.spawn(nudge::run_lane(engine.clone(), Lane::Troubled, stop.clone()));
     parts.spawn(nudge::run_lane(engine, Lane::Targets, stop.clone()));

@@ -1,13 +1,14 @@
-//! Sends events to webhook endpoints. An endpoint that is slow, or fails, takes its own part of the work and no other's.
+//! Sends events to webhook endpoints. An endpoint that is slow, or fails, takes its own part of the work and no other's, and
+//! a tenant with many of them its own part as well.
 
-use std::{collections::HashMap, error::Error, sync::Arc, time::Duration};
+use std::{collections::HashMap, error::Error, hash::Hash, sync::Arc, time::Duration};
 
 use certmill_model::{
-    WebhookDeliveryStatus, WebhookEndpointId, WebhookVerdict, gives_up_on_endpoint, retry_webhook_after,
-    webhook_verdict,
+    TenantId, WebhookDeliveryStatus, WebhookEndpointId, WebhookVerdict, gives_up_on_endpoint,
+    retry_webhook_after, webhook_room, webhook_verdict,
 };
 use certmill_notify::webhook::{Answer, Message, SendError};
-use certmill_store::{ClaimedWebhook, StoreError, WebhookAttempt};
+use certmill_store::{ClaimedWebhook, StoreError, WebhookAttempt, WebhookTurn};
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
@@ -30,7 +31,7 @@ const BREATH: Duration = Duration::from_millis(50);
 #[derive(Default)]
 struct UnderWay {
     attempts: JoinSet<()>,
-    endpoints: HashMap<Id, WebhookEndpointId>,
+    receivers: HashMap<Id, (WebhookEndpointId, Option<TenantId>)>,
     /// The endpoint behind which the next look begins.
     turn: Option<WebhookEndpointId>,
 }
@@ -60,22 +61,20 @@ impl UnderWay {
     /// Takes what is due, as far as there is room for it.
     async fn take(&mut self, engine: &Arc<Engine>) -> Result<(), StoreError> {
         let parts = &engine.parts;
-        parts.store.replay_webhooks(&parts.chance, engine.now()).await?;
-        if self.attempts.len() >= OF_ALL {
-            return Ok(());
-        }
-        let mut counts = HashMap::<_, i64>::new();
-        for endpoint in self.endpoints.values() {
-            *counts.entry(*endpoint).or_default() += 1;
-        }
-        let counts: Vec<_> = counts.into_iter().collect();
-        let from = self.turn.unwrap_or(WebhookEndpointId::nil());
-        let (claimed, next) = parts.store.claim_webhooks(&counts, OF_EACH, from, engine.now()).await?;
+        let Some(room) = webhook_room(OF_ALL - self.attempts.len()) else { return Ok(()) };
+        let asked = WebhookTurn {
+            endpoints: &counted_by(self.receivers.values().map(|(endpoint, _)| *endpoint)),
+            owners: &counted_by(self.receivers.values().map(|(_, owner)| *owner)),
+            of_each: OF_EACH,
+            room,
+            from: self.turn.unwrap_or(WebhookEndpointId::nil()),
+        };
+        let (claimed, next) = parts.store.claim_webhooks(&asked, engine.now()).await?;
         self.turn = next;
         for webhook in claimed {
-            let (engine, endpoint) = (engine.clone(), webhook.endpoint_id);
+            let (engine, receiver) = (engine.clone(), (webhook.endpoint_id, webhook.tenant_id));
             let handle = self.attempts.spawn(async move { attempt(&engine, &webhook).await });
-            self.endpoints.insert(handle.id(), endpoint);
+            self.receivers.insert(handle.id(), receiver);
         }
         Ok(())
     }
@@ -93,13 +92,21 @@ impl UnderWay {
                     error.id()
                 }
             };
-            self.endpoints.remove(&id);
+            self.receivers.remove(&id);
             match self.attempts.try_join_next_with_id() {
                 Some(next) => ended = next,
                 None => return,
             }
         }
     }
+}
+
+fn counted_by<T: Eq + Hash>(all: impl Iterator<Item = T>) -> Vec<(T, i64)> {
+    let mut counts = HashMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts.into_iter().collect()
 }
 
 async fn attempt(engine: &Engine, webhook: &ClaimedWebhook) {

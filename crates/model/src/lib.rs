@@ -102,7 +102,7 @@ pub use trial::{TrialOutcome, TrialPlace};
 pub use watching::{SeenServed, WatchMemory, WatchTurn, after_watch};
 pub use webhook::{
     DestinationRefused, InvalidNetwork, InvalidWebhookUrl, Network, WEBHOOK_RETRIES, WebhookDeliveryStatus,
-    WebhookDestinations, WebhookHost, WebhookUrl, WebhookVerdict, gives_up_on_endpoint, is_public,
-    retry_webhook_after, webhook_verdict,
+    WebhookDestinations, WebhookHost, WebhookRoom, WebhookUrl, WebhookVerdict, gives_up_on_endpoint,
+    is_public, retry_webhook_after, webhook_room, webhook_verdict,
 };
 pub use work::{DueDomain, LOST_CLAIMS, is_poison, line_up};

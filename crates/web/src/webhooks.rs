@@ -1,12 +1,12 @@
 //! Webhook endpoints: what the API and the dashboard do alike.
 
 use certmill_model::{EventKind, Label, TenantId, WebhookDeliveryId, WebhookEndpointId, WebhookUrl};
-use certmill_store::{AuditEntry, NewWebhook, ScopedTx, WebhookChange, WebhookEndpoint};
+use certmill_store::{AuditEntry, NewWebhook, Replay, ScopedTx, WebhookChange, WebhookEndpoint};
 use certmill_vault::WebhookSecret;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use crate::{WebState, access::Caller, problem::Problem};
@@ -151,9 +151,12 @@ pub(crate) async fn replay(
 ) -> Result<WebhookEndpoint, Problem> {
     let mut tx = state.store.scoped(caller.reach).await?;
     let webhook = find(&mut tx, id).await?;
-    if !tx.replay_webhook(webhook.endpoint_id, from).await? {
-        return Err(disabled());
+    match tx.replay_webhook(webhook.endpoint_id, from, state.now()).await? {
+        Replay::Begins => {}
+        Replay::Disabled => return Err(disabled()),
+        Replay::TooSoon(next) => return Err(too_soon(next - state.now())),
     }
+    let webhook = find(&mut tx, id).await?;
     let detail = json!({ "from": from.unix_timestamp() });
     tx.commit(&entry(caller, "webhook.replayed", &webhook, detail), &state.chance, state.now()).await?;
     Ok(webhook)
@@ -222,6 +225,15 @@ fn description(text: &str) -> Result<Label, Problem> {
 
 fn invalid(field: &str, detail: impl std::fmt::Display) -> Problem {
     Problem::field(format!("/{field}"), "invalid_field", detail.to_string())
+}
+
+fn too_soon(wait: Duration) -> Problem {
+    let detail =
+        "Events are sent to this endpoint again since less than a minute ago. Ask once more after a minute.";
+    let problem =
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "replayed_just_now", "Replayed just now", detail);
+    let seconds = wait.whole_seconds().saturating_add(1);
+    Problem { wait: u16::try_from(seconds).ok(), ..problem }
 }
 
 fn disabled() -> Problem {

@@ -2,11 +2,13 @@
 
 mod destination;
 mod network;
+mod room;
 mod schedule;
 mod url;
 
 pub use destination::{DestinationRefused, WebhookDestinations};
 pub use network::{InvalidNetwork, Network, is_public};
+pub use room::{WebhookRoom, webhook_room};
 pub use schedule::{
     WEBHOOK_RETRIES, WebhookVerdict, gives_up_on_endpoint, retry_webhook_after, webhook_verdict,
 };

@@ -72,6 +72,6 @@ pub use tokens::{NewToken, TokenHolder, TokenMaker, TokenRow};
 pub use transactions::{Api, PlatformTx, Reach, ScopedTx, TenantTx};
 pub use users::{NewUser, User, UserChange};
 pub use webhook_deliveries::WebhookDelivery;
-pub use webhooks::{NewWebhook, WebhookChange, WebhookEndpoint};
+pub use webhooks::{NewWebhook, Replay, WebhookChange, WebhookEndpoint};
 pub use wishes::{DomainWish, Put};
 pub use zones::{NewZone, ZoneRow};

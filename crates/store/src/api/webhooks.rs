@@ -15,6 +15,9 @@ use crate::{StoreError, WAKE_CHANNEL, rows::parsed, webhooks::secret_place};
 /// Endpoints of one tenant, or of the platform, at most.
 const MOST: i64 = 50;
 
+/// The least time between two replays of one endpoint: each begins anew.
+const PAUSE: Duration = Duration::minutes(1);
+
 /// How long the secret before signs beside the present one.
 const OVERLAP: Duration = Duration::days(1);
 
@@ -44,6 +47,17 @@ pub struct WebhookChange {
     pub description: Label,
     /// Whether nothing is sent to it.
     pub disabled: bool,
+}
+
+/// What came of asking for a replay.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Replay {
+    /// It begins within seconds.
+    Begins,
+    /// There is no such endpoint, or nothing is sent to it.
+    Disabled,
+    /// The last one was asked for a moment ago: the next may be then.
+    TooSoon(OffsetDateTime),
 }
 
 /// An endpoint as it stands, without what it signs with.
@@ -86,6 +100,13 @@ impl ScopedTx {
         chance: &Chance,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
+        // Two that are added at once would both find room for the last one.
+        sqlx::query!(
+            "SELECT pg_advisory_xact_lock(hashtextextended('webhook endpoints ' || COALESCE($1::uuid::text, ''), 0))",
+            webhook.tenant_id.map(TenantId::uuid),
+        )
+        .execute(self.connection())
+        .await?;
         let count = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM webhook_endpoints WHERE tenant_id IS NOT DISTINCT FROM $1"#,
             webhook.tenant_id.map(TenantId::uuid),
@@ -250,31 +271,40 @@ impl ScopedTx {
         Ok((done.rows_affected() == 1).then_some(delivery))
     }
 
-    /// Sends everything again that an endpoint should have been sent since `from`, a part at a time. `false`: there is none,
-    /// or it is disabled.
+    /// Sends everything again that an endpoint should have been sent since `from`, a part at a time: in the place of what was
+    /// to be sent again before.
     pub async fn replay_webhook(
         &mut self,
         id: WebhookEndpointId,
         from: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
+        now: OffsetDateTime,
+    ) -> Result<Replay, StoreError> {
         let only = self.only();
-        // Ids begin with the time (RFC 9562 section 5.7): from the first event of that time on, by its place in the feed.
-        let millis = u128::try_from(from.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
-        let done = sqlx::query!(
-            "UPDATE webhook_endpoints e SET replay_until = f.last_position, replay_after = COALESCE((
-                 SELECT min(position) - 1 FROM (
-                     SELECT position FROM events WHERE event_id >= $3 AND position > 0 ORDER BY event_id LIMIT 100
-                 ) AS first), f.last_position)
-             FROM event_feed f
-             WHERE e.endpoint_id = $1 AND ($2::uuid IS NULL OR e.tenant_id = $2) AND e.disabled_at IS NULL",
+        let found = sqlx::query!(
+            "SELECT replayed_at FROM webhook_endpoints
+             WHERE endpoint_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2) AND disabled_at IS NULL FOR NO KEY UPDATE",
             id.uuid(),
             only,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        let Some(found) = found else { return Ok(Replay::Disabled) };
+        if let Some(next) = found.replayed_at.map(|last| last + PAUSE).filter(|next| *next > now) {
+            return Ok(Replay::TooSoon(next));
+        }
+        // Ids begin with the time (RFC 9562 section 5.7).
+        let millis = u128::try_from(from.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+        sqlx::query!(
+            "UPDATE webhook_endpoints e SET replay_from = $2, replay_after = NULL, replay_until = f.last_position,
+                 replayed_at = $3
+             FROM event_feed f WHERE e.endpoint_id = $1",
+            id.uuid(),
             Uuid::from_u128(millis << 80),
+            now,
         )
         .execute(self.connection())
         .await?;
-        wake(self.connection()).await?;
-        Ok(done.rows_affected() == 1)
+        Ok(Replay::Begins)
     }
 
     async fn select_webhooks(
@@ -286,7 +316,7 @@ impl ScopedTx {
         let only = self.only();
         let rows = sqlx::query!(
             r#"SELECT endpoint_id, tenant_id, url, kinds, description, revision, disabled_at, disabled_reason, failing_since,
-                      replay_after IS NOT NULL AS "is_replaying!", created_at, updated_at,
+                      replay_after IS NOT NULL OR replay_from IS NOT NULL AS "is_replaying!", created_at, updated_at,
                       (SELECT max(ends_at) FROM webhook_secrets s WHERE s.endpoint_id = e.endpoint_id) AS previous_secret_until
                FROM webhook_endpoints e
                WHERE ($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR endpoint_id = $2)

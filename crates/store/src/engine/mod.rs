@@ -29,6 +29,7 @@ mod ownership;
 mod poison;
 mod problems;
 mod renewals;
+mod replays;
 mod retention;
 mod rollups;
 mod targets;
@@ -65,7 +66,7 @@ pub use retention::Expendable;
 pub use targets::{ClaimedTarget, PublicPlace, ReleaseRecord, TargetLease};
 pub use templates::{BorrowedTarget, DueTrial, TemplateText};
 pub use watches::{DueWatch, MeantCertificate, Watched};
-pub use webhooks::{ClaimedWebhook, WebhookAttempt};
+pub use webhooks::{ClaimedWebhook, WebhookAttempt, WebhookTurn};
 pub use zones::{EMPTY, LeftRecord, REMOVAL, Zone};
 
 use crate::{StoreError, WAKE_CHANNEL};

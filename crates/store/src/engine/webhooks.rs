@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use certmill_model::{
     EventDocument, EventId, EventKind, TenantId, WebhookDeliveryId, WebhookDeliveryStatus, WebhookEndpointId,
-    WebhookSecretId, WebhookUrl,
+    WebhookRoom, WebhookSecretId, WebhookUrl,
 };
 use certmill_vault::{Secret, Vault};
 use time::OffsetDateTime;
@@ -19,9 +19,20 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Endpoints that are asked for what is due, at a time.
 const ENDPOINTS: i32 = 256;
 
-/// Events that are looked at for one part of a replay, and deliveries that may wait before the next part follows.
-const REPLAYED: i64 = 500;
-const WAITING: i64 = 1_000;
+/// What a worker has under way, and how much more it has room for.
+#[derive(Clone, Copy, Debug)]
+pub struct WebhookTurn<'a> {
+    /// Attempts under way, by endpoint.
+    pub endpoints: &'a [(WebhookEndpointId, i64)],
+    /// Attempts under way, by whose endpoints they go to.
+    pub owners: &'a [(Option<TenantId>, i64)],
+    /// Attempts of one endpoint at a time, at most.
+    pub of_each: i64,
+    /// What may begin.
+    pub room: WebhookRoom,
+    /// Endpoints behind this one are asked.
+    pub from: WebhookEndpointId,
+}
 
 /// A delivery in the hands of this worker.
 #[derive(Clone, Debug)]
@@ -82,46 +93,59 @@ impl Engine {
         Ok(())
     }
 
-    /// Claims deliveries that are due at `now`, up to `of_each` of an endpoint less those of it that are `under_way` here;
-    /// one of an endpoint that fails. Endpoints are asked in turn from `from` on; answers also where the next turn begins.
+    /// Claims deliveries that are due at `now`, as many as there is room for: one of an endpoint that fails, and of those whose
+    /// owner has the fewest under way first. Answers also where the next turn begins.
     pub async fn claim_webhooks(
         &self,
-        under_way: &[(WebhookEndpointId, i64)],
-        of_each: i64,
-        from: WebhookEndpointId,
+        turn: &WebhookTurn<'_>,
         now: OffsetDateTime,
     ) -> Result<(Vec<ClaimedWebhook>, Option<WebhookEndpointId>), StoreError> {
-        let (endpoints, next) = self.endpoints_with_webhooks(from, now).await?;
+        let (endpoints, next) = self.endpoints_with_webhooks(turn.from, now).await?;
         if endpoints.is_empty() {
             return Ok((Vec::new(), next));
         }
-        let busy: Vec<_> = under_way.iter().map(|(endpoint, _)| endpoint.uuid()).collect();
-        let counts: Vec<_> = under_way.iter().map(|(_, count)| *count).collect();
+        let (busy, counts): (Vec<_>, Vec<_>) =
+            turn.endpoints.iter().map(|(endpoint, count)| (endpoint.uuid(), *count)).unzip();
+        let (owners, of_owners): (Vec<_>, Vec<_>) =
+            turn.owners.iter().map(|(owner, count)| (owner.map(TenantId::uuid), *count)).unzip();
         let rows = sqlx::query!(
-            "WITH due AS (
-                 SELECT d.delivery_id, e.url, e.failing_since
+            "WITH waiting AS (
+                 SELECT d.delivery_id, d.next_attempt_at, d.place, e.tenant_id, e.url, e.failing_since,
+                        COALESCE(owner.count, 0) AS under_way
                  FROM UNNEST($1::uuid[]) AS asked (endpoint_id)
                  JOIN webhook_endpoints e ON e.endpoint_id = asked.endpoint_id AND e.disabled_at IS NULL
                  LEFT JOIN UNNEST($2::uuid[], $3::bigint[]) AS busy (endpoint_id, count)
-                   ON busy.endpoint_id = e.endpoint_id,
+                   ON busy.endpoint_id = e.endpoint_id
+                 LEFT JOIN UNNEST($4::uuid[], $5::bigint[]) AS owner (tenant_id, count)
+                   ON owner.tenant_id IS NOT DISTINCT FROM e.tenant_id,
                  LATERAL (
-                     SELECT delivery_id FROM webhook_deliveries w
-                     WHERE w.endpoint_id = e.endpoint_id AND w.status = 'pending' AND w.next_attempt_at <= $4
-                       AND (w.lease_until IS NULL OR w.lease_until < now())
-                     ORDER BY w.next_attempt_at
-                     LIMIT GREATEST(CASE WHEN e.failing_since IS NULL THEN $5::bigint ELSE 1 END
-                                    - COALESCE(busy.count, 0), 0)
-                     FOR UPDATE SKIP LOCKED) AS d
+                     SELECT delivery_id, next_attempt_at, row_number() OVER (ORDER BY next_attempt_at) AS place FROM (
+                         SELECT delivery_id, next_attempt_at FROM webhook_deliveries w
+                         WHERE w.endpoint_id = e.endpoint_id AND w.status = 'pending' AND w.next_attempt_at <= $6
+                           AND (w.lease_until IS NULL OR w.lease_until < now())
+                         ORDER BY w.next_attempt_at
+                         LIMIT GREATEST(LEAST(CASE WHEN e.failing_since IS NULL THEN $7::bigint ELSE 1 END
+                                              - COALESCE(busy.count, 0), $8 - COALESCE(owner.count, 0), $9), 0)
+                         FOR UPDATE SKIP LOCKED) AS locked) AS d
+             ), in_turn AS (
+                 SELECT *, under_way + row_number() OVER (PARTITION BY tenant_id ORDER BY place, next_attempt_at) AS share
+                 FROM waiting
+             ), due AS (
+                 SELECT * FROM in_turn WHERE share <= $8 ORDER BY share, next_attempt_at LIMIT $9
              )
-             UPDATE webhook_deliveries w SET lease_until = now() + $6, lease_token = w.lease_token + 1
+             UPDATE webhook_deliveries w SET lease_until = now() + $10, lease_token = w.lease_token + 1
              FROM due WHERE w.delivery_id = due.delivery_id
              RETURNING w.delivery_id, w.endpoint_id, w.tenant_id, w.event_id, w.body, w.attempts, w.lease_token, due.url,
                        due.failing_since",
             &endpoints,
             &busy,
             &counts,
+            &owners as &[Option<Uuid>],
+            &of_owners,
             now,
-            of_each,
+            turn.of_each,
+            turn.room.of_one as i64,
+            turn.room.all as i64,
             interval(LEASE),
         )
         .fetch_all(&self.pool)
@@ -282,95 +306,6 @@ impl Engine {
                 .await?;
             }
         }
-        Ok(tx.commit().await?)
-    }
-
-    /// Plans the next part of what endpoints are to be sent again, where not too much waits already. Answers how many
-    /// endpoints have more of it.
-    pub async fn replay_webhooks(
-        &self,
-        chance: &certmill_model::Chance,
-        now: OffsetDateTime,
-    ) -> Result<usize, StoreError> {
-        let replaying = sqlx::query!(
-            r#"SELECT endpoint_id FROM webhook_endpoints e
-               WHERE replay_after IS NOT NULL AND disabled_at IS NULL AND (
-                   SELECT count(*) FROM (SELECT 1 FROM webhook_deliveries w
-                                         WHERE w.endpoint_id = e.endpoint_id AND w.status = 'pending' LIMIT $1) AS waiting
-               ) < $1"#,
-            WAITING,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        for row in &replaying {
-            self.replay_part(row.endpoint_id, chance, now).await?;
-        }
-        Ok(replaying.len())
-    }
-
-    async fn replay_part(
-        &self,
-        endpoint: Uuid,
-        chance: &certmill_model::Chance,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let quiet: Vec<_> =
-            EventKind::ALL.iter().filter(|kind| kind.is_quiet()).map(ToString::to_string).collect();
-        let mut tx = self.pool.begin().await?;
-        let row = sqlx::query!(
-            r#"SELECT tenant_id, kinds, replay_after AS "after!", COALESCE(replay_until, 0) AS "until!"
-               FROM webhook_endpoints WHERE endpoint_id = $1 AND replay_after IS NOT NULL
-               FOR NO KEY UPDATE SKIP LOCKED"#,
-            endpoint,
-        )
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(row) = row else { return Ok(()) };
-        let events = sqlx::query!(
-            r#"SELECT event_id, kind, position AS "position!",
-                      (tenant_id = $3 OR $3::uuid IS NULL) AND kind <> $7
-                      AND CASE WHEN $5::text[] IS NULL THEN kind <> ALL ($6) ELSE kind = ANY ($5) END AS "is_wanted!"
-               FROM events WHERE position > $1 AND position <= $2 AND ($3::uuid IS NULL OR tenant_id = $3)
-               ORDER BY position LIMIT $4"#,
-            row.after,
-            row.until,
-            row.tenant_id,
-            REPLAYED,
-            row.kinds.as_deref(),
-            &quiet,
-            EventKind::WebhookTest.as_str(),
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        let reached = events.last().filter(|_| events.len() as i64 == REPLAYED).map(|event| event.position);
-        let wanted: Vec<_> = events.into_iter().filter(|event| event.is_wanted).collect();
-        let ids: Vec<_> = wanted.iter().map(|_| WebhookDeliveryId::new(chance, now).uuid()).collect();
-        let events: Vec<_> = wanted.iter().map(|event| event.event_id).collect();
-        let kinds: Vec<_> = wanted.into_iter().map(|event| event.kind).collect();
-        sqlx::query!(
-            "INSERT INTO webhook_deliveries (delivery_id, tenant_id, endpoint_id, event_id, kind, status, next_attempt_at,
-                                             created_at)
-             SELECT new.delivery_id, $4, $5, new.event_id, new.kind, 'pending', $6, $6
-             FROM UNNEST($1::uuid[], $2::uuid[], $3::text[]) AS new (delivery_id, event_id, kind)
-             ON CONFLICT (endpoint_id, event_id) DO UPDATE SET status = 'pending', attempts = 0,
-                 next_attempt_at = EXCLUDED.next_attempt_at",
-            &ids,
-            &events,
-            &kinds,
-            row.tenant_id,
-            endpoint,
-            now,
-        )
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query!(
-            "UPDATE webhook_endpoints SET replay_after = $2, replay_until = CASE WHEN $2::bigint IS NULL THEN NULL ELSE replay_until END
-             WHERE endpoint_id = $1",
-            endpoint,
-            reached,
-        )
-        .execute(&mut *tx)
-        .await?;
         Ok(tx.commit().await?)
     }
 }

@@ -22,4 +22,5 @@ mod templates;
 mod tenants;
 mod txt_records;
 mod under_way;
+mod webhooks;
 mod work;

@@ -46,7 +46,7 @@ impl Base {
         }
     }
 
-    async fn other_tenant(&self) -> TenantId {
+    pub(crate) async fn other_tenant(&self) -> TenantId {
         let mut platform = self.api.platform().await.unwrap();
         let other = platform.put_tenant(&tenant("Suedwind", &self.chance), now()).await.unwrap();
         platform.commit().await.unwrap();

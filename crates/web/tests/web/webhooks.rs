@@ -3,6 +3,7 @@
 use certmill_model::Scope;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use time::Duration;
 
 use crate::support::{
     Bench,
@@ -96,6 +97,28 @@ async fn a_test_is_listed_and_can_be_sent_again() {
     let replay = json!({ "from": "2026-11-20T00:00:00Z" });
     let replay = send(&bench, Method::POST, &format!("{path}/replay"), &token, replay).await;
     assert_eq!(replay.status, StatusCode::ACCEPTED, "{}", replay.text);
+}
+
+#[tokio::test]
+async fn a_replay_is_noted_at_once_and_the_next_one_a_minute_later() {
+    let bench = Bench::new().await;
+    let (_, token) = bench.tenant("Nordwind").await;
+    let path = format!("{PATH}/{}/replay", added(&bench, &token).await["id"].as_str().unwrap());
+    let from = json!({ "from": "2026-11-20T00:00:00Z" });
+    let first = send(&bench, Method::POST, &path, &token, from.clone()).await;
+    assert_eq!((first.status, &first.json()["replaying"]), (StatusCode::ACCEPTED, &json!(true)));
+    bench.clock.advance(Duration::seconds(59));
+    let soon = send(&bench, Method::POST, &path, &token, from.clone()).await;
+    assert_eq!(
+        (soon.status, soon.code().as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "replayed_just_now"),
+        "{}",
+        soon.text
+    );
+    assert_eq!(soon.header("retry-after"), "2");
+    bench.clock.advance(Duration::seconds(2));
+    let next = send(&bench, Method::POST, &path, &token, from).await;
+    assert_eq!(next.status, StatusCode::ACCEPTED, "{}", next.text);
 }
 
 #[tokio::test]
