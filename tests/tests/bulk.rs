@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use certmill_lab::{Lab, Options, service::Role};
-use certmill_tests::{Growth, MINUTE, Stage, until};
+use certmill_tests::{Growth, MINUTE, Stage, until, until_all};
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::{
@@ -34,10 +34,10 @@ fn line(number: usize) -> String {
     format!("{line:<width$}\n", width = LENGTH - 1)
 }
 
-/// All lines, made as they are sent.
-fn lines() -> impl Body<Data = Bytes, Error = Infallible> {
-    let parts = (1..=LINES).step_by(AT_ONCE).map(|first| {
-        let part: String = (first..first + AT_ONCE).map(line).collect();
+/// So many lines, made as they are sent.
+fn lines(count: usize) -> impl Body<Data = Bytes, Error = Infallible> {
+    let parts = (1..=count).step_by(AT_ONCE).map(move |first| {
+        let part: String = (first..=count.min(first + AT_ONCE - 1)).map(line).collect();
         Ok(Frame::data(Bytes::from(part)))
     });
     StreamBody::new(stream::iter(parts))
@@ -56,6 +56,29 @@ where
 fn request(stage: &Stage, method: &str, path: &str) -> http::request::Builder {
     let request = Request::builder().method(method).uri(path).header("host", "certmill.test");
     request.header("authorization", format!("Bearer {}", stage.shops.token()))
+}
+
+/// Sends so many lines; the operation that they are.
+async fn upload(stage: &Stage, count: usize) -> Value {
+    let upload = request(stage, "POST", "/v1/bulk").header("content-type", "application/x-ndjson");
+    let answer = send(stage, upload.body(lines(count)).unwrap()).await;
+    let status = answer.status();
+    let operation: Value =
+        serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
+    assert_eq!((status.as_u16(), &operation["progress"]["total"]), (202, &count.into()), "{operation}");
+    operation
+}
+
+/// Waits until `count` lines have their results; an operation whose last line has one ends with its next turn.
+async fn done(stage: &Stage, count: usize) {
+    let results = "SELECT COALESCE(sum(done), 0)::bigint FROM operations";
+    until_all("every line has its result", count as i64, async || stage.database.count(results).await).await;
+    let open = "SELECT count(*) FROM operations WHERE status <> 'succeeded'";
+    until("every operation has ended", MINUTE, async || match stage.database.count(open).await {
+        0 => Ok(()),
+        open => Err(format!("{open} have not")),
+    })
+    .await;
 }
 
 /// Reads results as they come; how many there are, in the order of the lines and with what is true of each.
@@ -80,28 +103,13 @@ async fn a_hundred_thousand_lines_come_in_and_go_out_in_bounded_memory() {
     let stage = Stage::on(lab, &[]).await;
     let web = stage.service.start(Role::Serve, &[]).await.unwrap();
     let growth = Growth::of(web.process_id().unwrap());
-    let upload = request(&stage, "POST", "/v1/bulk").header("content-type", "application/x-ndjson");
     let started = Instant::now();
-    let answer = send(&stage, upload.body(lines()).unwrap()).await;
-    let status = answer.status();
-    let operation: Value =
-        serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
-    assert_eq!((status.as_u16(), &operation["progress"]["total"]), (202, &LINES.into()), "{operation}");
+    let operation = upload(&stage, LINES).await;
     report("came in", started, &growth);
 
     let started = Instant::now();
     let _worker = stage.service.start(Role::Work, &[]).await.unwrap();
-    until("every line has its result", 4 * MINUTE, async || {
-        match stage
-            .database
-            .count("SELECT COALESCE(sum(done), 0) FROM operations WHERE status = 'succeeded'")
-            .await
-        {
-            done if done == LINES as i64 => Ok(()),
-            done => Err(format!("{done} lines have theirs")),
-        }
-    })
-    .await;
+    done(&stage, LINES).await;
     report("were worked on", started, &growth);
 
     let growth = Growth::of(web.process_id().unwrap());
@@ -110,6 +118,22 @@ async fn a_hundred_thousand_lines_come_in_and_go_out_in_bounded_memory() {
     let answer = send(&stage, request(&stage, "GET", &results).body(Empty::new()).unwrap()).await;
     assert_eq!(read(answer.into_body()).await, LINES);
     report("went out", started, &growth);
+}
+
+/// As many as are worked on at a time are longer than a turn; all are there before the first is worked on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_operation_does_not_wait_for_the_end_of_long_ones() {
+    let lab = Lab::up(Options { load_balancers: 1, ..Options::default() }).await.unwrap();
+    let stage = Stage::on(lab, &[]).await;
+    let _web = stage.service.start(Role::Serve, &[]).await.unwrap();
+    let counts = [20_000, 20_000, 1];
+    for count in counts {
+        upload(&stage, count).await;
+    }
+    let _worker = stage.service.start(Role::Work, &[]).await.unwrap();
+    done(&stage, counts.iter().sum()).await;
+    let before = "SELECT count(*) FROM operations WHERE finished_at < (SELECT finished_at FROM operations WHERE total = 1)";
+    assert_eq!(stage.database.count(before).await, 0, "no long one ended before the short one");
 }
 
 /// Says how fast it was; how much was held is asserted.
