@@ -150,6 +150,15 @@ async fn a_stream_that_nothing_matches_ends_with_its_token_too() {
     assert!(stream.next().await.is_none(), "somebody else's event");
 
     let mut stream = bench.follow(&other, "/v1/events/stream", None).await;
+    for name in ["b.example-shops.test", "c.example-shops.test"] {
+        bench.register(&other, name).await;
+        bench.place_events().await;
+        assert_eq!(stream.next().await.unwrap().data["data"]["name"], name);
+    }
+    // It waits for the next one.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     bench.clock.advance(Duration::days(91));
     tokio::time::pause();
     tokio::time::advance(Duration::seconds(61).unsigned_abs()).await;
