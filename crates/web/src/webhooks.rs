@@ -110,9 +110,15 @@ pub(crate) async fn change(
 }
 
 /// Forgets an endpoint, with all that was to be sent to it.
-pub(crate) async fn delete(state: &WebState, caller: &Caller, id: &str) -> Result<(), Problem> {
+pub(crate) async fn delete(
+    state: &WebState,
+    caller: &Caller,
+    id: &str,
+    check: impl FnOnce(i64) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let mut tx = state.store.scoped(caller.reach).await?;
     let webhook = find(&mut tx, id).await?;
+    check(webhook.revision)?;
     tx.delete_webhook(webhook.endpoint_id).await?;
     Ok(tx.commit(&entry(caller, "webhook.deleted", &webhook, json!({})), &state.chance, state.now()).await?)
 }

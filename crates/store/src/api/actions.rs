@@ -19,15 +19,25 @@ pub struct Tombstone {
 }
 
 impl TenantTx {
-    /// The domain called `name`, if it is this tenant's; nobody else changes it before this transaction ends.
+    /// The domain called `name`, if it is this tenant's; nobody else changes it before this transaction ends. Other names of its
+    /// order are held as well, in the order in which everybody locks domains: what is done with this one may free them.
     pub async fn lock_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
         let tenant = self.tenant.uuid();
         sqlx::query!(
-            "SELECT domain_id FROM domains WHERE name = $1 AND tenant_id = $2 AND status <> 'deleted' FOR NO KEY UPDATE",
+            "WITH asked AS (SELECT domain_id FROM domains WHERE name = $1 AND tenant_id = $2 AND status <> 'deleted')
+             SELECT d.domain_id FROM domains d
+             WHERE d.domain_id IN (
+                 SELECT domain_id FROM asked
+                 UNION ALL
+                 SELECT m.domain_id FROM asked
+                 JOIN orders o ON o.domain_id = asked.domain_id
+                     AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
+                 JOIN domains m ON m.order_id = o.order_id)
+             ORDER BY d.domain_id FOR NO KEY UPDATE OF d",
             name.as_str(),
             tenant,
         )
-        .fetch_optional(self.connection())
+        .fetch_all(self.connection())
         .await?;
         self.find_domain(name).await
     }

@@ -212,18 +212,22 @@ pub(super) async fn change(
 
 /// Remove a webhook endpoint
 ///
-/// What was to be sent to it is forgotten as well.
+/// What was to be sent to it is forgotten as well. With `If-Match` only what was read is removed.
 #[utoipa::path(
     delete, path = "/v1/webhook-endpoints/{endpoint}", operation_id = "delete_webhook_endpoint", tag = "webhooks", security(("token" = [])),
-    params(("endpoint" = String, Path, description = "The id")),
+    params(
+        ("endpoint" = String, Path, description = "The id"),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read"),
+    ),
     responses((status = 204, description = "Removed"), OfAction)
 )]
 pub(super) async fn delete(
     State(state): State<WebState>,
     caller: Caller,
     Path(endpoint): Path<String>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    webhooks::delete(&state, &caller, &endpoint).await?;
+    webhooks::delete(&state, &caller, &endpoint, |revision| if_match.check(revision)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -227,7 +227,7 @@ async fn remove(
     caller: Caller,
     Path(endpoint): Path<String>,
 ) -> Result<Response, Problem> {
-    webhooks::delete(&state, &caller, &endpoint).await?;
+    webhooks::delete(&state, &caller, &endpoint, |_| Ok(())).await?;
     Ok(done(&state, &caller, "/webhooks", "The endpoint is removed. Nothing is sent to it any more."))
 }
 

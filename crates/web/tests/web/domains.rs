@@ -163,7 +163,11 @@ async fn a_domain_is_found_by_its_id_and_what_is_gone_is_remembered_for_a_month(
     for path in [by_id.clone(), format!("{by_id}/timeline"), format!("{by_id}/setup")] {
         assert_eq!(bench.get(&path).token(&other).send().await.status, StatusCode::NOT_FOUND, "{path}");
     }
-    bench.delete(&by_id).token(&token).send().await;
+    let late = bench.delete(&by_id).token(&token).header("if-match", "\"x\"").send().await;
+    assert_eq!(late.status, StatusCode::PRECONDITION_FAILED, "only what was read is removed");
+    let read = bench.get(&by_id).token(&token).send().await;
+    let removed = bench.delete(&by_id).token(&token).header("if-match", read.header("etag")).send().await;
+    assert_eq!(removed.status, StatusCode::ACCEPTED);
     bench.finish_deletion(NAME).await;
     for path in [PATH, &by_id] {
         let gone = bench.get(path).token(&token).send().await;

@@ -14,7 +14,7 @@ use super::{
         documents::DomainDetails,
         etag::IfMatch,
         json::{self, MergePatch},
-        refusals::{OfChange, OfRead},
+        refusals::{OfAction, OfChange},
     },
     body::PutDomain,
     name::DomainRef,
@@ -79,21 +79,24 @@ pub(super) async fn patch(
 /// Remove a domain
 ///
 /// It is taken off the load balancers behind the answer. Repeating it is harmless. For 30 days after it is off, its name answers
-/// `410`, unless it is registered again.
+/// `410`, unless it is registered again. With `If-Match` only what was read is removed.
 #[utoipa::path(
     delete, path = "/v1/domains/{name}", operation_id = "delete_domain", tag = "domains", security(("token" = [])),
-    params(("name" = String, Path, description = "The name, in A-label or U-label form, or the id", example = "shop.brand.test")),
+    params(
+        ("name" = String, Path, description = "The name, in A-label or U-label form, or the id", example = "shop.brand.test"),
+        ("If-Match" = Option<String>, Header, description = "The ETag that it was read with"),
+    ),
     responses(
         (status = 202, description = "Being removed", body = DomainDetails),
         (status = 204, description = "Being removed, or gone already"),
-        (status = 422, description = "Not a name", body = ProblemDocument, content_type = "application/problem+json"),
-        OfRead,
+        OfAction,
     )
 )]
 pub(super) async fn delete(
     State(state): State<WebState>,
     caller: Caller,
     name: DomainRef,
+    if_match: IfMatch,
 ) -> Result<Response, Problem> {
     let (mut tx, domain) = match name.lock(&state, &caller).await {
         Err(gone) if gone.status == StatusCode::GONE => return Ok(StatusCode::NO_CONTENT.into_response()),
@@ -102,6 +105,7 @@ pub(super) async fn delete(
     if domain.status == DomainStatus::PendingDeletion {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    check_version(&if_match, &domain)?;
     let now = state.now();
     tx.delete_domain(&domain.name, &state.chance, now).await?;
     let domain = tx.find_domain(&domain.name).await?.ok_or_else(Problem::no_such_domain)?;
