@@ -23,22 +23,15 @@ impl TenantTx {
     /// order are held as well, in the order in which everybody locks domains: what is done with this one may free them.
     pub async fn lock_domain(&mut self, name: &Hostname) -> Result<Option<Domain>, StoreError> {
         let tenant = self.tenant.uuid();
-        sqlx::query!(
-            "WITH asked AS (SELECT domain_id FROM domains WHERE name = $1 AND tenant_id = $2 AND status <> 'deleted')
-             SELECT d.domain_id FROM domains d
-             WHERE d.domain_id IN (
-                 SELECT domain_id FROM asked
-                 UNION ALL
-                 SELECT m.domain_id FROM asked
-                 JOIN orders o ON o.domain_id = asked.domain_id
-                     AND o.status IN ('queued', 'deferred', 'pending', 'ready', 'processing')
-                 JOIN domains m ON m.order_id = o.order_id)
-             ORDER BY d.domain_id FOR NO KEY UPDATE OF d",
+        let id = sqlx::query_scalar!(
+            "SELECT domain_id FROM domains WHERE name = $1 AND tenant_id = $2 AND status <> 'deleted'",
             name.as_str(),
             tenant,
         )
-        .fetch_all(self.connection())
+        .fetch_optional(self.connection())
         .await?;
+        let Some(id) = id else { return Ok(None) };
+        steering::lock_with_members(self.connection(), &[id]).await?;
         self.find_domain(name).await
     }
 
