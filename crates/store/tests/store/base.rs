@@ -54,7 +54,7 @@ impl Base {
             object_kind: "test",
             object_id: None,
             object_name: String::new(),
-            tenant: None,
+            tenant: Some(self.tenant),
             detail: serde_json::Value::Null,
         };
         tx.commit(&entry, &self.chance, now()).await.unwrap();

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use certmill_model::{Chance, DomainId, GroupId, Label, TargetId};
-use certmill_store::{Actor, AuditEntry, Move, NewTarget, Reach, ScopedTx, TargetChange};
+use certmill_model::{DomainId, GroupId, Label, TargetId};
+use certmill_store::{Move, NewTarget, Reach, TargetChange};
 
 use crate::base::{Base, now};
 
@@ -29,14 +29,14 @@ impl Base {
         let change = TargetChange { public_addresses: vec![ADDRESS], group_id, disabled: false };
         let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
         tx.change_target(target, &change, now()).await.unwrap();
-        changed(tx, &self.chance).await;
+        self.commit(tx).await;
     }
 
     async fn group(&self, name: &str) -> GroupId {
         let id = GroupId::new(&self.chance, now());
         let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
         tx.add_group(id, &Label::parse(name).unwrap(), now()).await.unwrap();
-        changed(tx, &self.chance).await;
+        self.commit(tx).await;
         id
     }
 
@@ -82,19 +82,6 @@ impl Base {
         }
         found
     }
-}
-
-pub(crate) async fn changed(tx: ScopedTx, chance: &Chance) {
-    let entry = AuditEntry {
-        actor: &Actor::command_line(),
-        action: "target.changed",
-        object_kind: "target",
-        object_id: None,
-        object_name: "test".into(),
-        tenant: None,
-        detail: serde_json::json!({}),
-    };
-    tx.commit(&entry, chance, now()).await.unwrap();
 }
 
 #[tokio::test]

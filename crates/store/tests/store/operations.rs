@@ -4,7 +4,7 @@ use certmill_model::{
     Hostname, KEPT_LINES, NamePolicy, OPEN_OPERATIONS, OpenOrderRole, OperationId, OperationStatus, RawLine,
     STORED_BYTES, STORED_LINES, TenantId,
 };
-use certmill_store::{Actor, AuditEntry, Expendable, NewLine, OperationRow, Reach, ScopedTx, StoreError};
+use certmill_store::{Expendable, NewLine, OperationRow, Reach, StoreError};
 
 use crate::base::{Base, now, tenant};
 
@@ -37,20 +37,6 @@ impl Base {
 
     async fn sweep(&self) {
         self.engine.delete_expendable(Expendable::Operations, now(), async || ()).await.unwrap();
-    }
-
-    async fn commit(&self, tx: ScopedTx) {
-        let actor = Actor::command_line();
-        let entry = AuditEntry {
-            actor: &actor,
-            action: "operation.cancelled",
-            object_kind: "operation",
-            object_id: None,
-            object_name: String::new(),
-            tenant: Some(self.tenant),
-            detail: serde_json::json!({}),
-        };
-        tx.commit(&entry, &self.chance, now()).await.unwrap();
     }
 
     async fn stands(&self, id: OperationId) -> OperationRow {

@@ -6,10 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use certmill_model::{TargetId, TemplateRef, TrialId, TrialOutcome};
 use certmill_store::{NewTemplateVersion, Published, Reach, ReleaseRecord, TargetChange, TemplateText};
 
-use crate::{
-    base::{Base, now},
-    groups::changed,
-};
+use crate::base::{Base, now};
 
 impl Base {
     /// Keeps a version that a trial has passed.
@@ -19,7 +16,7 @@ impl Base {
         let (version, _) = tx.save_template(new, None, now()).await.unwrap();
         let trial = TrialId::new(&self.chance, now());
         assert!(tx.ask_trial(trial, (template, version), "Ada", now()).await.unwrap());
-        changed(tx, &self.chance).await;
+        self.commit(tx).await;
         let outcome = TrialOutcome { passed: true, ..TrialOutcome::default() };
         self.engine.finish_trial(trial, &outcome, now()).await.unwrap();
         version
@@ -29,7 +26,7 @@ impl Base {
         let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
         let done = tx.publish_template(template, version, None, "Ada", now()).await.unwrap();
         assert!(matches!(done, Published::Done(_)), "{done:?}");
-        changed(tx, &self.chance).await;
+        self.commit(tx).await;
     }
 
     /// A target as it is after a first delivery.
@@ -52,7 +49,7 @@ impl Base {
         let change = TargetChange { public_addresses: Vec::new(), group_id: None, disabled: true };
         let mut tx = self.api.scoped(Reach::Platform).await.unwrap();
         tx.change_target(target, &change, now()).await.unwrap();
-        changed(tx, &self.chance).await;
+        self.commit(tx).await;
     }
 
     async fn waits(&self, target: TargetId) -> bool {
@@ -194,7 +191,7 @@ async fn another_target_has_a_version_first_when_the_one_before_is_left_out_remo
     base.disable(second).await;
     let mut tx = base.api.scoped(Reach::Platform).await.unwrap();
     assert!(tx.remove_target(second).await.unwrap());
-    changed(tx, &base.chance).await;
+    base.commit(tx).await;
     base.engine.replace_canaries(now()).await.unwrap();
     assert!(base.engine.published_templates(None).await.unwrap().is_empty());
     let third = base.live_target("lb3").await;
