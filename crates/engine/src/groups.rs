@@ -15,11 +15,12 @@ const AGAIN: Duration = Duration::from_secs(5);
 const AT_ONCE: i64 = 20;
 
 /// Parts of tenants' domains that are configured anew in one round.
-const PARTS: usize = 200;
+const PARTS: usize = 50;
 
 /// Works until `stop` turns true. Several processes at once do no harm: whatever one has done, the other finds done.
 pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        redeliver(&engine, &stop).await;
         if let Err(error) = round(&engine).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "moves between load balancers could not go on");
@@ -31,13 +32,21 @@ pub(crate) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn round(engine: &Engine) -> Result<(), EngineError> {
-    let store = &engine.parts.store;
+async fn redeliver(engine: &Engine, stop: &watch::Receiver<bool>) {
     for _ in 0..PARTS {
-        if !store.redeliver_more(engine.now()).await? {
-            break;
+        match engine.parts.store.redeliver_more(engine.now()).await {
+            Ok(true) if !*stop.borrow() => {}
+            Ok(_) => return,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                return tracing::warn!(error, "domains could not be configured anew; trying again");
+            }
         }
     }
+}
+
+async fn round(engine: &Engine) -> Result<(), EngineError> {
+    let store = &engine.parts.store;
     for (tenant, asked_at) in store.moving_tenants(AT_ONCE).await? {
         store.move_tenant(tenant, asked_at, engine.now()).await?;
     }

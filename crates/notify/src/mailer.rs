@@ -19,6 +19,9 @@ use crate::MailError;
 const CONNECTING: Duration = Duration::from_secs(30);
 const MAIL: Duration = Duration::from_secs(60);
 
+/// How long each of the server's addresses may take to let us connect: behind one that drops packets, the next has its turn.
+const EACH_ADDRESS: Duration = Duration::from_secs(10);
+
 /// How long is waited for its word to our goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -109,7 +112,7 @@ impl Mailer {
             Security::Tls | Security::None => (self.tls.clone(), None),
         };
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(at, Some(CONNECTING), &name, at_once, None).await?;
+            AsyncSmtpConnection::connect_tokio1(at, Some(EACH_ADDRESS), &name, at_once, None).await?;
         if let Some(tls) = later {
             connection.starttls(tls, &name).await?;
         }

@@ -5,10 +5,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{StoreError, WAKE_CHANNEL};
+use crate::{StoreError, WAKE_CHANNEL, steering::lock_with_members};
 
 /// Domains in one transaction.
-const PART: i64 = 1_000;
+const PART: usize = 1_000;
 
 /// Begins with the first of them; the engine goes on with the others.
 pub(crate) async fn begin(
@@ -35,34 +35,34 @@ pub(crate) async fn go_on(
     after: &str,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    // Domains are locked in the order in which everybody locks them.
-    let names = sqlx::query_scalar!(
-        "WITH chosen AS (
-             SELECT domain_id, name FROM domains
-             WHERE tenant_id = $1 AND name > $2 AND status <> 'deleted' ORDER BY name LIMIT $3
-         ), locked AS (
-             SELECT d.domain_id FROM domains d JOIN chosen USING (domain_id) ORDER BY d.domain_id FOR NO KEY UPDATE OF d
-         ), renewed AS (
-             UPDATE domains d SET revision = d.revision + 1 FROM locked
-             WHERE d.domain_id = locked.domain_id RETURNING d.domain_id, d.revision
-         ), told AS (
-             UPDATE placements p SET wanted_revision = renewed.revision, pending = true, consecutive_failures = 0,
-                 next_attempt_at = $4
-             FROM renewed WHERE p.domain_id = renewed.domain_id
-         )
-         SELECT name FROM chosen ORDER BY name",
+    // The number stands in the text: it would not be known to a plan that is made once for any.
+    let part = sqlx::query!(
+        "SELECT domain_id, name FROM domains
+         WHERE tenant_id = $1 AND name > $2 AND status <> 'deleted' ORDER BY name LIMIT 1000",
         tenant,
         after,
-        PART,
-        now,
     )
     .fetch_all(&mut *connection)
     .await?;
-    match names.last().filter(|_| names.len() as i64 == PART) {
+    let ids: Vec<_> = part.iter().map(|row| row.domain_id).collect();
+    lock_with_members(connection, &ids).await?;
+    // Each a statement of its own: what was placed while we waited for the domains is seen.
+    sqlx::query!("UPDATE domains SET revision = revision + 1 WHERE domain_id = ANY ($1)", &ids)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "UPDATE placements p SET wanted_revision = d.revision, pending = true, consecutive_failures = 0, next_attempt_at = $2
+         FROM domains d WHERE d.domain_id = ANY ($1) AND p.domain_id = d.domain_id",
+        &ids,
+        now,
+    )
+    .execute(&mut *connection)
+    .await?;
+    match part.last().filter(|_| part.len() == PART) {
         Some(last) => sqlx::query!(
             "UPDATE redeliveries SET after_name = $2, turn_at = $3 WHERE tenant_id = $1",
             tenant,
-            last,
+            last.name,
             now,
         ),
         None => sqlx::query!("DELETE FROM redeliveries WHERE tenant_id = $1", tenant),

@@ -119,7 +119,7 @@ pub(crate) async fn delete(
     let mut tx = state.store.scoped(caller.reach).await?;
     let webhook = find(&mut tx, id).await?;
     check(webhook.revision)?;
-    tx.delete_webhook(webhook.endpoint_id).await?;
+    tx.delete_webhook(webhook.endpoint_id, webhook.revision).await?;
     Ok(tx.commit(&entry(caller, "webhook.deleted", &webhook, json!({})), &state.chance, state.now()).await?)
 }
 

@@ -1,6 +1,6 @@
 //! How the statements of lists are planned: anew each time, and along an index in their order.
 
-use sqlx::PgConnection;
+use sqlx::{Executor, PgConnection};
 
 use crate::StoreError;
 
@@ -26,10 +26,12 @@ pub(super) async fn plan_each(connection: &mut PgConnection) -> Result<(), Store
 pub(super) async fn plan_as_usual(connection: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!(
         "SELECT set_config('plan_cache_mode', 'auto', true) AS planning,
-                set_config('statement_timeout', '0', true) AS patience, set_config('enable_sort', 'on', true) AS sorts,
+                set_config('enable_sort', 'on', true) AS sorts,
                 set_config('enable_bitmapscan', 'on', true) AS bitmaps, set_config('enable_seqscan', 'on', true) AS scans"
     )
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await?;
+    // What the connection began with: a server has its own.
+    connection.execute("SET LOCAL statement_timeout TO DEFAULT").await?;
     Ok(())
 }

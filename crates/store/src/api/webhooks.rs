@@ -193,17 +193,18 @@ impl ScopedTx {
         Ok(true)
     }
 
-    /// Forgets an endpoint with everything that was or is to be sent to it. `false`: there is none.
-    pub async fn delete_webhook(&mut self, id: WebhookEndpointId) -> Result<bool, StoreError> {
+    /// Forgets an endpoint with everything that was or is to be sent to it. [`StoreError::Stale`]: it is not at `revision` any more.
+    pub async fn delete_webhook(&mut self, id: WebhookEndpointId, revision: i64) -> Result<(), StoreError> {
         let only = self.only();
         let done = sqlx::query!(
-            "DELETE FROM webhook_endpoints WHERE endpoint_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2)",
+            "DELETE FROM webhook_endpoints WHERE endpoint_id = $1 AND ($2::uuid IS NULL OR tenant_id = $2) AND revision = $3",
             id.uuid(),
             only,
+            revision,
         )
         .execute(self.connection())
         .await?;
-        Ok(done.rows_affected() == 1)
+        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }
     }
 
     /// Replaces the secret of an endpoint; the one before signs beside it for a day. `false`: there is none.

@@ -229,6 +229,9 @@ async fn work(
     chance: &Chance,
     now: OffsetDateTime,
 ) -> Result<Vec<Outcome>, StoreError> {
+    if let BulkAction::Put | BulkAction::Patch | BulkAction::Delete = action {
+        steer::lock_named(tx, lines).await?;
+    }
     match action {
         BulkAction::Put => put(tx, lines, chance, now).await,
         BulkAction::Patch => patch(tx, lines, chance, now).await,

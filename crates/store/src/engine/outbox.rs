@@ -12,6 +12,9 @@ use crate::{
 /// How long sending one mail may take before another process sends it.
 const SENDING: std::time::Duration = std::time::Duration::from_secs(120);
 
+/// For how long no mail has gone out when what one meets is taken for the server's doing.
+const QUIET: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+
 /// How long mails are kept.
 const KEPT: Duration = Duration::days(400);
 
@@ -138,12 +141,15 @@ impl Engine {
         )
         .execute(&mut *tx)
         .await?;
-        if is_servers_fault {
+        // What one mail meets says nothing of the server while others go out; where none does, it is the server.
+        if is_servers_fault || next.is_some() {
             sqlx::query!(
-                "UPDATE mail_state SET last_failure_at = $1, last_error = $2,
-                     failing_since = COALESCE(failing_since, $1)",
+                "UPDATE mail_state SET last_failure_at = $1, last_error = $2, failing_since = COALESCE(failing_since, $1)
+                 WHERE $3 OR last_success_at IS NULL OR last_success_at < $1::timestamptz - $4::interval",
                 now,
                 error,
+                is_servers_fault,
+                interval(QUIET),
             )
             .execute(&mut *tx)
             .await?;

@@ -243,8 +243,12 @@ impl<'a> Intake<'a> {
             return Ok(());
         }
         let mut tx = self.state.store.tenant(self.tenant).await?;
-        if !tx.add_lines(self.operation, &self.held, self.state.now()).await? {
-            return Err(ended_meanwhile());
+        match tx.add_lines(self.operation, &self.held, self.state.now()).await {
+            Ok(true) => {}
+            Ok(false) => return Err(ended_meanwhile()),
+            // Not because somebody asked for too much.
+            Err(error) if error.took_too_long() => return Err(Problem::database_away()),
+            Err(error) => return Err(error.into()),
         }
         tx.commit().await?;
         self.held.clear();

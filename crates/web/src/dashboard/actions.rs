@@ -148,12 +148,14 @@ pub(super) async fn change(
     if let Err(problem) = pages::unchanged_since(form.version.as_str())(&wanted_version(&domain)) {
         let (status, form) = (problem.status, ChangeForm::of(&domain));
         let fault = ("", problem.detail.trim_end_matches('.').to_owned());
+        drop(tx);
         return change_page(&state, &caller, &domain.name, &form, (status, Some(fault))).await;
     }
     let wish = match read_change(&state, &mut tx, &domain, &form).await {
         Ok(wish) => wish,
         Err(fault) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
+            drop(tx);
             return change_page(&state, &caller, &domain.name, &form, (status, Some(fault))).await;
         }
     };

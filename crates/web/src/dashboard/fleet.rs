@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use certmill_model::{GroupId, Label, Permission, TargetState};
-use certmill_store::{DeploymentRow, TargetChange, TargetGroup, TargetRow};
+use certmill_store::{DeploymentRow, ScopedTx, TargetChange, TargetGroup, TargetRow};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -149,19 +149,20 @@ async fn change(
 ) -> Result<Response, Problem> {
     let mut tx = state.store.scoped(caller.reach).await?;
     let found = targets::lock(&mut tx, &target).await?;
-    if let Err(problem) = pages::unchanged_since(form.shown.as_str())(&ChangeForm::of(&found).shown) {
-        return page(&state, &caller, &target, (None, problem.status, Some(problem.detail.into_owned())))
-            .await;
-    }
-    let refused = StatusCode::UNPROCESSABLE_ENTITY;
-    let change = match read_change(&form) {
-        Ok(change) => change,
-        Err(fault) => return page(&state, &caller, &target, (Some(form), refused, Some(fault))).await,
+    let checked = match pages::unchanged_since(form.shown.as_str())(&ChangeForm::of(&found).shown) {
+        Ok(()) => checked(&mut tx, &form)
+            .await
+            .map_err(|fault| (Some(form), StatusCode::UNPROCESSABLE_ENTITY, fault)),
+        Err(problem) => Err((None, problem.status, problem.detail.into_owned())),
     };
-    if let Err(problem) = targets::check(&mut tx, &change).await {
-        let fault = problem.detail.into_owned();
-        return page(&state, &caller, &target, (Some(form), refused, Some(fault))).await;
-    }
+    let change = match checked {
+        Ok(change) => change,
+        Err((form, status, fault)) => {
+            // The page wants a connection of its own.
+            drop(tx);
+            return page(&state, &caller, &target, (form, status, Some(fault))).await;
+        }
+    };
     tx.change_target(found.target_id, &change, state.now()).await?;
     let detail = json!({ "public_addresses": change.public_addresses, "group": change.group_id, "disabled": change.disabled });
     let entry = caller.did("target.changed", "target", found.target_id, &found.name, detail);
@@ -294,6 +295,12 @@ async fn page(
         fault,
     };
     Ok(pages::answer(status, &page))
+}
+
+async fn checked(tx: &mut ScopedTx, form: &ChangeForm) -> Result<TargetChange, String> {
+    let change = read_change(form)?;
+    targets::check(tx, &change).await.map_err(|problem| problem.detail.into_owned())?;
+    Ok(change)
 }
 
 fn read_change(form: &ChangeForm) -> Result<TargetChange, String> {

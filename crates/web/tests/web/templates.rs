@@ -251,6 +251,18 @@ async fn no_change_holds_a_row_while_it_waits_for_a_second_connection() {
         let done = bench.post(&format!("{domain}/{action}")).token(&token).send().await;
         assert_eq!(done.status, StatusCode::OK, "{action}: {}", done.text);
     }
+    // A form that is refused is shown again.
+    bench.add_target("lb-1").await;
+    let operator = Operator::of(&bench).await;
+    let change = "/domains/a.brand.test/change";
+    for (page, fields) in
+        [(change, [("template", "none-such")]), ("/targets/lb-1", [("addresses", "nowhere")])]
+    {
+        let unusable = operator.fill(page, page, &fields).await;
+        assert_eq!(unusable.status, StatusCode::UNPROCESSABLE_ENTITY, "{page}: {}", unusable.text);
+        let late = operator.send(page, &fields).await;
+        assert_eq!(late.status, StatusCode::CONFLICT, "{page}: {}", late.text);
+    }
     let new = r#"{"name":"Bella Casa","upstream":"10.0.0.5:8080","template":"special"}"#;
     let added = bench.post("/v1/tenants").token(&platform).json(new).send().await;
     assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);

@@ -50,16 +50,8 @@ pub(super) async fn steer(
 
 /// Read once they are locked: what is possible then stays so.
 async fn lock(tx: &mut TenantTx, lines: &[Line]) -> Result<Vec<Meant>, StoreError> {
-    let names: Vec<_> = lines.iter().map(|line| line.name.to_string()).collect();
+    let ids = lock_named(tx, lines).await?;
     let tenant = tx.tenant;
-    let ids = sqlx::query_scalar!(
-        "SELECT domain_id FROM domains WHERE tenant_id = $1 AND name = ANY ($2) AND status <> 'deleted'",
-        tenant.uuid(),
-        &names,
-    )
-    .fetch_all(&mut *tx.tx)
-    .await?;
-    lock_with_members(&mut tx.tx, &ids).await?;
     let rows = sqlx::query!(
         r#"SELECT domain_id, name, status, renew_after IS NOT NULL AS "is_renewable!" FROM domains
            WHERE domain_id = ANY ($1) AND tenant_id = $2 AND status <> 'deleted'"#,
@@ -73,6 +65,21 @@ async fn lock(tx: &mut TenantTx, lines: &[Line]) -> Result<Vec<Meant>, StoreErro
         Ok(Meant { id: row.domain_id, name: row.name, status, is_renewable: row.is_renewable })
     });
     meant.collect()
+}
+
+/// Locks what lines name, in the order in which everybody locks domains, whatever order the lines have.
+pub(super) async fn lock_named(tx: &mut TenantTx, lines: &[Line]) -> Result<Vec<Uuid>, StoreError> {
+    let names: Vec<_> = lines.iter().map(|line| line.name.to_string()).collect();
+    let tenant = tx.tenant;
+    let ids = sqlx::query_scalar!(
+        "SELECT domain_id FROM domains WHERE tenant_id = $1 AND name = ANY ($2) AND status <> 'deleted'",
+        tenant.uuid(),
+        &names,
+    )
+    .fetch_all(&mut *tx.tx)
+    .await?;
+    lock_with_members(&mut tx.tx, &ids).await?;
+    Ok(ids)
 }
 
 /// Has domains looked at, or renewed, now.
