@@ -44,6 +44,8 @@ const INSTEAD: &[Row] = &[
         "/webhooks/<webhook to go>",
         "url=https%3A%2F%2Fhooks.example.com%2F&description=x&revision=1",
     ),
+    // One endpoint is replayed once a minute.
+    with("POST", "/webhooks/{endpoint}/replay", "/webhooks/<webhook to go>/replay", "hours=1"),
     row("POST", "/setup/{link}/check", "/setup/<opened link>/check"),
     with("POST", "/password/{link}", "/password/<password link>", "password=correct+horse+battery"),
 ];
