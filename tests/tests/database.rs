@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use certmill_lab::Part;
-use certmill_tests::{MINUTE, SOON, Stage, refused_meanwhile, until};
+use certmill_tests::{SOON, Stage, has_problem, until};
 use serde_json::Value;
 
-/// What is promised after the database's return, to names that come then.
+/// What is promised after the database's return.
 const RECOVERY: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,10 +54,11 @@ async fn orders_in_flight_while_the_database_goes_away_all_end_with_one_certific
     until("/readyz says so", RECOVERY, async || probe(&stage, "/readyz", 200).await).await;
     let mut refused = 0;
     for name in &names {
-        let settled = |domain: &Value| domain["status"] == "active" || refused_meanwhile(domain);
-        // By itself. Half of the half minute is a lease that has to run out, and the rest depends on the machine.
-        let domain = stage.shops.wait_for(name, 2 * MINUTE, settled).await.unwrap();
-        // The refusal is final: a new order, by back-off.
+        let settled =
+            |domain: &Value| domain["status"] == "active" || has_problem(domain, "http_wrong_response");
+        let left = RECOVERY.saturating_sub(back.elapsed());
+        let domain = stage.shops.wait_for(name, left, settled).await.unwrap();
+        // The CA asked while nobody could answer, and its refusal is final: a new order, by back-off.
         if domain["status"] != "active" {
             stage.database.hasten(name).await;
             refused += 1;

@@ -29,10 +29,8 @@ async fn waits(stage: &Stage, name: &str, limit: &str, counted: &str) -> time::D
     instant(&deferral["until"]) - instant(&problem["last_attempt_at"])
 }
 
-/// So many minutes, less what has passed since the first order: another limit is a quarter of an hour away.
 fn about(wait: time::Duration, minutes: i64) -> bool {
-    let minutes = time::Duration::minutes(minutes);
-    (minutes - time::Duration::minutes(5)..minutes + time::Duration::MINUTE).contains(&wait)
+    (wait - time::Duration::minutes(minutes)).abs() < time::Duration::minutes(1)
 }
 
 #[tokio::test(flavor = "multi_thread")]

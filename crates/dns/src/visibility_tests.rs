@@ -16,9 +16,6 @@ use crate::{testing::server, values_at};
 
 const RECORD: &str = "x.acme.test";
 
-/// Long enough for a first answer: a server that has not answered until the deadline counts as dead.
-const A_WHILE: Duration = Duration::from_secs(2);
-
 /// A name server that shows what `texts` gives, one TXT record each, for its first, second … answer.
 async fn name_server(name: &str, texts: impl Fn(usize) -> Vec<Vec<String>> + Send + 'static) -> NameServer {
     let asked = AtomicUsize::new(0);
@@ -55,7 +52,7 @@ async fn wait(servers: &[NameServer], values: &[&str], patience: Duration) -> Re
 }
 
 async fn only_trouble(server: NameServer) -> ServerTrouble {
-    let error = wait(&[server], &["abc"], A_WHILE).await.unwrap_err();
+    let error = wait(&[server], &["abc"], Duration::from_millis(200)).await.unwrap_err();
     assert_eq!(error.problem_code(), ProblemCode::DnsNotPropagated);
     error.servers[0].1.clone()
 }
@@ -66,8 +63,8 @@ async fn a_value_is_awaited_at_every_server_and_seen_soon_after_it_is_there() {
     let servers = [name_server("ns1.test", |_| text("abc")).await, late];
     let begin = Instant::now();
     wait(&servers, &["abc"], Duration::from_secs(10)).await.unwrap();
-    // 50 + 100 + 200 ms of waiting, and not until the deadline.
-    assert!(begin.elapsed() >= Duration::from_millis(350) && begin.elapsed() < Duration::from_secs(8));
+    // 50 + 100 + 200 ms of waiting.
+    assert!(begin.elapsed() >= Duration::from_millis(350) && begin.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test]
@@ -77,7 +74,7 @@ async fn every_value_is_wanted_others_may_stand_beside_them_and_one_may_be_in_pi
     let server = name_server("ns1.test", move |_| both()).await;
     wait(std::slice::from_ref(&server), &["abc", "def"], Duration::from_secs(1)).await.unwrap();
     assert_eq!(values_at(&server, RECORD).await.unwrap(), ["other", "abc", "def"]);
-    let missing = wait(&[server], &["abc", "xyz"], A_WHILE).await.unwrap_err();
+    let missing = wait(&[server], &["abc", "xyz"], Duration::from_millis(100)).await.unwrap_err();
     assert_eq!(missing.servers[0].1, ServerTrouble::Stale { serial: None });
 }
 
@@ -98,7 +95,7 @@ async fn each_server_s_trouble_is_named_and_the_good_ones_are_not() {
     let dead = NameServer::new("dead.test", "127.0.0.1:1".parse().unwrap());
     let lost = NameServer { name: "lost.test".to_owned(), address: None };
     let servers = [good, stale, dead, lost];
-    let error = wait(&servers, &["abc"], A_WHILE).await.unwrap_err();
+    let error = wait(&servers, &["abc"], Duration::from_millis(300)).await.unwrap_err();
     let stale = servers[1].address.unwrap();
     assert_eq!(
         error.to_string(),
@@ -139,11 +136,8 @@ async fn a_silent_server_takes_no_longer_than_the_deadline() {
     })
     .await;
     let begin = Instant::now();
-    let silent = NameServer::new("ns1.test", address);
-    let error = wait(&[silent], &["abc"], Duration::from_millis(500)).await.unwrap_err();
-    assert_eq!(error.servers[0].1, ServerTrouble::Dead);
-    // By itself a question is given up after two and a half seconds.
-    assert!(begin.elapsed() < Duration::from_secs(2));
+    assert_eq!(only_trouble(NameServer::new("ns1.test", address)).await, ServerTrouble::Dead);
+    assert!(begin.elapsed() < Duration::from_secs(1));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 

@@ -129,8 +129,7 @@ async fn a_dripping_answer_is_given_up() {
     let begin = Instant::now();
     let error = ca.place().await.err().unwrap();
     assert_eq!(error.detail(), "the CA did not answer within 2 s");
-    // The limit of this CA is 2 s, the usual one 30 s.
-    assert!(begin.elapsed() < Duration::from_secs(15));
+    assert!(begin.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]
@@ -315,8 +314,7 @@ async fn a_ca_that_asks_for_more_time_than_there_is_gets_it() {
     let error = order.await_certificate(soon()).await.unwrap_err();
     let asked = Some(time::Duration::seconds(30));
     assert!(matches!(error, AcmeError::StillProcessing { retry_after } if retry_after == asked), "{error:?}");
-    // Neither the 30 s nor what there is until the deadline, 5 s.
-    assert!(begin.elapsed() < Duration::from_secs(4));
+    assert!(begin.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test]

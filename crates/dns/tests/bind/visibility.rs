@@ -14,9 +14,6 @@ use crate::{lab, name};
 
 const RECORD: &str = "x7q.challenges.test";
 
-/// Long enough for a first answer: a server that has not answered until the deadline counts as dead.
-const A_WHILE: Duration = Duration::from_secs(2);
-
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
@@ -47,10 +44,9 @@ async fn a_value_is_seen_soon_after_it_was_written_and_a_dead_server_is_named(la
     assert!(!waiting.is_finished());
     lab.set_records(&[Record::txt(RECORD, "first"), Record::txt(RECORD, "second")]).await.unwrap();
     let written = Instant::now();
-    // It is asked again each second; its deadline is 10 s away.
-    assert!(waiting.await.unwrap() < written + Duration::from_secs(8));
+    assert!(waiting.await.unwrap() < written + Duration::from_secs(2));
 
-    let deadline = Instant::now() + A_WHILE;
+    let deadline = Instant::now() + Duration::from_millis(300);
     let servers = [alive.clone(), dead.clone()];
     let error = wait_until_visible(&servers, RECORD, &["first"], deadline).await.unwrap_err();
     assert_eq!(error.servers, [(dead, ServerTrouble::Dead)]);
@@ -67,7 +63,7 @@ async fn a_value_is_seen_soon_after_it_was_written_and_a_dead_server_is_named(la
 async fn a_server_without_the_value_tells_the_version_of_its_zone(lab: &Lab) {
     lab.set_records(&[Record::txt("other.test", "raises the serial number")]).await.unwrap();
     let server = NameServer::new("ns1.test", lab.description().dns_server);
-    let deadline = Instant::now() + A_WHILE;
+    let deadline = Instant::now() + Duration::from_millis(200);
     let error = wait_until_visible(&[server], RECORD, &["value"], deadline).await.unwrap_err();
     let ServerTrouble::Stale { serial: Some(serial) } = error.servers[0].1 else { panic!("{error}") };
     assert!(serial > 1);
@@ -81,7 +77,7 @@ async fn a_secondary_that_follows_its_primary_no_more_is_named_until_it_follows_
     lab.make_secondary_stale().await.unwrap();
     write(zone, record).await;
 
-    let deadline = Instant::now() + A_WHILE;
+    let deadline = Instant::now() + Duration::from_secs(1);
     let error = wait_until_visible(&servers, record.name, &["value"], deadline).await.unwrap_err();
     let expected = format!(
         "x7q.acme.test is not to be seen everywhere: ns2.acme.test ({}) does not have the value yet",

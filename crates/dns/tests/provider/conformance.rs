@@ -75,13 +75,9 @@ pub(crate) struct Silence {
 
 impl Silence {
     pub(crate) fn new() -> Self {
-        // The same port for both; another test may have taken it for one of them.
-        loop {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            if let Ok(socket) = UdpSocket::bind(listener.local_addr().unwrap()) {
-                return Self { listener, _socket: socket };
-            }
-        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind(listener.local_addr().unwrap()).unwrap();
+        Self { listener, _socket: socket }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -220,6 +216,5 @@ async fn silence_is_a_reason_to_try_again_within_the_limit(fixture: &impl Fixtur
     assert!(matches!(error, ProviderError::Retry { .. }), "{error}");
     assert!(error.to_string().contains("1 s"), "{error}");
     let waited = started.elapsed();
-    // The limit was heeded, and not the 10 s that are the default.
-    assert!((SHORT..Duration::from_secs(10)).contains(&waited), "{waited:?}");
+    assert!((SHORT..SHORT * 2).contains(&waited), "{waited:?}");
 }

@@ -22,8 +22,7 @@ async fn names_resolve_as_they_are_set() {
 
     let begin = std::time::Instant::now();
     assert_eq!(resolve(&lab, "shop.example"), addresses(&[]), "nobody is asked about foreign names");
-    // Whoever asks others waits for them: dig does for 5 s.
-    assert!(begin.elapsed() < std::time::Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < std::time::Duration::from_secs(1), "{:?}", begin.elapsed());
 
     let error = lab.set_addresses("shop.example", &both).await.unwrap_err();
     assert!(matches!(error, LabError::ProgramFailed { program: "nsupdate", .. }), "{error}");
