@@ -24,6 +24,6 @@ pub use gate::Gate;
 pub use memory::Growth;
 pub use plain::{PlainPage, own_page, plain_page, send_form};
 pub use receiver::{Received, Receiver};
-pub use stage::{Stage, events, has_problem, instant, problem, refused_meanwhile};
+pub use stage::{Stage, events, has_problem, instant, problem};
 pub use templates::Template;
 pub use wait::{MINUTE, SOON, until, until_all};

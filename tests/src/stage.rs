@@ -159,11 +159,6 @@ pub fn has_problem(domain: &Value, code: &str) -> bool {
     problem(domain, code).is_some()
 }
 
-/// Whether the CA refused a domain because it asked while nobody could answer: it got another answer, or none in its time.
-pub fn refused_meanwhile(domain: &Value) -> bool {
-    has_problem(domain, "http_wrong_response") || has_problem(domain, "http_unreachable")
-}
-
 /// The problem with this code in the document of a domain.
 pub fn problem<'a>(domain: &'a Value, code: &str) -> Option<&'a Value> {
     domain["problems"].as_array()?.iter().find(|problem| problem["code"] == code)
